@@ -1,0 +1,41 @@
+# Everything a developer or a curious user does here. Needs Python >= 3.11 with venv, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench tools lock
+
+help:  ## what can be done here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+run: .venv/run.stamp  ## start Envoy, Gatewright and a sample upstream, and watch decisions
+	@$(BIN)/gatewright up
+
+setup: .venv/dev.stamp  ## install what the other targets need (they call it themselves)
+
+tools: .venv/dev.stamp  ## bring redis-server, h2load, h2spec and opa into .tools/ (tests use them)
+	@$(BIN)/python scripts/tools.py
+
+test: .venv/dev.stamp tools  ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp  ## format check, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
+	@$(BIN)/python -m tests.load.bench
+
+lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
+	@scripts/lock
+
+# A stamp file is newer than the lock that it was made from: a second run installs nothing.
+.venv/run.stamp: requirements/run.txt pyproject.toml
+	@scripts/setup "$(PYTHON)" requirements/run.txt
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt pyproject.toml
+	@scripts/setup "$(PYTHON)" requirements/dev.txt
+	@touch $@ .venv/run.stamp

@@ -1,0 +1,1 @@
+"""Settings, the bundle, problems with positions, policy choice and merge, live reload."""

@@ -1,0 +1,1 @@
+"""What every face must read the same way of an HTTP request: the canonical path, headers."""

@@ -1,0 +1,1 @@
+"""Metrics, logs, decisions, health, the admin port."""

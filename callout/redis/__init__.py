@@ -1,0 +1,1 @@
+"""The Redis client: per-tick batches, deadlines, a circuit breaker."""

@@ -1,0 +1,1 @@
+"""External authorization: answers ``envoy.service.auth.v3.Authorization``."""

@@ -1,0 +1,1 @@
+"""Rate limiting: answers ``envoy.service.ratelimit.v3.RateLimitService``."""

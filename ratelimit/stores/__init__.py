@@ -1,0 +1,1 @@
+"""Where counters live: memory or Redis, behind one contract."""
