@@ -1,0 +1,1 @@
+"""Envoy beside us: its configuration, built from types, and its process."""
