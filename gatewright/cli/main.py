@@ -1,0 +1,51 @@
+"""`gatewright COMMAND`: finds the command and runs it.
+
+Exit status: 0 done, 1 the command's own "no" (problems found, nothing serves), 2 wrong arguments.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from gatewright.cli import build, check, serve, up, version
+
+
+class Command(Protocol):
+    """One module of this folder."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares its flags."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Does it; the result is the exit status."""
+        ...
+
+
+COMMANDS: dict[str, Command] = {
+    "up": up,
+    "serve": serve,
+    "check": check,
+    "build": build,
+    "version": version,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script."""
+    parser = argparse.ArgumentParser(
+        prog="gatewright", description="External authorization and rate limiting for Envoy."
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add_arguments(sub)
+    arguments = parser.parse_args(argv)
+    return COMMANDS[arguments.command].run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`gatewright up`: Envoy, the workers and a sample upstream, on embedded defaults."""
