@@ -1,0 +1,143 @@
+"""The supervisor: a dead worker is replaced on the same socket, a drain is bounded."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from callout.serve.supervisor import Supervisor
+
+WORKER = textwrap.dedent(
+    """
+    import asyncio, os, socket, sys
+    from callout.serve.control import Control
+
+    async def main():
+        control = await Control.over(socket.socket(fileno=int(sys.argv[1])))
+        greeting = []
+
+        async def answer(reader, writer):
+            writer.write(f"{os.getpid()} {greeting}".encode())
+            await writer.drain()
+            writer.close()
+
+        async for message in control.messages():
+            if message == b"hang":
+                import time
+                time.sleep(60)
+            if message == b"leave":
+                break
+            greeting.append(message.decode())
+            if len(greeting) == 1:
+                listening = socket.socket(fileno=int(sys.argv[2]))
+                await asyncio.start_server(answer, sock=listening)
+            control.send(b"has " + message)
+        await control.close()
+
+    asyncio.run(main())
+    """
+)
+
+
+def bind() -> socket.socket:
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(16)
+    return listening
+
+
+async def ask(address: tuple[str, int]) -> str:
+    reader, writer = await asyncio.open_connection(*address)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer.decode()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
+
+
+class Running:
+    def __init__(self, workers: int = 1) -> None:
+        sockets = [bind() for _ in range(workers)]
+        self.addresses = [each.getsockname() for each in sockets]
+        self.said: list[tuple[int, bytes]] = []
+        self.died: list[tuple[int, int]] = []
+        self.supervisor = Supervisor(
+            [sys.executable, "-c", WORKER],
+            [[each] for each in sockets],
+            greet=lambda index: [b"hello %d" % index],
+            on_message=lambda index, message: self.said.append((index, message)),
+            on_death=lambda index, pid: self.died.append((index, pid)),
+            environ=os.environ,
+        )
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    started = Running()
+    await started.supervisor.start()
+    await until(lambda: started.said)
+    yield started
+    await started.supervisor.stop(b"leave", 5)
+
+
+async def test_a_worker_is_greeted_and_serves_on_its_socket(running: Running) -> None:
+    assert running.said == [(0, b"has hello 0")]
+    (pid,) = running.supervisor.pids
+    assert await ask(running.addresses[0]) == f"{pid} ['hello 0']"
+
+
+async def test_a_killed_worker_is_replaced_and_no_connection_is_refused(running: Running) -> None:
+    (first,) = running.supervisor.pids
+    os.kill(first, signal.SIGKILL)
+    answers = [await ask(running.addresses[0]) for _ in range(3)]
+    (second,) = running.supervisor.pids
+    assert second != first
+    assert answers == [f"{second} ['hello 0']"] * 3
+    assert running.died == [(0, first)]
+    assert running.supervisor.restarts == 1
+
+
+async def test_a_message_reaches_every_worker() -> None:
+    running = Running(workers=2)
+    await running.supervisor.start()
+    await until(lambda: len(running.said) == 2)
+    running.supervisor.broadcast(b"news")
+    await until(lambda: len(running.said) == 4)
+    assert sorted(running.said[2:]) == [(0, b"has news"), (1, b"has news")]
+    await running.supervisor.stop(b"leave", 5)
+    assert running.supervisor.pids == ()
+    assert running.supervisor.restarts == 0
+
+
+async def test_a_worker_that_hangs_in_drain_is_killed_within_the_bound(running: Running) -> None:
+    await asyncio.wait_for(running.supervisor.stop(b"hang", 0.3), 5)
+    assert running.supervisor.pids == ()
+
+
+async def test_a_command_that_cannot_start_is_tried_again_with_growing_pauses() -> None:
+    said: list[object] = []
+    supervisor = Supervisor(
+        ["/nonexistent/worker"],
+        [[bind()]],
+        greet=lambda index: [],
+        on_message=lambda index, message: said.append(message),
+        on_death=lambda index, pid: said.append(pid),
+        environ=os.environ,
+    )
+    await supervisor.start()
+    await until(lambda: supervisor.restarts >= 2)
+    (worker,) = supervisor.workers
+    assert worker.deaths >= 2
+    await asyncio.wait_for(supervisor.stop(b"leave", 5), 10)
+    assert said == []
