@@ -142,13 +142,14 @@ def limit(descriptors: int) -> Exchange:
 
 
 def _limit(address: str, descriptors: int) -> bytes:
-    request = rls_pb2.RateLimitRequest(domain="bench")
+    request: Any = rls_pb2.RateLimitRequest(domain="bench")
     request.descriptors.add().entries.add(key="remote_address", value=address)
     if descriptors == 2:
         second = request.descriptors.add()
         second.entries.add(key="user", value=ALLOWED_USER)
         second.entries.add(key="path", value="/orders")
-    return request.SerializeToString()
+    message: bytes = request.SerializeToString()
+    return message
 
 
 def opa_input(user: str) -> bytes:

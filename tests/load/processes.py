@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.load.machine import on_core
 
@@ -96,7 +97,7 @@ def running(
             _stop(child)
 
 
-def _wait_for(name: str, child: subprocess.Popen[bytes], port: int, output: object) -> None:
+def _wait_for(name: str, child: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if child.poll() is not None:
