@@ -11,11 +11,13 @@ import grpc
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from envoy.service.ratelimit.v3 import rls_pb2, rls_pb2_grpc
 from envoy.type.v3 import http_status_pb2
-from google.protobuf import duration_pb2
 from google.rpc import status_pb2
 
 REQUESTS_PER_HOUR = 4_000_000_000
+BANNED = 0
 WINDOW = 3600
+OK = rls_pb2.RateLimitResponse.OK
+OVER_LIMIT = rls_pb2.RateLimitResponse.OVER_LIMIT
 
 
 class Authorization(external_auth_pb2_grpc.AuthorizationServicer):
@@ -56,36 +58,19 @@ class RateLimit(rls_pb2_grpc.RateLimitServiceServicer):
         self.lock = threading.Lock()
 
     def ShouldRateLimit(self, request, context):
-        now = int(time.time())
+        window = int(time.time()) // WINDOW
         addend = request.hits_addend or 1
-        response = rls_pb2.RateLimitResponse(overall_code=rls_pb2.RateLimitResponse.OK)
+        response = rls_pb2.RateLimitResponse(overall_code=OK)
         for descriptor in request.descriptors:
-            limit = REQUESTS_PER_HOUR
-            for entry in descriptor.entries:
-                if entry.value == "banned":
-                    limit = 0
-            key = (
-                request.domain,
-                tuple((entry.key, entry.value) for entry in descriptor.entries),
-                now // WINDOW,
-            )
+            key = (window, *[(entry.key, entry.value) for entry in descriptor.entries])
+            limit = BANNED if ("remote_address", "banned") in key else REQUESTS_PER_HOUR
             with self.lock:
-                count = self.counters.get(key, 0) + addend
-                self.counters[key] = count
-            code = rls_pb2.RateLimitResponse.OK
+                count = self.counters[key] = self.counters.get(key, 0) + addend
             if count > limit:
-                code = rls_pb2.RateLimitResponse.OVER_LIMIT
-                response.overall_code = code
-            response.statuses.append(
-                rls_pb2.RateLimitResponse.DescriptorStatus(
-                    code=code,
-                    current_limit=rls_pb2.RateLimitResponse.RateLimit(
-                        requests_per_unit=limit, unit=rls_pb2.RateLimitResponse.RateLimit.HOUR
-                    ),
-                    limit_remaining=max(0, limit - count),
-                    duration_until_reset=duration_pb2.Duration(seconds=WINDOW - now % WINDOW),
-                )
-            )
+                response.overall_code = OVER_LIMIT
+                response.statuses.add(code=OVER_LIMIT)
+            else:
+                response.statuses.add(code=OK, limit_remaining=limit - count)
         return response
 
 
