@@ -1,1 +1,1 @@
-"""The Redis client: per-tick batches, deadlines, a circuit breaker."""
+"""Redis for callouts: one connection, one write a tick, a deadline for each request, a breaker."""

@@ -1,0 +1,45 @@
+"""The names of counters. No two different counters share one.
+
+Every part is preceded by its length, so that no separator inside a value can imitate another
+split; the window's length is in the name, so that changing a limit's unit starts a new counter.
+(envoyproxy/ratelimit joins with `_` and without the unit: `a` = `b_c` and `a_b` = `c` share.)
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+_LONGEST = 200
+"""Bytes; what is longer is replaced by its hash, so that a client's long path is not a long key."""
+
+
+def _part(text: str) -> bytes:
+    # Text from a YAML escape may hold a lone surrogate, which plain UTF-8 refuses.
+    data = text.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(data), data)
+
+
+def _bounded(name: bytes) -> bytes:
+    if len(name) <= _LONGEST:
+        return name
+    return b"rl:h:" + blake2b(name, digest_size=20).hexdigest().encode()
+
+
+def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]) -> bytes:
+    """The counter of a descriptor in an operator's domain, for windows of so many seconds."""
+    parts = [b"rl:d:", _part(domain), b"%ds:" % seconds]
+    for key, value in entries:
+        parts += (_part(key), _part(value))
+    return _bounded(b"".join(parts))
+
+
+def policy_key(policy: str, limit: str, seconds: int, values: Sequence[tuple[str, str]]) -> bytes:
+    """The counter of a policy's limit for what it counts by: `[("identity.sub", "ann")]`."""
+    parts = [b"rl:p:", _part(policy), _part(limit), b"%ds:" % seconds]
+    for kind, value in values:
+        parts += (_part(kind), _part(value))
+    return _bounded(b"".join(parts))
+
+
+def window_key(prefix: bytes, start: int) -> bytes:
+    """The counter's name in the window that starts then."""
+    return b"%b@%d" % (prefix, start)

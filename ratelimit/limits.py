@@ -1,0 +1,70 @@
+"""How many in how long: units, limits, and the windows that hits are counted in."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MOST_REQUESTS = 2**32 - 1
+"""`requests_per_unit` is a uint32 in Envoy's API."""
+
+
+class Unit(NamedTuple):
+    """A length of time that a limit is given for."""
+
+    name: str
+    seconds: int
+
+
+SECOND = Unit("second", 1)
+MINUTE = Unit("minute", 60)
+HOUR = Unit("hour", 3600)
+DAY = Unit("day", 86400)
+WEEK = Unit("week", 7 * 86400)
+MONTH = Unit("month", 30 * 86400)
+YEAR = Unit("year", 365 * 86400)
+
+UNITS = {unit.name: unit for unit in (SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, YEAR)}
+"""By the names that envoyproxy/ratelimit's files use, in lower case."""
+
+SHORT_UNITS = UNITS | {"s": SECOND, "sec": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
+"""By the names that a policy's `rate` may use."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit:
+    """So many requests in each window. Compared by identity: it is made once, at load."""
+
+    requests: int
+    """0 to 2^32-1; 0 refuses every hit."""
+    unit: Unit
+    name: str = ""
+    """What the operator calls it; told to clients where Envoy is configured to."""
+
+
+class InvalidRate(NamedTuple):
+    """Not a rate; `expected` says what one looks like."""
+
+    expected: str
+
+
+_RATE = re.compile(r"([0-9]{1,10})/([a-z]+)")
+_EXPECTED = "N/UNIT with N from 0 to 4294967295 and UNIT one of " + ", ".join(
+    sorted(SHORT_UNITS, key=lambda name: (SHORT_UNITS[name].seconds, len(name)))
+)
+
+
+def rate(text: str, name: str = "") -> Limit | InvalidRate:
+    """Read `100/min`."""
+    found = _RATE.fullmatch(text)
+    if found is None or int(found[1]) > MOST_REQUESTS or found[2] not in SHORT_UNITS:
+        return InvalidRate(_EXPECTED)
+    return Limit(int(found[1]), SHORT_UNITS[found[2]], name)
+
+
+def window_start(now: float, seconds: int) -> int:
+    """The start of the fixed window that `now` is in, in seconds since the epoch.
+
+    Windows are aligned to the Unix epoch, as envoyproxy/ratelimit's are: weeks start on a
+    Thursday, months are 30 days, years 365.
+    """
+    return int(now) // seconds * seconds

@@ -1,0 +1,143 @@
+"""Counters in Redis, shared by all workers and replicas."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from callout.redis.client import Client
+from callout.redis.outcome import Unavailable
+from callout.redis.pipeline import ErrorReply, Replies, pack
+from ratelimit.recent import Recent
+from ratelimit.stores.contract import LARGEST_ADDEND, Hit, StoreUnavailable
+
+T = TypeVar("T")
+
+_INCREMENT = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
+_GRACE = 2
+"""Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
+
+
+class RedisStore:
+    """INCRBY for each hit; EXPIRE with the first hit of each counter that this process sends.
+
+    Commands of one request are one write with those of all other requests of the same tick, and
+    nothing is sent again after a failure, so a hit is never counted twice.
+    """
+
+    def __init__(self, client: Client, remembered: int = 65_536) -> None:
+        """Count through `client`, remembering so many counters that have their EXPIRE."""
+        self._client = client
+        self._known: Recent[bytes, bytes] = Recent(remembered)
+        """Key -> the command that adds 1 to it."""
+
+    def add(
+        self,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """One request to Redis; see `Store.add`."""
+        known = self._known
+        commands = []
+        fresh: list[Hit] | None = None
+        for hit in hits:
+            key, addend, _ = hit
+            command = known.get(key)
+            if command is None:
+                command = _INCREMENT % (len(key), key, 1, 1)
+                known.put(key, command)
+                if fresh is None:
+                    fresh = []
+                fresh.append(hit)
+            if addend != 1:
+                command = _INCREMENT % (len(key), key, len(str(addend)), addend)
+            commands.append(command)
+        if fresh is not None:
+            commands += [_expire(hit, now) for hit in fresh]
+        return self._client.send(commands, deadline, _Counted(self, hits, fresh, now, then))
+
+    def settle(
+        self,
+        outcome: Replies | Unavailable,
+        hits: Sequence[Hit],
+        fresh: list[Hit] | None,
+        now: float,
+    ) -> Sequence[int] | StoreUnavailable:
+        """What the replies say of the hits."""
+        if isinstance(outcome, Unavailable):
+            for hit in fresh or ():
+                self._known.forget(hit.key)  # whether it was executed is unknown
+            return StoreUnavailable(outcome.reason)
+        expiries = None
+        if fresh is not None:
+            expiries = outcome[len(hits) :]
+            del outcome[len(hits) :]
+        for hit, count in zip(hits, outcome, strict=True):
+            if type(count) is not int:
+                return self._not_counted(fresh, outcome)
+            if count == hit.addend and (fresh is None or hit not in fresh):
+                # Created just now although its EXPIRE was sent before: it was evicted, or all was
+                # flushed. Without an expiry it would stay for ever.
+                self._client.send([_expire(hit, now)], None, _nothing)
+        if expiries is not None:
+            for hit, reply in zip(fresh or (), expiries, strict=True):
+                if type(reply) is not int:
+                    self._known.forget(hit.key)
+        return outcome
+
+    def _not_counted(
+        self, fresh: list[Hit] | None, outcome: Replies
+    ) -> Sequence[int] | StoreUnavailable:
+        counts: list[int] = []
+        for reply in outcome:
+            if isinstance(reply, ErrorReply) and "overflow" in reply.message:
+                counts.append(LARGEST_ADDEND)  # 2^63 hits are more than any limit
+            elif isinstance(reply, int):
+                counts.append(reply)
+            else:
+                for hit in fresh or ():
+                    self._known.forget(hit.key)
+                if isinstance(reply, ErrorReply):
+                    self._client.not_serving(reply)
+                return StoreUnavailable("error")
+        return counts
+
+
+class _Counted(Generic[T]):
+    """What is done when the replies of one request are there."""
+
+    __slots__ = ("_fresh", "_hits", "_now", "_store", "_then")
+
+    def __init__(
+        self,
+        store: RedisStore,
+        hits: Sequence[Hit],
+        fresh: list[Hit] | None,
+        now: float,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> None:
+        self._store = store
+        self._hits = hits
+        self._fresh = fresh
+        self._now = now
+        self._then = then
+
+    def __call__(self, outcome: Replies | Unavailable) -> T:
+        return self._then(self._store.settle(outcome, self._hits, self._fresh, self._now))
+
+
+def _expire(hit: Hit, now: float) -> bytes:
+    """The rest of the window, the grace, and a little more that differs from key to key.
+
+    Counters of one window would otherwise all be deleted in the same moment. The same key gets
+    the same from every replica.
+    """
+    rest = max(hit.ends - int(now), 1)
+    spread = zlib.crc32(hit.key) % (2 + min(rest // 10, 60))
+    return pack(b"EXPIRE", hit.key, b"%d" % (rest + _GRACE + spread))
+
+
+def _nothing(outcome: Any) -> None:
+    pass
