@@ -71,9 +71,10 @@ class Node:
 
 def find(root: Node, entries: Iterable[tuple[str, str]]) -> Rule | None:
     """The rule where the descriptor ends, if it ends at one."""
-    node: Node | None = root
+    node = root
     for key, value in entries:
-        node = node.step(key, value)  # type: ignore[union-attr] # None was returned below
-        if node is None:
+        child = node.step(key, value)
+        if child is None:
             return None
-    return node.rule if node is not None else None
+        node = child
+    return node.rule

@@ -1,0 +1,67 @@
+"""What rate limiting adds to the bundle: the policy block `limits`, and the folder `ratelimit/`."""
+
+from collections.abc import Mapping, Sequence
+
+from callout.config.bundle import Bundle
+from callout.config.problems import Problem, Rejected
+from callout.config.source import Source
+from callout.config.validate import validate
+from ratelimit.domains import load
+from ratelimit.limits import Limit, rate
+from ratelimit.policy_limits import LimitItem, PolicyLimit
+from ratelimit.rules import Node
+
+FOLDER = "ratelimit"
+"""Of the bundle: envoyproxy/ratelimit files."""
+
+
+class LimitsSection:
+    """The section `limits`.
+
+    A policy's block compiles to a tuple of `PolicyLimit`; the bundle-wide part is the mapping of
+    domains to their rules.
+    """
+
+    key = "limits"
+
+    def compile_block(self, block: Source, bundle: Bundle) -> tuple[PolicyLimit, ...] | Rejected:  # noqa: ARG002
+        """The limits of one effective policy."""
+        if not isinstance(block.value, list):
+            return Rejected((block.problem((), "expected a list of limits"),))
+        limits: list[PolicyLimit] = []
+        problems: list[Problem] = []
+        names: set[str] = set()
+        for index in range(len(block.value)):
+            item = validate(LimitItem, block.at(index))
+            if isinstance(item, Rejected):
+                problems += item.problems
+                continue
+            if item.name in names:
+                problems.append(block.problem((index, "name"), f"duplicate limit `{item.name}`"))
+            names.add(item.name)
+            if item.off:
+                continue
+            limit = rate(item.rate, item.name) if item.rate is not None else None
+            if not isinstance(limit, Limit):
+                problems.append(
+                    block.problem((index,), f"the limit `{item.name}` needs a `rate`: N/UNIT")
+                )
+                continue
+            limits.append(
+                PolicyLimit(
+                    policy=block.at(index, "rate").policy,
+                    by=tuple(item.by),
+                    limit=limit,
+                    allow_on_error=item.onError == "allow",
+                    mode=item.mode,
+                )
+            )
+        return Rejected(tuple(problems)) if problems else tuple(limits)
+
+    def compile_part(
+        self,
+        bundle: Bundle,
+        policies: Sequence[Source],  # noqa: ARG002
+    ) -> Mapping[str, Node] | Rejected:
+        """The domains of the operator's own files."""
+        return load(bundle.under(FOLDER))

@@ -1,0 +1,87 @@
+"""From a plan and its counters to the answer. Pure: time is an argument."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ratelimit.limits import MOST_REQUESTS, Limit
+from ratelimit.plan import Plan
+
+
+class Verdict(NamedTuple):
+    """What is said of one descriptor."""
+
+    over: bool = False
+    limit: Limit | None = None
+    """The limit that decided; None: none, or none that clients should see."""
+    remaining: int = 0
+    reset: int = 0
+    """Whole seconds until the window ends, rounded up, at least 1; 0 without a limit."""
+
+
+class Answer(NamedTuple):
+    """What is said of one request."""
+
+    over: bool
+    """Some limit that is enforced is over."""
+    verdicts: Sequence[Verdict]
+    """One for each descriptor, in order."""
+    shadow: bool = False
+    """Some limit in shadow is over, and none that is enforced."""
+    limit: Limit | None = None
+    """The limit that is over, in shadow too; for the log."""
+
+
+NOT_LIMITED = Verdict()
+UNLIMITED = Verdict(remaining=MOST_REQUESTS)
+
+
+def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
+    """Judge the counters as they are after this request's own hits: over means above the limit.
+
+    So a hit of 0 at the limit is OK with nothing remaining, as in envoyproxy/ratelimit. A limit
+    in shadow is shown while something remains; unlike there, it is hidden once nothing does,
+    because Envoy would tell clients `remaining: 0` and they would hold back.
+
+    Args:
+        plan: what was counted.
+        counts: the counters, one for each of `plan.counted`.
+        now: the time that the hits were made for, seconds since the epoch.
+    """
+    verdicts = []
+    refusing: Limit | None = None
+    shadowed: Limit | None = None
+    second = int(now)
+    place = 0
+    for group in plan.groups:
+        verdict: Verdict | None = None
+        best: tuple[bool, bool, int] | None = None
+        for limit, _, _, shadow, _ in group.counted:
+            remaining = limit.requests - counts[place]
+            place += 1
+            if shadow and remaining <= 0:
+                if remaining < 0:
+                    shadowed = limit
+                continue
+            over = remaining < 0
+            reset = limit.unit.seconds - second % limit.unit.seconds
+            if over:
+                refusing = limit
+                remaining = 0
+            # Of several limits the one that refuses, longest first; else the tightest.
+            rank = (not over, shadow, -reset if over else remaining)
+            if best is None or rank < best:
+                best = rank
+                verdict = Verdict(over, limit, remaining, reset)
+        if verdict is None:
+            verdict = UNLIMITED if group.unlimited else NOT_LIMITED
+        verdicts.append(verdict)
+    over = refusing is not None
+    return Answer(over, verdicts, shadowed is not None and not over, refusing or shadowed)
+
+
+def without_counts(plan: Plan) -> Answer | None:
+    """The answer when the counters could not be asked; None: some limit does not let pass then."""
+    for counted in plan.counted:
+        if not counted.allow_on_error and not counted.shadow:
+            return None
+    return Answer(False, [UNLIMITED if group.unlimited else NOT_LIMITED for group in plan.groups])

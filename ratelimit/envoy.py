@@ -1,0 +1,122 @@
+"""Envoy's messages: the only file of this package that knows protobuf.
+
+`envoy.service.ratelimit.v3` (RateLimitRequest in, RateLimitResponse out).
+"""
+
+from functools import lru_cache
+
+from envoy.service.ratelimit.v3 import rls_pb2
+from google.protobuf.message import DecodeError
+
+from ratelimit.decide import Answer, Verdict
+from ratelimit.limits import DAY, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR, Limit
+from ratelimit.request import BadRequest, Descriptor, Request
+from ratelimit.stores.contract import LARGEST_ADDEND
+
+SERVICE = "envoy.service.ratelimit.v3.RateLimitService"
+METHOD = f"/{SERVICE}/ShouldRateLimit"
+
+MOST_DESCRIPTORS = 1000
+"""In one request: each is a counter that is read and written."""
+MOST_ENTRIES = 256
+"""In one descriptor: a rule tree is not deeper than its file's YAML may be."""
+
+_OVERRIDE_UNITS = {1: SECOND, 2: MINUTE, 3: HOUR, 4: DAY, 5: MONTH, 6: YEAR}
+"""envoy.type.v3.RateLimitUnit: 0 is UNKNOWN, and there is no week."""
+_UNIT_CODES = {SECOND: 1, MINUTE: 2, HOUR: 3, DAY: 4, MONTH: 5, YEAR: 6, WEEK: 7}
+"""RateLimitResponse.RateLimit.Unit."""
+
+
+def parse(message: bytes) -> Request | BadRequest:
+    """The request, with every hit's number settled and clamped.
+
+    `hits_addend` of the request is 1 when absent or 0; that of a descriptor wins when it is
+    there, and may be 0.
+    """
+    try:
+        request = rls_pb2.RateLimitRequest.FromString(message)
+    except DecodeError:
+        return BadRequest("not a RateLimitRequest")
+    domain = request.domain
+    # The two texts are envoyproxy/ratelimit's.
+    if not domain:
+        return BadRequest("rate limit domain must not be empty")
+    given = request.descriptors
+    if not given:
+        return BadRequest("rate limit descriptor list must not be empty")
+    if len(given) > MOST_DESCRIPTORS:
+        return BadRequest(f"more than {MOST_DESCRIPTORS} descriptors")
+    common = request.hits_addend or 1
+    descriptors = []
+    for one in given:
+        entries = tuple([(entry.key, entry.value) for entry in one.entries])
+        if len(entries) > MOST_ENTRIES:
+            return BadRequest(f"a descriptor has more than {MOST_ENTRIES} entries")
+        override = None
+        if one.HasField("limit"):
+            unit = _OVERRIDE_UNITS.get(one.limit.unit)
+            if unit is None:
+                return BadRequest("the limit of a descriptor has an unknown unit")
+            override = Limit(one.limit.requests_per_unit, unit)
+        addend = one.hits_addend.value if one.HasField("hits_addend") else common
+        descriptors.append(Descriptor(entries, override, min(addend, LARGEST_ADDEND)))
+    return Request(domain, tuple(descriptors))
+
+
+def encode(answer: Answer) -> bytes:
+    """A serialized RateLimitResponse.
+
+    Put together from remembered fields: 0.6 us for one status, 1.05 us for two, where filling in
+    a message and serializing it takes 1.6 and 2.75 us.
+    """
+    parts = [b"\x08\x02" if answer.over else b"\x08\x01"]  # overall_code
+    for verdict in answer.verdicts:
+        status = _status(verdict)
+        parts += (b"\x12", _varint(len(status)), status)  # statuses
+    return b"".join(parts)
+
+
+def _status(verdict: Verdict) -> bytes:
+    over, limit, remaining, reset = verdict
+    if limit is None:
+        return _NO_LIMIT if not remaining else b"\x08\x01" + _remaining(remaining)
+    return (
+        (b"\x08\x02" if over else b"\x08\x01")  # code
+        + _current_limit(limit)
+        + _remaining(remaining)
+        + _duration_until_reset(reset)
+    )
+
+
+_NO_LIMIT = b"\x08\x01"
+
+
+@lru_cache(4096)
+def _varint(number: int) -> bytes:
+    data = bytearray()
+    while number > 0x7F:
+        data.append(number & 0x7F | 0x80)
+        number >>= 7
+    data.append(number)
+    return bytes(data)
+
+
+@lru_cache(4096)
+def _current_limit(limit: Limit) -> bytes:
+    message: bytes = rls_pb2.RateLimitResponse.RateLimit(
+        requests_per_unit=limit.requests,
+        unit=_UNIT_CODES[limit.unit],
+        name=limit.name,
+    ).SerializeToString()
+    return b"\x12" + _varint(len(message)) + message
+
+
+@lru_cache(65536)
+def _remaining(number: int) -> bytes:
+    return b"\x18" + _varint(number) if number else b""
+
+
+@lru_cache(4096)
+def _duration_until_reset(seconds: int) -> bytes:
+    duration = b"\x08" + _varint(seconds)
+    return b"\x22" + _varint(len(duration)) + duration

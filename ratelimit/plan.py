@@ -1,0 +1,92 @@
+"""From a request and a snapshot to what must be counted. Made once for equal requests."""
+
+from typing import NamedTuple, TypeAlias
+
+from ratelimit.keys import window_key
+from ratelimit.limits import Limit, window_start
+from ratelimit.request import Request
+from ratelimit.stores.contract import Hit
+
+
+class Counted(NamedTuple):
+    """One limit that a descriptor is counted by."""
+
+    limit: Limit
+    key: bytes
+    """The counter's name, without the window."""
+    addend: int
+    shadow: bool = False
+    """Counted, but never refuses."""
+    allow_on_error: bool = False
+    """When the counters cannot be asked, this limit lets pass."""
+
+
+class Group(NamedTuple):
+    """All that decides about one descriptor; its answer has one status for each group."""
+
+    counted: tuple[Counted, ...] = ()
+    unlimited: bool = False
+
+
+class Refusal(NamedTuple):
+    """No answer can be planned: our failure, or the gateway's."""
+
+    reason: str
+    """A stable word for metrics: `policy_invalid`, `gateway_stale`."""
+    message: str
+    """For the gateway's log."""
+
+
+class Plan:
+    """What to count for one request, and for every other that is equal to it."""
+
+    __slots__ = (
+        "_ends",
+        "_hits",
+        "_starts",
+        "counted",
+        "groups",
+        "note",
+        "policy",
+        "reason",
+        "request",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        groups: tuple[Group, ...],
+        policy: str = "",
+        reason: str = "no_limit",
+        note: str = "",
+    ) -> None:
+        self.request = request
+        self.groups = groups
+        """One for each descriptor, in order."""
+        self.counted = tuple(counted for group in groups for counted in group.counted)
+        self.policy = policy
+        """For metrics: the domain, or the effective policy's name; empty: neither is known."""
+        self.reason = reason
+        """For metrics, when nothing is counted: why not."""
+        self.note = note
+        """For a reader of the log."""
+        self._hits: tuple[Hit, ...] = ()
+        self._starts = self._ends = 0.0
+
+    def hits(self, now: float) -> tuple[Hit, ...]:
+        """What to count now. The same objects until the first of their windows ends."""
+        if not self._starts <= now < self._ends:
+            hits = []
+            starts, ends = 0, 0
+            for limit, key, addend, _, _ in self.counted:
+                seconds = limit.unit.seconds
+                start = window_start(now, seconds)
+                hits.append(Hit(window_key(key, start), addend, start + seconds))
+                starts = max(starts, start)
+                ends = min(ends, start + seconds) if ends else start + seconds
+            self._hits = tuple(hits)
+            self._starts, self._ends = starts, ends
+        return self._hits
+
+
+Planned: TypeAlias = Plan | Refusal

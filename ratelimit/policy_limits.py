@@ -1,0 +1,102 @@
+"""The policy block `limits`: what an operator writes, and what a request counts by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from ratelimit.limits import InvalidRate, Limit, rate
+
+Mode: TypeAlias = Literal["off", "shadow", "enforce"]
+
+IDENTITY = "identity."
+_PLAIN = ("address", "host", "method", "path")
+
+
+def _counted_by(text: str) -> str:
+    if text in _PLAIN or (text.startswith(IDENTITY) and len(text) > len(IDENTITY)):
+        return text
+    raise ValueError(f"expected one of {', '.join(_PLAIN)} or identity.FIELD, found {text!r}")
+
+
+def _is_rate(text: str) -> str:
+    read = rate(text)
+    if isinstance(read, InvalidRate):
+        raise ValueError(f"expected {read.expected}, found {text!r}")
+    return text
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError("expected a name, found an empty text")
+    return text
+
+
+class LimitItem(BaseModel):
+    """One entry of `limits`, as written (or merged from several policies by its name)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, AfterValidator(_not_empty)]
+    """Names the limit in merges, counters, answers and metrics."""
+    by: list[Annotated[str, AfterValidator(_counted_by)]] = []
+    """What each has a counter of its own; empty: one counter for all."""
+    rate: Annotated[str, AfterValidator(_is_rate)] | None = None
+    """`100/min`; required unless the limit is off."""
+    onError: Literal["allow", "deny(503)"] = "deny(503)"  # noqa: N815 (the word in the file)
+    """What becomes of the request when the counters cannot be asked."""
+    mode: Mode | None = None
+    """None: the policy's."""
+    off: bool = False
+    """True: not this limit, although a less specific policy brings it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyLimit:
+    """One limit of an effective policy."""
+
+    policy: str
+    """The policy that wrote its rate: those that only inherit it share its counters."""
+    by: tuple[str, ...]
+    limit: Limit
+    allow_on_error: bool
+    mode: Mode | None
+
+
+class Facts(NamedTuple):
+    """What a limit may count a request by."""
+
+    host: str
+    path: str
+    """Canonical."""
+    method: str
+    address: str | None
+    identity: Mapping[str, str]
+
+
+def values(by: Sequence[str], facts: Facts) -> list[tuple[str, str]] | None:
+    """What the request is counted by: `[("identity.sub", "ann")]`, in the order of `by`.
+
+    A request without the identity is counted by its client address: one bucket for all who are
+    anonymous would let any of them use it up. None: the gateway did not send what is needed.
+    """
+    found = []
+    for kind in by:
+        value: str | None
+        if kind.startswith(IDENTITY):
+            value = facts.identity.get(kind[len(IDENTITY) :])
+            if not value:
+                kind, value = "address", facts.address
+        elif kind == "address":
+            value = facts.address
+        elif kind == "host":
+            value = facts.host
+        elif kind == "method":
+            value = facts.method
+        else:
+            value = facts.path
+        if value is None:
+            return None
+        found.append((kind, value))
+    return found
