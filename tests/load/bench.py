@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [each for each in SCENARIOS if not options.only or each.key in options.only]
     try:
         tables = run(chosen, effort, peers)
-    except (DidNotStart, WrongAnswer, h2load.LoadFailed) as error:
+    except (DidNotStart, WrongAnswer, h2load.LoadFailed, tools.ToolMissing) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if options.write:

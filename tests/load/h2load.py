@@ -22,6 +22,8 @@ class Shape:
 
 GRPC = Shape(connections=8, streams=16)
 """As a gateway does: a few connections, many requests on each."""
+VARIED = Shape(connections=1, streams=128)
+"""For many URLs: each connection goes through the same list, so one makes all requests differ."""
 REST = Shape(connections=32, streams=1, http1=True)
 """HTTP/1.1 has one request on a connection; 32 keep the server's core busy."""
 
@@ -52,13 +54,17 @@ _UNIT = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 def run(
     tool: Path,
     core: int,
-    url: str,
+    url: str | Path,
     requests: int,
     shape: Shape,
     headers: Mapping[str, str],
     body: Path | None = None,
 ) -> Outcome:
-    """Send `requests` requests to `url` from `core`. Raises LoadFailed."""
+    """Send `requests` requests from `core` to a URL, or to the URLs of a file in turn.
+
+    Raises:
+        LoadFailed: Not every request was answered with a 2xx status.
+    """
     clients = min(shape.connections, requests)
     command = [str(tool), "-t", "1", "-n", str(requests), "-c", str(clients)]
     command += ["--h1"] if shape.http1 else ["-m", str(shape.streams)]
@@ -66,9 +72,10 @@ def run(
         command += ["-H", f"{name}: {value}"]
     if body:
         command += ["-d", str(body)]
+    command += ["-i", str(url)] if isinstance(url, Path) else [url]
     with on_core(core):
         done = subprocess.run(
-            [*command, url], capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+            command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
         )
     if done.returncode:
         raise LoadFailed(f"h2load ended with {done.returncode}: {done.stderr[-500:]}")

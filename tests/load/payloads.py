@@ -12,9 +12,14 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
-from envoy.service.auth.v3 import external_auth_pb2
-from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf import json_format
+
+from callout.testing.requests import (
+    BROWSER_HEADERS,
+    CheckRequest,
+    check_request,
+    rate_limit_request,
+)
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 LIMIT = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
@@ -25,29 +30,14 @@ HOST = "bench.example"
 JWT_HOST = "jwt.bench.example"
 ENVOY_HOST = "envoy.bench.example"
 FULL_HOST = "full.bench.example"
+MANY = 20_000
+"""More paths than a service keeps plans of requests."""
 PATH = "/orders/2024-118823?expand=lines&currency=EUR"
 
 BROWSER = {
-    "user-agent": (
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
-        "Chrome/131.0.0.0 Safari/537.36"
-    ),
-    "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
-    "accept-encoding": "gzip, deflate, br, zstd",
-    "accept-language": "en-GB,en;q=0.9,de;q=0.8",
-    "referer": "https://bench.example/account/orders",
-    "cookie": (
-        "session=8f3b0c5e7d9a4f21b6c8e0d2a4b6c8e05f1d7b3a9c2e4f60; theme=dark; lang=en-GB; "
-        "consent=analytics%3D0%26ads%3D0; _ga=GA1.2.1190372451.1735600011; "
-        "_ga_7QX2M1RT5K=GS1.1.1735689512.14.1.1735689577.60.0.0; cart=b64-eyJpdGVtcyI6W3siaWQiOiI0"
-        "MTEyIiwicXR5IjoyfSx7ImlkIjoiOTAwMSIsInF0eSI6MX1dfQ; seen=4112.9001.2210.7733"
-    ),
-    "sec-fetch-site": "same-origin",
-    "sec-fetch-mode": "navigate",
-    "x-forwarded-for": "198.51.100.24",
-    "x-forwarded-proto": "https",
-    "x-request-id": "0b8c7f5e-3f0a-4d0e-9d53-6a1de1cfb3a4",
+    name: value for name, value in BROWSER_HEADERS.items() if name != "upgrade-insecure-requests"
 }
+"""Eleven: with the user and the four pseudo-headers, 16."""
 
 
 @dataclass(frozen=True)
@@ -59,39 +49,11 @@ class Exchange:
     denied: bytes
 
 
-def headers(host: str, user: str, token: str | None = None) -> dict[str, str]:
-    """All headers as Envoy passes them: four pseudo-headers, the browser's, the user's."""
-    extra = {"authorization": f"Bearer {token}"} if token else {}
-    return {
-        ":authority": host,
-        ":method": "GET",
-        ":path": PATH,
-        ":scheme": "https",
-        **BROWSER,
-        "x-user": user,
-        **extra,
-    }
-
-
-def check_message(host: str, user: str, token: str | None = None) -> external_auth_pb2.CheckRequest:
+def check_message(host: str, user: str, token: str | None = None) -> CheckRequest:
     """What Envoy's ext_authz filter sends for one browser request."""
-    request = external_auth_pb2.CheckRequest()
-    attributes = request.attributes
-    attributes.source.address.socket_address.address = "198.51.100.24"
-    attributes.source.address.socket_address.port_value = 51874
-    attributes.destination.address.socket_address.address = "10.0.3.17"
-    attributes.destination.address.socket_address.port_value = 8443
-    attributes.request.time.FromSeconds(1_735_689_600)
-    http = attributes.request.http
-    http.id = "13359530607844510314"
-    http.method = "GET"
-    http.path = PATH
-    http.host = host
-    http.scheme = "https"
-    http.protocol = "HTTP/2"
-    http.size = -1
-    http.headers.update(headers(host, user, token))
-    return request
+    bearer = {"authorization": f"Bearer {token}"} if token else {}
+    headers = BROWSER | {"x-user": user} | bearer
+    return check_request(path=PATH, host=host, headers=headers)
 
 
 def check() -> Exchange:
@@ -142,14 +104,14 @@ def limit(descriptors: int) -> Exchange:
 
 
 def _limit(address: str, descriptors: int) -> bytes:
-    request: Any = rls_pb2.RateLimitRequest(domain="bench")
-    request.descriptors.add().entries.add(key="remote_address", value=address)
-    if descriptors == 2:
-        second = request.descriptors.add()
-        second.entries.add(key="user", value=ALLOWED_USER)
-        second.entries.add(key="path", value="/orders")
-    message: bytes = request.SerializeToString()
+    both = [{"remote_address": address}, {"user": ALLOWED_USER, "path": "/orders"}]
+    message: bytes = rate_limit_request("bench", *both[:descriptors]).SerializeToString()
     return message
+
+
+def paths() -> list[str]:
+    """All different, all allowed, all in the same counter of the Envoy scenario."""
+    return [f"/orders/2024-{100_000 + number}?expand=lines&currency=EUR" for number in range(MANY)]
 
 
 def opa_input(user: str) -> bytes:

@@ -24,7 +24,8 @@ class Lane:
     """One contender in one scenario: what h2load sends to it, and whose time is counted."""
 
     name: str
-    url: str
+    url: str | Path
+    """A file of URLs: they are asked for in turn."""
     headers: Mapping[str, str]
     body: Path | None
     shape: h2load.Shape
@@ -192,16 +193,22 @@ def _envoy(world: World, notes: list[str]) -> Iterator[list[Lane]]:
         yield [
             Lane(
                 name=name,
-                url=f"http://{door}{payloads.PATH}",
+                url=_urls(world, door),
                 headers=headers,
                 body=None,
-                shape=h2load.GRPC,
+                shape=h2load.VARIED,
                 answer=guard.gateway(door, name in ("ext_authz", "both"), name in LIMITING),
                 process=own,
                 beside=(gateway, redis),
             )
             for name, door in doors.items()
         ]
+
+
+def _urls(world: World, address: str) -> Path:
+    file = world.folder / f"{address}.urls"
+    file.write_text("".join(f"http://{address}{path}\n" for path in payloads.paths()))
+    return file
 
 
 LIMITING = ("rate limit", "both")
@@ -237,5 +244,5 @@ SCENARIOS: tuple[Scenario, ...] = (
         _limit(2),
         (Goal(OWN, 1 / 5, YARDSTICK_LIMIT, "a fifth"),),
     ),
-    Scenario("envoy", "Through one Envoy worker", _envoy),
+    Scenario("envoy", "Through one Envoy worker, every request another path", _envoy),
 )

@@ -100,4 +100,4 @@ def test_results_replace_only_what_stands_between_the_markers(tmp_path: Path) ->
 def test_the_measured_check_is_a_browsers_request() -> None:
     exchange = payloads.check()
     assert 1_100 < len(exchange.allowed) < 1_300
-    assert len(payloads.headers("host", "user")) == 16
+    assert len(payloads.check_message("host", "user").attributes.request.http.headers) == 16
