@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
+from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
 from ratelimit.domains import load
@@ -15,7 +16,7 @@ FOLDER = "ratelimit"
 """Of the bundle: envoyproxy/ratelimit files."""
 
 
-class LimitsSection:
+class LimitsSection(Section):
     """The section `limits`.
 
     A policy's block compiles to a tuple of `PolicyLimit`; the bundle-wide part is the mapping of

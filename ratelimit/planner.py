@@ -1,13 +1,13 @@
 """Finds the limits that a request meets: of an operator's domain, or of the policies."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from callout.config import identity
-from callout.config.policies import Effective
+from callout.config.policies import Effective, UnknownPolicy
 from callout.config.snapshot import Snapshot
 from callout.http.host import canonical_host
-from callout.http.path import PathRules, RefusedPath, canonical
+from callout.http.path import RefusedPath
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import descriptor_key, policy_key
 from ratelimit.plan import Counted, Group, Plan, Planned, Refusal
@@ -56,7 +56,7 @@ def _plan_by_policy(request: Request, snapshot: Snapshot) -> Planned | BadReques
         if missing:
             return BadRequest(f"the descriptor of {OWN_DOMAIN} lacks {', '.join(missing)}")
         facts, effective = _effective(entries, snapshot)
-        if effective is None:
+        if effective is None or isinstance(effective, UnknownPolicy):
             groups.append(Group())
             continue
         name, reason = effective.name, "no_limit"
@@ -73,13 +73,12 @@ def _plan_by_policy(request: Request, snapshot: Snapshot) -> Planned | BadReques
     return Plan(request, tuple(groups), name, reason, note)
 
 
-def _effective(entries: Mapping[str, str], snapshot: Snapshot) -> tuple[Facts, Effective | None]:
+def _effective(
+    entries: Mapping[str, str], snapshot: Snapshot
+) -> tuple[Facts, Effective | UnknownPolicy | None]:
     """The policy by host, path and method; a refused path counts under the host's for `/`."""
-    policies = snapshot.policies
     host, method = canonical_host(entries["host"]), entries["method"]
-    whole = policies.for_host(host)
-    rules = whole.path_rules if whole is not None else PathRules()
-    path = canonical(entries["path"], method, rules)
+    effective, path = snapshot.policies.find(host, entries["path"], method)
     facts = Facts(
         host,
         "/" if isinstance(path, RefusedPath) else path.path,
@@ -87,9 +86,6 @@ def _effective(entries: Mapping[str, str], snapshot: Snapshot) -> tuple[Facts, E
         entries.get("remote_address"),
         identity.decode(entries["id"]) if entries.get("id") else {},
     )
-    if isinstance(path, RefusedPath):
-        return facts, whole
-    effective: Any = policies.choose(host, path.path, method)
     return facts, effective
 
 
