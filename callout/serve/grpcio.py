@@ -1,0 +1,248 @@
+"""The second transport: grpcio's own server, behind the same faces.
+
+It exists as an oracle and as a way out, and costs about ten times the CPU of our own transport.
+"""
+
+import asyncio
+import base64
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+import structlog
+
+from callout.grpc.call import Call, Code, Status, Streaming, Unary
+from callout.grpc.methods import Methods
+from callout.serve.address import address_of, remove_socket
+from callout.serve.failures import Failures
+from callout.serve.options import ServeOptions
+from callout.serve.tls import ServerTls
+
+_log = structlog.get_logger("callout.serve")
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_NOT_ADMITTED = Status(Code.UNAUTHENTICATED, "the client certificate is not admitted")
+
+
+class GrpcioServer:
+    """Serves gRPC with `grpc.aio`."""
+
+    def __init__(self, methods: Methods, options: ServeOptions) -> None:
+        self._options = options
+        handlers = _Handlers(methods, options)
+        self._server = grpc.aio.server(handlers=[handlers], options=_channel_options(options))
+        self._sockets: list[socket.socket] = []
+        self._paths: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, as `callout.serve.address.parse` reads it."""
+        return tuple(str(address_of(each)) for each in self._sockets)
+
+    async def start(self, sockets: Sequence[socket.socket], paths: Sequence[str]) -> None:
+        """Listen at the addresses of `sockets`, which only reserve them.
+
+        Args:
+            sockets: bound with SO_REUSEPORT, and not listening: what a listening one were given
+                nobody would take. Owned from now on.
+            paths: Unix sockets to remove at the end.
+
+        Raises:
+            ValueError: a socket is not as it must be.
+            OSError: an address cannot be bound, or a TLS file cannot be read.
+        """
+        credentials = None if self._options.tls is None else _credentials(self._options.tls)
+        for each in sockets:
+            if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                raise ValueError(f"{address_of(each)}: grpcio cannot take a listening socket over")
+            address = address_of(each)
+            try:
+                if credentials is None or address.path:
+                    self._server.add_insecure_port(str(address))
+                else:
+                    self._server.add_secure_port(str(address), credentials)
+            except RuntimeError as error:
+                raise OSError(f"{address}: {error}") from error
+        await self._server.start()
+        self._sockets = list(sockets)
+        self._paths = tuple(paths)
+
+    async def drain(self, seconds: float) -> None:
+        """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
+        self._options.health.drain()
+        await asyncio.sleep(0)
+        await self._stop(seconds)
+
+    async def close(self) -> None:
+        """Stop at once; calls that run fail."""
+        await self._stop(None)
+
+    async def _stop(self, grace: float | None) -> None:
+        await self._server.stop(grace)
+        for each in self._sockets:
+            each.close()
+        for path in self._paths:
+            remove_socket(path)
+        self._sockets, self._paths = [], ()
+
+
+def _channel_options(options: ServeOptions) -> list[tuple[str, int]]:
+    return [
+        # Our own reservation of the address shares the port, too; see `start`.
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_receive_message_length", options.max_message),
+        ("grpc.max_concurrent_streams", options.limits.max_streams),
+        ("grpc.max_connection_age_ms", round(options.max_age * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(options.max_age_grace * 1000)),
+        ("grpc.max_connection_idle_ms", round(options.idle * 1000)),
+    ]
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Finds a face's method for a call; messages stay bytes, because no serializer is given."""
+
+    def __init__(self, methods: Methods, options: ServeOptions) -> None:
+        self._methods = methods
+        self._options = options
+        self._counters = options.counters
+        self._failures = Failures(options.counters)
+
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """The handler of a call; None lets grpcio answer UNIMPLEMENTED."""
+        method = self._methods.find(details.method.encode())
+        if isinstance(method, Unary):
+            return grpc.unary_unary_rpc_method_handler(self._unary(method))
+        if isinstance(method, Streaming):
+            return grpc.stream_stream_rpc_method_handler(self._streaming(method))
+        self._counters.refuse(method.word)
+        return None
+
+    def _unary(self, method: Unary) -> Callable[[bytes, Any], Awaitable[bytes]]:
+        async def answer(message: bytes, context: Any) -> bytes:
+            call = await self._begin(method.path, context)
+            try:
+                reply: Any = method.handler(message, call)
+                if not isinstance(reply, bytes | Status):
+                    reply = await reply
+            except asyncio.CancelledError as error:
+                reply = self._cancelled(method.path, call, error)
+            except Exception as error:
+                reply = self._failures.raised(method.path, error, time.monotonic())
+            finally:
+                self._counters.open_calls -= 1
+            if isinstance(reply, bytes):
+                return reply
+            if not isinstance(reply, Status) or reply.code is Code.OK:
+                reply = self._failures.no_reply(method.path, reply, time.monotonic())
+            return await _abort(context, reply)
+
+        return answer
+
+    def _streaming(
+        self, method: Streaming
+    ) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
+        async def answer(messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            call = await self._begin(method.path, context)
+            status = Status(Code.OK)
+            try:
+                async for reply in method.handler(messages, call):
+                    if isinstance(reply, Status):
+                        status = reply
+                        break
+                    yield reply
+            except asyncio.CancelledError as error:
+                status = self._cancelled(method.path, call, error)
+            except Exception as error:
+                status = self._failures.raised(method.path, error, time.monotonic())
+            finally:
+                self._counters.open_calls -= 1
+            if status.code is not Code.OK:
+                await _abort(context, status)
+
+        return answer
+
+    async def _begin(self, path: str, context: Any) -> Call:
+        tls = self._options.tls
+        if tls is not None and not context.peer().startswith("unix:"):
+            names = context.auth_context()
+            kinds = (("URI", "x509_uri"), ("DNS", "x509_dns"))
+            offered = [
+                (kind, value.decode()) for kind, key in kinds for value in names.get(key, ())
+            ]
+            if not tls.admits(offered):
+                self._counters.refuse("client_san")
+                await _abort(context, _NOT_ADMITTED)
+        self._counters.requests += 1
+        self._counters.open_calls += 1
+        remaining: float | None = context.time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
+        return Call(_metadata(path, context.invocation_metadata()), deadline, _peer(context.peer()))
+
+    def _cancelled(self, path: str, call: Call, error: asyncio.CancelledError) -> Status:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            # The handler's own work was cancelled by someone else: a failure like any other.
+            return self._failures.raised(path, error, time.monotonic())
+        if call.deadline is not None and time.monotonic() >= call.deadline:
+            self._counters.deadline_exceeded += 1
+        else:
+            self._counters.cancelled += 1
+        raise error
+
+
+async def _abort(context: Any, status: Status) -> bytes:
+    await context.abort(_CODES[int(status.code)], status.message)
+    raise AssertionError("abort raises")
+
+
+def _metadata(path: str, fields: Any) -> list[tuple[bytes, bytes]]:
+    """What was sent, as far as grpcio tells: of the pseudo-headers `:method` and `:path` only."""
+    metadata = [(b":method", b"POST"), (b":path", path.encode())]
+    for name, value in fields:
+        if isinstance(value, bytes):
+            # grpcio has decoded a `-bin` header; handlers see headers as they were sent.
+            value = base64.b64encode(value).rstrip(b"=")
+        else:
+            value = value.encode()
+        metadata.append((name.encode(), value))
+    return metadata
+
+
+def _peer(text: str) -> str:
+    """From `ipv4:127.0.0.1:40312` and `ipv6:%5B::1%5D:40312` to what our own transport says."""
+    kind, _, rest = text.partition(":")
+    return "unix:" if kind == "unix" else unquote(rest)
+
+
+def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
+    """Credentials that look at the files for each handshake, and take them when they changed."""
+    tls.context()  # says what is wrong with a file; grpcio would only fail handshakes
+    state = tls.state_of_files()
+
+    def fetch() -> "grpc.ServerCertificateConfiguration | None":
+        nonlocal state
+        try:
+            current = tls.state_of_files()
+            if current == state:
+                return None
+            tls.context()
+            state = current
+            return _certificates(tls)
+        except OSError as error:
+            _log.error("certificates cannot be reloaded; the former stay in use", error=str(error))
+            return None
+
+    return grpc.dynamic_ssl_server_credentials(
+        _certificates(tls),
+        fetch,  # type: ignore[arg-type]  # None means "as before"; the stubs do not know that
+        require_client_authentication=tls.client_ca is not None,
+    )
+
+
+def _certificates(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
+    authorities = None if tls.client_ca is None else tls.client_ca.read_bytes()
+    pair = (tls.key.read_bytes(), tls.cert.read_bytes())
+    return grpc.ssl_server_certificate_configuration([pair], authorities)

@@ -1,0 +1,240 @@
+"""Our own transport: listening sockets, one protocol a connection, one timer for all deadlines."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from callout.grpc.head import Interpreter
+from callout.grpc.methods import Methods
+from callout.serve.address import BACKLOG, address_of, remove_socket
+from callout.serve.deadlines import GRAIN, Deadlines, Expiring
+from callout.serve.failures import Failures
+from callout.serve.options import ServeOptions
+from callout.serve.protocol import GrpcProtocol
+from callout.serve.tls import ALPN
+
+_log = structlog.get_logger("callout.serve")
+
+CHECK_EVERY = 1.0
+"""Seconds between two looks at ages, stalls and unfinished requests."""
+CERTIFICATES_EVERY = 10.0
+"""Seconds between two looks at the certificate files; they are replaced days before they end."""
+HANDSHAKE_SECONDS = 10.0
+
+
+class Core:
+    """What the connections of one server share."""
+
+    __slots__ = (
+        "_armed",
+        "_timer",
+        "connections",
+        "counters",
+        "deadlines",
+        "emptied",
+        "failures",
+        "interpret",
+        "loop",
+        "options",
+    )
+
+    def __init__(self, methods: Methods, options: ServeOptions) -> None:
+        self.options = options
+        self.loop = asyncio.get_running_loop()
+        self.interpret = Interpreter(methods)
+        self.counters = options.counters
+        self.failures = Failures(options.counters)
+        self.deadlines = Deadlines()
+        self.connections: set[GrpcProtocol] = set()
+        self.emptied = asyncio.Event()
+        """Set when the last connection ends."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed = 0.0
+
+    def watch(self, now: float, deadline: float, item: Expiring) -> int:
+        """Call `item.expire` when the deadline has passed; returns the ticket to forget it by."""
+        ticket = self.deadlines.add(now, deadline, item)
+        if self._timer is None or ticket * GRAIN < self._armed:
+            self._arm(now)
+        return ticket
+
+    def _arm(self, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        upcoming = self.deadlines.next()
+        if upcoming is not None:
+            self._armed = upcoming
+            self._timer = self.loop.call_later(max(0.0, upcoming - now), self._fire)
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        for item in self.deadlines.take(now):
+            item.expire()
+        self._timer = None
+        self._arm(now)
+
+    def jittered(self, seconds: float) -> float:
+        """A time that differs by up to a tenth from one connection to the next."""
+        return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads load, guards nothing
+
+    def refuse_connection(self, transport: asyncio.Transport) -> str:
+        """Why a new connection must be closed at once; empty: it may stay."""
+        if len(self.connections) >= self.options.max_connections:
+            return "too_many"
+        session = transport.get_extra_info("ssl_object")
+        if session is None or self.options.tls is None:
+            return ""
+        if session.selected_alpn_protocol() not in (ALPN, None):
+            return "alpn"
+        certificate = transport.get_extra_info("peercert") or {}
+        admitted = self.options.tls.admits(certificate.get("subjectAltName", ()))
+        return "" if admitted else "client_san"
+
+    def lost(self, connection: GrpcProtocol) -> None:
+        """A connection ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.emptied.set()
+
+
+class OwnServer:
+    """Serves gRPC on sockets that are bound already."""
+
+    def __init__(self, methods: Methods, options: ServeOptions) -> None:
+        self._options = options
+        self._core = Core(methods, options)
+        self._sockets: list[socket.socket] = []
+        self._paths: tuple[str, ...] = ()
+        self._listeners: list[asyncio.Server] = []
+        self._files: object = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it listens, as `callout.serve.address.parse` reads it."""
+        return tuple(str(address_of(each)) for each in self._sockets)
+
+    async def start(self, sockets: Sequence[socket.socket], paths: Sequence[str]) -> None:
+        """Listen.
+
+        Args:
+            sockets: bound; owned from now on.
+            paths: Unix sockets to remove at the end.
+
+        Raises:
+            OSError: listening failed, or a TLS file cannot be read.
+        """
+        self._sockets, self._paths = list(sockets), tuple(paths)
+        await self._listen()
+        self._keeper = self._core.loop.create_task(self._keep())
+
+    async def _listen(self) -> None:
+        """Listen with the certificates that the files hold now; then stop the former listeners.
+
+        Each listener has a duplicate of its socket: the queue of waiting connections is the
+        socket's, so none is lost when a listener is replaced by the next.
+        """
+        context: ssl.SSLContext | None = None
+        if self._options.tls is not None:
+            self._files = self._options.tls.state_of_files()
+            context = self._options.tls.context()
+        loop = self._core.loop
+        listeners: list[asyncio.Server] = []
+        for each in self._sockets:
+            if each.family == socket.AF_UNIX:
+                listener = await loop.create_unix_server(
+                    self._connected, sock=each.dup(), backlog=BACKLOG
+                )
+            else:
+                listener = await loop.create_server(
+                    self._connected,
+                    sock=each.dup(),
+                    backlog=BACKLOG,
+                    ssl=context,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                )
+            listeners.append(listener)
+        self._stop_listening()
+        self._listeners = listeners
+
+    def _connected(self) -> GrpcProtocol:
+        return GrpcProtocol(self._core)
+
+    def _stop_listening(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+
+    async def _keep(self) -> None:
+        certificates_at = time.monotonic() + CERTIFICATES_EVERY
+        while True:
+            await asyncio.sleep(CHECK_EVERY)
+            now = time.monotonic()
+            for connection in list(self._core.connections):
+                connection.check(now)
+            if self._options.tls is not None and now >= certificates_at and self._listeners:
+                certificates_at = now + CERTIFICATES_EVERY
+                await self.reload_certificates()
+
+    async def reload_certificates(self) -> None:
+        """Use the certificate files again if they changed, for connections that come from now on.
+
+        Files that do not fit together, as while they are being replaced, leave the former in use.
+        """
+        tls = self._options.tls
+        if tls is None:
+            return
+        before = self._files
+        try:
+            if tls.state_of_files() == before:
+                return
+            await self._listen()
+        except OSError as error:
+            self._files = before
+            _log.error("certificates cannot be reloaded; the former stay in use", error=str(error))
+        else:
+            _log.info("certificates reloaded")
+
+    async def drain(self, seconds: float) -> None:
+        """Say NOT_SERVING, take no new connection, ask clients to go, and wait for their calls.
+
+        Args:
+            seconds: how long calls may take to end; then their connections are cut.
+        """
+        self._options.health.drain()
+        # Watches of the board are told before their connections are asked to go.
+        await asyncio.sleep(0)
+        self._stop_listening()
+        now = time.monotonic()
+        for connection in list(self._core.connections):
+            connection.leave("drain", now)
+        if self._core.connections:
+            self._core.emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._core.emptied.wait(), seconds)
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop at once; calls that run fail."""
+        self._stop_listening()
+        for each in self._sockets:
+            each.close()
+        for path in self._paths:
+            remove_socket(path)
+        self._sockets, self._paths = [], ()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            self._keeper = None
+        if self._core.connections:
+            self._core.emptied.clear()
+            for connection in list(self._core.connections):
+                connection.abort("closed")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._core.emptied.wait(), CHECK_EVERY)

@@ -1,0 +1,438 @@
+"""One connection of our own transport: asyncio.Protocol outside, `callout.http2` inside.
+
+Everything that one `data_received` brings is answered with one write; what handlers answer later
+in a tick of the loop leaves together with one write too.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from callout.grpc.answers import OK_HEAD, OK_TRAILERS, Refusal, trailers, trailers_only
+from callout.grpc.call import Call, Code, Reply, Status
+from callout.grpc.framing import NOT_ONE, frame, whole
+from callout.grpc.head import Head
+from callout.http2.connection import Connection
+from callout.http2.errors import ErrorCode
+from callout.http2.events import (
+    Data,
+    Drained,
+    Event,
+    Refused,
+    Request,
+    Reset,
+    Terminated,
+    Trailers,
+)
+from callout.serve.address import peer_text
+from callout.serve.streaming import Stream
+from callout.serve.unary import Receiving, Waiting
+
+if TYPE_CHECKING:
+    from callout.serve.own import Core
+
+_DEADLINE = Status(Code.DEADLINE_EXCEEDED, "deadline exceeded")
+_LATE = Status(Code.DEADLINE_EXCEEDED, "the request did not arrive in time")
+_FULL = Status(Code.RESOURCE_EXHAUSTED, "too many unfinished requests on this connection")
+_CLOSING_SECONDS = 5.0
+_NEVER = float("inf")
+
+
+class Answered:
+    """A call that was answered before its request ended: what still comes is thrown away."""
+
+    __slots__ = ("arrived",)
+
+    def __init__(self, arrived: float) -> None:
+        self.arrived = arrived
+
+
+Opening: TypeAlias = tuple[Head, float]
+"""A unary call of which only the headers came, and when."""
+State: TypeAlias = Opening | Receiving | Waiting | Stream | Answered
+
+
+class GrpcProtocol(asyncio.Protocol):
+    """Answers the calls of one connection."""
+
+    def __init__(self, core: "Core") -> None:
+        self.core = core
+        self._counters = core.counters
+        self._http2: Connection[Head | Refusal] = Connection(core.interpret, core.options.limits)
+        self._limit = core.options.max_message
+        self._streams: dict[int, State] = {}
+        self._held = 0  # bytes of unfinished unary requests
+        self._peer = ""
+        self._transport: asyncio.Transport
+        self._gone = False
+        self._flushing = False
+        self._paused = False
+        self._writers: list[asyncio.Future[None]] = []
+        self._last_call = self._progress = time.monotonic()
+        self._queued = 0
+        self._leave_at = self._last_call + core.jittered(core.options.max_age)
+        self._cut_at = self._closing_at = _NEVER
+
+    # asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client came: let it in, or close at once."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._counters.connections += 1
+        self._counters.open_connections += 1
+        self._peer = peer_text(transport.get_extra_info("peername"))
+        refusal = self.core.refuse_connection(self._transport)
+        self.core.connections.add(self)
+        if refusal:
+            self.abort(refusal)
+            return
+        self._transport.set_write_buffer_limits(high=self.core.options.write_buffer)
+        self._http2.start()
+        self._flush()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The connection ended, by whichever side: nobody waits for our answers any more."""
+        self._gone = True
+        self._counters.open_connections -= 1
+        for state in self._streams.values():
+            self._stop(state)
+        self._streams.clear()
+        self._wake_writers()
+        self.core.lost(self)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly: take nothing more from it until it has caught up."""
+        self._paused = True
+        self._progress = time.monotonic()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._paused = False
+        if self._gone or self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        self._flush()
+        if not self._paused:
+            self._wake_writers()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: answer all that they complete with one write."""
+        now = time.monotonic()
+        for event in self._http2.receive(data, now):
+            # Ordered by how often they come.
+            if isinstance(event, Data):
+                self._data(event.stream_id, event.data, event.flow, event.end_stream, now)
+            elif isinstance(event, Request):
+                self._request(event.stream_id, event.head, event.end_stream, now)
+            else:
+                self._rare(event, now)
+        self._flush()
+
+    # HTTP/2 tells.
+
+    def _rare(self, event: Event[Head | Refusal], now: float) -> None:
+        if isinstance(event, Trailers):
+            self._data(event.stream_id, b"", 0, True, now)
+        elif isinstance(event, Reset):
+            state = self._streams.pop(event.stream_id, None)
+            if state is not None:
+                self._stop(state)
+        elif isinstance(event, Drained):
+            state = self._streams.get(event.stream_id)
+            if isinstance(state, Stream):
+                state.drained()
+        elif isinstance(event, Terminated):
+            self._counters.close(event.reason)
+        elif isinstance(event, Refused):
+            self._counters.refuse(event.reason)
+
+    def _request(self, stream_id: int, head: Head | Refusal, end: bool, now: float) -> None:
+        self._last_call = now
+        if isinstance(head, Refusal):
+            self._counters.refuse(head.word)
+            self._http2.send_headers(stream_id, head.head, not head.body)
+            if head.body:
+                self._http2.send_data(stream_id, head.body, True)
+            if not end:
+                self._streams[stream_id] = Answered(now)
+        elif head.unary is None:
+            self._open_stream(stream_id, head, end, now)
+        elif end:
+            self._counters.refuse("not_one_message")
+            self._end(stream_id, NOT_ONE)
+        else:
+            self._streams[stream_id] = (head, now)
+
+    def _data(self, stream_id: int, data: bytes, flow: int, end: bool, now: float) -> None:
+        state = self._streams.get(stream_id)
+        if isinstance(state, tuple):
+            head, arrived = state
+            if end and (message := whole(data, self._limit)) is not None:
+                del self._streams[stream_id]
+                self._http2.consumed(stream_id, flow)
+                self._unary(stream_id, head, arrived, message, now)
+                return
+            state = self._streams[stream_id] = Receiving(head, arrived, self._limit)
+        if isinstance(state, Stream):
+            status = state.receive(data, flow, end)
+            if status is not None:
+                self._counters.refuse(status.code.name.lower())
+                state.cancel()
+                self._closed_stream(state, status)
+            return
+        self._http2.consumed(stream_id, flow)
+        if isinstance(state, Receiving):
+            self._receive(stream_id, state, data, end, now)
+        elif end:
+            self._streams.pop(stream_id, None)
+
+    # Unary calls.
+
+    def _receive(
+        self, stream_id: int, state: Receiving, data: bytes, end: bool, now: float
+    ) -> None:
+        self._held -= state.held
+        message: bytes | Status | None = state.feed(data)
+        if message is None and end:
+            message = state.message(self._limit)
+        if message is None:
+            self._held += state.held
+            if self._held <= self.core.options.max_buffered:
+                return
+            self._held -= state.held
+            message = _FULL
+        if isinstance(message, Status):
+            self._counters.refuse(message.code.name.lower())
+            self._end_early(stream_id, message, end, state.arrived)
+        else:
+            del self._streams[stream_id]
+            self._unary(stream_id, state.head, state.arrived, message, now)
+
+    def _unary(
+        self, stream_id: int, head: Head, arrived: float, message: bytes, now: float
+    ) -> None:
+        self._counters.requests += 1
+        handler, deadline = head.unary, None
+        assert handler is not None  # noqa: S101  # `_request` let no other head come so far
+        if head.timeout is not None:
+            deadline = arrived + head.timeout
+            if deadline <= now:
+                self._counters.deadline_exceeded += 1
+                self._end(stream_id, _DEADLINE)
+                return
+        try:
+            reply = handler(message, Call(head.metadata, deadline, self._peer))
+        except Exception as error:
+            reply = self.core.failures.raised(head.method.path, error, now)
+        if isinstance(reply, bytes):
+            self._http2.respond(stream_id, OK_HEAD, frame(reply), OK_TRAILERS)
+        elif isinstance(reply, Status):
+            self._reply(stream_id, head.method.path, reply)
+        else:
+            try:
+                future: asyncio.Future[Reply] = asyncio.ensure_future(reply)
+            except TypeError:
+                self._end(stream_id, self.core.failures.no_reply(head.method.path, reply, now))
+                return
+            if future.done():
+                self._take(stream_id, head.method.path, future)
+                return
+            self._counters.open_calls += 1
+            self._streams[stream_id] = Waiting(
+                self, stream_id, head.method.path, future, deadline, now
+            )
+
+    def finish(self, call: Waiting, future: "asyncio.Future[Reply]") -> None:
+        """A waiting call's handler is done."""
+        if self._streams.get(call.stream_id) is call:
+            del self._streams[call.stream_id]
+            self._counters.open_calls -= 1
+            self._take(call.stream_id, call.path, future)
+            self.flush_soon()
+
+    def _take(self, stream_id: int, path: str, future: "asyncio.Future[Reply]") -> None:
+        if future.cancelled():
+            error: BaseException | None = asyncio.CancelledError()
+        else:
+            error = future.exception()
+        if error is None:
+            self._reply(stream_id, path, future.result())
+        else:
+            self._end(stream_id, self.core.failures.raised(path, error, time.monotonic()))
+
+    def _reply(self, stream_id: int, path: str, reply: object) -> None:
+        if isinstance(reply, bytes):
+            self._http2.respond(stream_id, OK_HEAD, frame(reply), OK_TRAILERS)
+        elif isinstance(reply, Status) and reply.code is not Code.OK:
+            self._end(stream_id, reply)
+        else:
+            # OK without a message is none either: the client would take it for a broken server.
+            self._end(stream_id, self.core.failures.no_reply(path, reply, time.monotonic()))
+
+    def _end(self, stream_id: int, status: Status) -> None:
+        self._http2.send_headers(stream_id, trailers_only(status), True)
+
+    def _end_early(self, stream_id: int, status: Status, end: bool, arrived: float) -> None:
+        self._end(stream_id, status)
+        if end:
+            self._streams.pop(stream_id, None)
+        else:
+            self._streams[stream_id] = Answered(arrived)
+
+    # Streaming calls.
+
+    def _open_stream(self, stream_id: int, head: Head, end: bool, now: float) -> None:
+        self._counters.requests += 1
+        deadline = None if head.timeout is None else now + head.timeout
+        if deadline is not None and deadline <= now:
+            self._counters.deadline_exceeded += 1
+            self._end_early(stream_id, _DEADLINE, end, now)
+            return
+        self._counters.open_calls += 1
+        call = Call(head.metadata, deadline, self._peer)
+        stream = Stream(self, stream_id, head, call, now)
+        self._streams[stream_id] = stream
+        if end:
+            stream.receive(b"", 0, True)
+
+    def send_message(self, stream: Stream, data: bytes) -> bool:
+        """Send one framed message of a stream; True when part of it waits for the client."""
+        if self._streams.get(stream.stream_id) is not stream:
+            return False
+        if not stream.head_sent:
+            stream.head_sent = True
+            self._http2.send_headers(stream.stream_id, OK_HEAD)
+        before = self._http2.queued
+        self._http2.send_data(stream.stream_id, data)
+        self.flush_soon()
+        return self._http2.queued > before
+
+    def end_stream(self, stream: Stream, status: Status) -> None:
+        """A stream's handler is done."""
+        if self._streams.get(stream.stream_id) is stream:
+            self._counters.open_calls -= 1
+            self._closed_stream(stream, status)
+            self.flush_soon()
+
+    def _closed_stream(self, stream: Stream, status: Status) -> None:
+        block = trailers(status) if stream.head_sent else trailers_only(status)
+        self._http2.send_headers(stream.stream_id, block, True)
+        if stream.ended:
+            del self._streams[stream.stream_id]
+        else:
+            self._streams[stream.stream_id] = Answered(time.monotonic())
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """A stream's handler took what came: the client may send more."""
+        if not self._gone:
+            self._http2.consumed(stream_id, size)
+            self.flush_soon()
+
+    async def writable(self) -> None:
+        """Wait while the client reads too slowly."""
+        while self._paused and not self._gone:
+            writer: asyncio.Future[None] = self.core.loop.create_future()
+            self._writers.append(writer)
+            await writer
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
+
+    # Ends.
+
+    def expired(self, stream_id: int) -> None:
+        """A call's deadline passed; its handler is stopped already."""
+        self._counters.deadline_exceeded += 1
+        self._counters.open_calls -= 1
+        state = self._streams[stream_id]
+        if isinstance(state, Stream):
+            self._closed_stream(state, _DEADLINE)
+        else:
+            self._end_early(stream_id, _DEADLINE, True, 0.0)
+        self.flush_soon()
+
+    def _stop(self, state: State) -> None:
+        if isinstance(state, Waiting | Stream):
+            self._counters.cancelled += 1
+            self._counters.open_calls -= 1
+            state.cancel()
+        elif isinstance(state, Receiving):
+            self._held -= state.held
+
+    def leave(self, word: str, now: float) -> None:
+        """Ask the client to go: no new calls here, those that run may end."""
+        if self._cut_at == _NEVER:
+            self._counters.close(word)
+            self._cut_at = now + self.core.options.max_age_grace
+            self._http2.go_away()
+            self._flush()
+
+    def abort(self, word: str) -> None:
+        """Cut the connection off."""
+        self._counters.close(word)
+        self._transport.abort()
+
+    def check(self, now: float) -> None:
+        """The rules that need time, once a second."""
+        options = self.core.options
+        for event in self._http2.tick(now):
+            self._rare(event, now)
+        self._check_requests(now)
+        queued = self._http2.queued
+        if not self._paused and (queued == 0 or queued < self._queued):
+            self._progress = now
+        self._queued = queued
+        if now - self._progress > options.stalled:
+            self.abort("stalled")
+        elif now >= self._cut_at:
+            self.abort("grace")
+        elif now - self._closing_at > _CLOSING_SECONDS:
+            self._transport.abort()
+        elif now >= self._leave_at:
+            self.leave("age", now)
+        elif not self._streams and now - self._last_call > options.idle:
+            self.leave("idle", now)
+        else:
+            self._flush()
+
+    def _check_requests(self, now: float) -> None:
+        """End requests that came in part only, and streams whose client does not end them."""
+        before = now - self.core.options.request_seconds
+        for stream_id, state in list(self._streams.items()):
+            if isinstance(state, Answered):
+                if state.arrived < before:
+                    del self._streams[stream_id]
+                    self._http2.reset(stream_id, ErrorCode.NO_ERROR)
+                continue
+            if isinstance(state, Waiting | Stream):
+                continue
+            head, arrived = state if isinstance(state, tuple) else (state.head, state.arrived)
+            late = head.timeout is not None and arrived + head.timeout < now
+            if late or arrived < before:
+                self._stop(state)
+                self._counters.deadline_exceeded += late
+                self._counters.refuse("late")
+                self._end_early(stream_id, _LATE, False, now)
+
+    # Writing.
+
+    def flush_soon(self) -> None:
+        """Write at the end of this tick, with whatever else it brings."""
+        if not self._flushing:
+            self._flushing = True
+            self.core.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._gone or self._paused:
+            return
+        out = self._http2.outgoing()
+        if out:
+            self._transport.write(out)
+        if self._http2.closed and self._closing_at == _NEVER:
+            self._closing_at = time.monotonic()
+            self._transport.close()

@@ -1,0 +1,172 @@
+"""A streaming call on our own transport: one task that runs the handler, fed by the connection.
+
+Back-pressure works both ways. The client may send no more than its flow-control window while the
+handler has not taken what came; the handler waits while its last message is not on its way.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+from callout.grpc.call import Call, Code, Status, Streaming
+from callout.grpc.framing import CUT_OFF, Deframer, Message, frame, unpack
+from callout.grpc.head import Head
+
+if TYPE_CHECKING:
+    from callout.serve.protocol import GrpcProtocol
+
+_OK = Status(Code.OK)
+
+
+class BrokenMessage(Exception):
+    """What a handler's iterator raises when the client sent no message; ends the call."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class Stream:
+    """One streaming call; also the iterator of its request messages."""
+
+    __slots__ = (
+        "_call",
+        "_deframer",
+        "_drained",
+        "_head",
+        "_messages",
+        "_method",
+        "_owed",
+        "_protocol",
+        "_task",
+        "_ticket",
+        "_wanted",
+        "ended",
+        "head_sent",
+        "stream_id",
+    )
+
+    def __init__(
+        self,
+        protocol: "GrpcProtocol",
+        stream_id: int,
+        head: Head,
+        call: Call,
+        now: float,
+    ) -> None:
+        self._protocol = protocol
+        self.stream_id = stream_id
+        self._head = head
+        method = head.method
+        assert isinstance(method, Streaming)  # noqa: S101  # a unary head never comes here
+        self._method = method
+        self._call = call
+        self._deframer = Deframer(protocol.core.options.max_message)
+        self._messages: deque[Message] = deque()
+        self._owed = 0  # flow-control bytes that are not credited yet
+        self.ended = False
+        """Whether the request is complete."""
+        self.head_sent = False
+        """Whether a message was sent already."""
+        self._wanted: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        core = protocol.core
+        self._ticket = None if call.deadline is None else core.watch(now, call.deadline, self)
+        self._task = core.loop.create_task(self._run())
+
+    # What the connection tells.
+
+    def receive(self, data: bytes, flow: int, end: bool) -> Status | None:
+        """The next bytes of the request; a Status ends the call."""
+        self._owed += flow
+        messages = self._deframer.feed(data)
+        if isinstance(messages, Status):
+            return messages
+        if end and self._deframer.held:
+            return CUT_OFF
+        self._messages += messages
+        self.ended = end
+        if not self._messages:
+            self._credit()  # the rest of a message larger than the window must be let in
+        if self._messages or end:
+            _wake(self._wanted)
+        return None
+
+    def drained(self) -> None:
+        """All that was sent is on its way."""
+        _wake(self._drained)
+
+    def expire(self) -> None:
+        """The deadline passed."""
+        self._ticket = None
+        self.cancel()
+        self._protocol.expired(self.stream_id)
+
+    def cancel(self) -> None:
+        """Stop the handler; nothing of it is sent any more."""
+        self._forget()
+        self._credit()
+        self._task.cancel()
+
+    # What the handler does.
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._messages:
+            if self.ended:
+                raise StopAsyncIteration
+            self._wanted = self._protocol.core.loop.create_future()
+            await self._wanted
+        raw = self._messages.popleft()
+        if not self._messages:
+            self._credit()
+        message = unpack(raw, self._head.gzip, self._protocol.core.options.max_message)
+        if isinstance(message, Status):
+            raise BrokenMessage(message)
+        return message
+
+    async def _run(self) -> None:
+        status = _OK
+        replies = self._method.handler(self, self._call)
+        try:
+            async for reply in replies:
+                if isinstance(reply, Status):
+                    status = reply
+                    break
+                await self._send(reply)
+        except BrokenMessage as broken:
+            status = broken.status
+        except Exception as error:
+            now = self._protocol.core.loop.time()
+            status = self._protocol.core.failures.raised(self._method.path, error, now)
+        finally:
+            if (close := getattr(replies, "aclose", None)) is not None:
+                with contextlib.suppress(Exception):
+                    await close()
+        self._forget()
+        self._credit()
+        self._protocol.end_stream(self, status)
+
+    async def _send(self, message: bytes) -> None:
+        if self._protocol.send_message(self, frame(message)):
+            self._drained = self._protocol.core.loop.create_future()
+            await self._drained
+        await self._protocol.writable()
+
+    def _credit(self) -> None:
+        if self._owed:
+            self._protocol.consumed(self.stream_id, self._owed)
+            self._owed = 0
+
+    def _forget(self) -> None:
+        if self._ticket is not None:
+            self._protocol.core.deadlines.forget(self._ticket, self)
+            self._ticket = None
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
