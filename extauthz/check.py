@@ -1,0 +1,62 @@
+"""What the core knows of one Check, in its own words: no protobuf here or anywhere below."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol, final
+
+
+@final
+class Absent:
+    """The type of `ABSENT`: Envoy did not send that. Not `None`, which is JSON's `null`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = Absent()
+
+
+class Attributes(Protocol):
+    """All that Envoy said about the request, read only where somebody asks."""
+
+    def at(self, path: tuple[str, ...]) -> Any:
+        """The part of the `attributes` of opa-envoy-plugin's input at `path`, or `ABSENT`.
+
+        Args:
+            path: names as protobuf's JSON has them (`source`, `address`, `socketAddress`);
+                `()` is the whole. Does not go into lists.
+
+        Returns:
+            JSON values with exact numbers; only fields that are set.
+
+        Raises:
+            ValueError: a number that JSON cannot write.
+        """
+        ...
+
+
+class CheckInput(NamedTuple):
+    """An HTTP request to decide about."""
+
+    host: str
+    """As sent, port and all; the URL's host for an absolute-form target."""
+    method: str
+    path: str
+    """The raw `:path` with its query, as the client sent it."""
+    headers: Mapping[str, str]
+    """Lower-case names; the values of a repeated header are joined by `,` (Envoy does the same),
+    pseudo-headers included. From `headers` and `header_map` alike."""
+    named: str | None
+    """The policy that trusted route configuration names (`context_extensions.policy`)."""
+    body: bytes
+    """What Envoy buffered of the body; empty when it sent none."""
+    attributes: Attributes
+
+
+class NetworkCheck(NamedTuple):
+    """A Check of the TCP filter: no HTTP part, so none of our policies can apply."""
+
+
+class Malformed(NamedTuple):
+    """Not a CheckRequest at all."""

@@ -1,0 +1,180 @@
+"""The decision, as plain functions called in order with values; no I/O, no clock, no protobuf.
+
+`choose` (which policy) -> `credential` and `identify` (who) -> `question` and `ruling` (may they)
+-> `conclude` (what is answered). `service` calls them, and waits where one of them says so.
+"""
+
+from collections.abc import Awaitable
+from typing import Any, NamedTuple
+
+from callout.config.policies import Effective, Mode, PolicyIndex, UnknownPolicy
+from callout.http.host import canonical_host
+from callout.http.path import CanonicalPath, RefusedPath
+from callout.observe.decision import Verdict
+from extauthz.check import CheckInput
+from extauthz.compiled import Authenticated, CompiledAuth
+from extauthz.emit import AuthPart, emission, nobody
+from extauthz.identity.contract import (
+    BadCredential,
+    Found,
+    Identity,
+    IdentityFailed,
+    KeySource,
+    NotPresent,
+    UnverifiedToken,
+)
+from extauthz.input import BadInput
+from extauthz.outcome import Allow, Deny, Failed, Headers, Outcome
+
+
+class Chosen(NamedTuple):
+    """The policy that decides, and the request in canonical form."""
+
+    policy: str
+    auth: CompiledAuth
+    mode: Mode
+    path: CanonicalPath
+
+
+class Refused(NamedTuple):
+    """Refused before any policy's `auth` could speak; also where a policy is in shadow."""
+
+    sent: Deny
+    policy: str
+    verdict: Verdict
+
+
+class Answer(NamedTuple):
+    """What is sent, and what is said about it."""
+
+    sent: Allow | Deny
+    verdict: Verdict
+    reason: str
+    shadow: bool
+    fields: str
+    """The encoded identity fields."""
+
+
+def choose(check: CheckInput, policies: PolicyIndex) -> Chosen | Refused:
+    """Find the effective policy.
+
+    A path that cannot be made canonical is refused whatever mode any policy is in: which policy
+    it belongs to is exactly what is not known, and the upstream might read it as another's path.
+    """
+    if check.named == "":
+        return Refused(Deny("unknown_policy"), "", "deny")
+    host = canonical_host(check.host)
+    effective, path = policies.find(host, check.path, check.method, check.named)
+    name = effective.name if isinstance(effective, Effective) else ""
+    if isinstance(path, RefusedPath):
+        return Refused(_bad_request(path.reason), name, "deny")
+    if effective is None:
+        return Refused(Deny("no_policy"), "", "deny")
+    if isinstance(effective, UnknownPolicy):
+        return Refused(Deny("unknown_policy"), "", "deny")
+    if effective.invalid:
+        return Refused(Deny("policy_invalid", 503), name, "error")
+    auth = effective.block("auth")
+    if not isinstance(auth, CompiledAuth):
+        return Refused(Deny("no_policy"), name, "deny")
+    return Chosen(name, auth, effective.mode("auth"), path)
+
+
+def identify(
+    auth: CompiledAuth, token: UnverifiedToken | None, keys: KeySource, now: float
+) -> Found | NotPresent | Awaitable[Found]:
+    """Ask the first entry that applies; no other one.
+
+    Args:
+        auth: the policy.
+        token: what came, taken apart; None: no credential.
+        keys: fetched keys.
+        now: seconds since 1970.
+    """
+    for entry in auth.identity:
+        if entry.applies(token):
+            return entry.identify(token, keys, now)
+    return NotPresent() if token is None else BadCredential("unknown_issuer")
+
+
+def refusal(found: BadCredential | NotPresent | IdentityFailed) -> Deny | Failed:
+    """What becomes of a request whose caller is not known."""
+    if isinstance(found, IdentityFailed):
+        return Failed(found.reason)
+    if isinstance(found, NotPresent):
+        return Deny("no_credential", 401, _CHALLENGE)
+    return Deny(found.reason, 401, _INVALID_TOKEN)
+
+
+def question(chosen: Chosen, check: CheckInput, identity: Identity) -> dict[str, Any] | Outcome:
+    """The document to ask the policy's engine about, or the outcome when none needs to be asked."""
+    decider = chosen.auth.decider
+    if isinstance(decider, Authenticated):
+        if identity.claims is None:
+            # `anonymous` is often inherited from a wider policy: this word must not mean nothing
+            return Deny("not_authenticated", 401, _CHALLENGE)
+        return Allow("authenticated")
+    document = decider.builder.build(check, chosen.path, identity.claims)
+    if isinstance(document, BadInput):
+        return _bad_request(document.reason)
+    return document
+
+
+def conclude(
+    auth: CompiledAuth, mode: Mode, part: AuthPart, identity: Identity | None, outcome: Outcome
+) -> Answer:
+    """Turn the outcome into the answer: `onError`, the mode, and the headers that are ours.
+
+    Args:
+        auth: the policy's.
+        mode: `off`, `shadow` or `enforce`.
+        part: the snapshot's.
+        identity: whoever was *verified*; None when nobody was.
+        outcome: what was decided; for `off`, an `Allow`.
+    """
+    emitted = nobody(part) if identity is None else emission(identity, auth.emit, part)
+    if emitted is None:
+        emitted, outcome = nobody(part), Failed("emit_value")
+    verdict: Verdict
+    sent: Allow | Deny
+    if isinstance(outcome, Allow):
+        verdict, sent = "allow", outcome
+    elif isinstance(outcome, Deny):
+        verdict, sent = "deny", outcome
+    else:
+        verdict = "error"
+        status = auth.on_error
+        sent = Allow(outcome.reason) if status is None else Deny(outcome.reason, status)
+    shadow = mode == "shadow" and not isinstance(sent, Allow)
+    if mode == "shadow":
+        # as if no policy had spoken; but the identity headers are ours in any mode
+        sent = Allow(
+            outcome.reason, metadata=None if isinstance(outcome, Failed) else outcome.metadata
+        )
+    if isinstance(sent, Allow):
+        sent = _with_identity(sent, emitted.headers, emitted.remove, part.emitted)
+    return Answer(sent, verdict, outcome.reason, shadow, emitted.fields)
+
+
+def _with_identity(
+    allow: Allow, headers: Headers, remove: tuple[str, ...], ours: tuple[str, ...]
+) -> Allow:
+    """Add the identity headers: the policy's own say in them does not count."""
+    if not allow.headers and not allow.remove:
+        return allow._replace(headers=headers, remove=remove)
+    return allow._replace(
+        headers=(*(one for one in allow.headers if one[0] not in ours), *headers),
+        remove=(*(name for name in allow.remove if name not in ours), *remove),
+    )
+
+
+_CHALLENGE = (("www-authenticate", "Bearer"),)
+_INVALID_TOKEN = (("www-authenticate", 'Bearer error="invalid_token"'),)
+"""RFC 6750 3. Not which check failed: that is for the operator's eyes."""
+
+
+def _bad_request(reason: str) -> Deny:
+    return Deny(reason, 400, _PLAIN, f"bad request: {reason}\n")
+
+
+_PLAIN = (("content-type", "text/plain"),)

@@ -1,0 +1,194 @@
+"""What a policy's result means: opa-envoy-plugin's contract, result object to `Outcome`.
+
+A boolean, or an object with `allowed` (required). Fields that do not belong to the verdict are
+ignored, as there (`body` of an allowance). Whatever else comes, undefined included, is no
+decision: a `Failed`, never an allowance.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from extauthz.header_rules import is_name, is_value, why_not_settable
+from extauthz.outcome import STATUSES, Allow, Deny, Failed, Headers, Outcome
+from extauthz.policy.engine import UNDEFINED, PolicyFailed
+
+BODY_MOST = 1024 * 1024
+"""Characters of a denied body; Envoy sends whatever it is given."""
+HEADERS_MOST = 100
+"""Headers of one kind in one result: what Envoy takes by default."""
+_METADATA_DEPTH = 32
+"""Levels: protobuf gives up at 100 levels of messages, three for each of JSON, and Envoy would
+then see no answer at all."""
+_METADATA_VALUES = 1000
+
+
+class _Wrong(Exception):
+    """A field that is not as the contract says; its text is a reason."""
+
+
+def outcome_of(answer: object, reason: str) -> Outcome:
+    """Read what an engine gave.
+
+    Args:
+        answer: of `Engine.decide`.
+        reason: the word for a decision that was made: `rego`, `opa`.
+
+    Returns:
+        An allowance only for `true` or an object whose `allowed` is `true`.
+    """
+    if answer is True:
+        return Allow(reason)
+    if answer is False:
+        return Deny(reason)
+    if answer is UNDEFINED:
+        return Failed("undefined")
+    if isinstance(answer, PolicyFailed):
+        return Failed(answer.reason)
+    if not isinstance(answer, Mapping):
+        return Failed("result_type")
+    try:
+        allowed = answer.get("allowed")
+        if allowed is True:
+            return _allowance(answer, reason)
+        if allowed is False:
+            return _refusal(answer, reason)
+    except _Wrong as wrong:
+        return Failed(str(wrong))
+    return Failed("result_allowed")
+
+
+def _allowance(answer: Mapping[str, Any], reason: str) -> Allow:
+    headers = _joined(_headers(answer, "headers"))
+    remove = tuple(dict.fromkeys(_removals(answer)))
+    return Allow(
+        reason,
+        # a name in both is taken off, as Envoy does it; so it is not set in the first place
+        tuple((name, value) for name, value in headers if name not in remove),
+        remove,
+        _joined(_headers(answer, "response_headers_to_add")),
+        _query(answer),
+        _strings(answer, "query_parameters_to_remove"),
+        _metadata(answer),
+    )
+
+
+def _refusal(answer: Mapping[str, Any], reason: str) -> Deny:
+    status = answer.get("http_status", 403)
+    if isinstance(status, Decimal) and status == status.to_integral_value():
+        status = int(status)
+    if type(status) is not int or status not in STATUSES:
+        raise _Wrong("result_http_status")
+    body = answer.get("body", "")
+    if not isinstance(body, str) or len(body) > BODY_MOST or not _has_utf8(body):
+        raise _Wrong("result_body")
+    return Deny(reason, status, tuple(_headers(answer, "headers")), body, _metadata(answer))
+
+
+def _headers(answer: Mapping[str, Any], field: str) -> list[tuple[str, str]]:
+    """An object, or a list of objects; each value a string or a list of strings."""
+    given = answer.get(field, {})
+    found = []
+    for group in given if isinstance(given, list) else [given]:
+        if not isinstance(group, Mapping):
+            raise _Wrong(f"result_{field}")
+        for name, values in group.items():
+            lower = name.lower() if isinstance(name, str) else ""
+            for value in values if isinstance(values, list) else [values]:
+                if why_not_settable(lower) or not isinstance(value, str) or not is_value(value):
+                    raise _Wrong(f"result_{field}")
+                found.append((lower, value))
+    if len(found) > HEADERS_MOST:
+        raise _Wrong(f"result_{field}")
+    return found
+
+
+def _joined(headers: list[tuple[str, str]]) -> Headers:
+    """One entry a name, since Envoy takes the last of several; cookies of an answer stay apart."""
+    lists: dict[str, list[str]] = {}
+    cookies = []
+    for name, value in headers:
+        if name == "set-cookie":
+            cookies.append((name, value))
+        else:
+            lists.setdefault(name, []).append(value)
+    return (
+        *(
+            (name, ("; " if name == "cookie" else ", ").join(values))
+            for name, values in lists.items()
+        ),
+        *cookies,
+    )
+
+
+def _removals(answer: Mapping[str, Any]) -> Iterator[str]:
+    for name in _strings(answer, "request_headers_to_remove"):
+        if not is_name(name):
+            raise _Wrong("result_request_headers_to_remove")
+        yield name.lower()
+
+
+def _query(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """An object of strings or lists; Envoy keeps the last of a list (extauthz.md 5.11)."""
+    given = answer.get("query_parameters_to_set", {})
+    if not isinstance(given, Mapping):
+        raise _Wrong("result_query_parameters_to_set")
+    found: list[tuple[str, str]] = []
+    for name, values in given.items():
+        texts = values if isinstance(values, list) else [values]
+        if not isinstance(name, str) or not all(
+            isinstance(text, str) and _has_utf8(name + text) for text in texts
+        ):
+            raise _Wrong("result_query_parameters_to_set")
+        found.extend((name, text) for text in texts[-1:])
+    return tuple(found)
+
+
+def _strings(answer: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    given = answer.get(field, [])
+    if not isinstance(given, list) or not all(
+        isinstance(one, str) and _has_utf8(one) for one in given
+    ):
+        raise _Wrong(f"result_{field}")
+    return tuple(given)
+
+
+def _metadata(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    given = answer.get("dynamic_metadata")
+    if "dynamic_metadata" not in answer:
+        return None
+    if not isinstance(given, Mapping):
+        raise _Wrong("result_dynamic_metadata")
+    budget = [_METADATA_VALUES]
+    return {
+        str(name): _struct_value(value, _METADATA_DEPTH, budget) for name, value in given.items()
+    }
+
+
+def _struct_value(value: Any, depth: int, budget: list[int]) -> Any:
+    """A value as protobuf's Struct takes it: numbers are doubles there."""
+    budget[0] -= 1
+    if depth == 0 or budget[0] < 0:
+        raise _Wrong("result_dynamic_metadata")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | Decimal):
+        try:
+            return float(value)
+        except OverflowError:
+            raise _Wrong("result_dynamic_metadata") from None
+    if isinstance(value, str) and _has_utf8(value):
+        return value
+    if isinstance(value, list):
+        return [_struct_value(one, depth - 1, budget) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): _struct_value(one, depth - 1, budget) for name, one in value.items()}
+    raise _Wrong("result_dynamic_metadata")
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

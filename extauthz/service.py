@@ -1,0 +1,284 @@
+"""`envoy.service.auth.v3.Authorization/Check`: where protobuf, clocks and waiting meet the core.
+
+Whatever happens in here, the caller gets a CheckResponse, and it is a denial unless an `Allow`
+came out of the core: a gRPC error would be let through by Envoy's `failure_mode_allow`.
+"""
+
+import asyncio
+import inspect
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from callout.config.snapshot import Snapshot
+from callout.grpc.call import Call, Face, Unary
+from callout.observe.decision import Decision, Observer, Verdict
+from extauthz import credentials, decide, envoy
+from extauthz.check import CheckInput, Malformed, NetworkCheck
+from extauthz.compiled import ByOpa, ByRego, Decider
+from extauthz.decide import Chosen, Refused
+from extauthz.emit import AuthPart
+from extauthz.identity.contract import (
+    BadCredential,
+    Found,
+    Identity,
+    IdentityFailed,
+    KeySource,
+    NotPresent,
+)
+from extauthz.identity.token_cache import TokenCache
+from extauthz.outcome import Allow, Deny, Failed, Outcome
+from extauthz.policy.engine import Engine
+from extauthz.result import outcome_of
+
+_log = structlog.get_logger("gatewright.authz")
+
+WAIT_MOST = 10.0
+"""Seconds that a caller without a deadline is kept waiting for keys or an OPA server."""
+_WHAT_MOST = 200
+"""Characters of `Decision.what`."""
+
+
+class _Work:
+    """One request under way."""
+
+    __slots__ = ("call", "check", "chosen", "part", "started")
+
+    def __init__(
+        self, started: float, call: Call, check: CheckInput, chosen: Chosen, part: AuthPart
+    ) -> None:
+        self.started = started
+        self.call = call
+        self.check = check
+        self.chosen = chosen
+        self.part = part
+
+
+class AuthorizationService:
+    """Answers Check for the snapshot of the moment; use it in one event loop.
+
+    A request that needs no I/O is answered at once, without a coroutine.
+    """
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot | None],
+        observer: Observer,
+        keys: KeySource,
+        opa: Callable[[str], Engine] | None = None,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            snapshot: gives the configuration to decide by; None while there is none.
+            observer: is told of each decision.
+            keys: key sets that the bundle names by URL.
+            opa: gives the engine that asks an OPA server for a document; None: no such server.
+            now: seconds since 1970, for tokens.
+            clock: seconds, as `Call.deadline` counts them.
+        """
+        self._snapshot = snapshot
+        self._observer = observer
+        self._keys = keys
+        self._opa = opa
+        self._opa_engines: dict[str, Engine] = {}
+        self._now = now
+        self._clock = clock
+        self._tokens = TokenCache()
+        # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
+        self._id_prefix = os.urandom(8).hex()
+        self._id_count = 0
+
+    def face(self) -> Face:
+        """What a transport serves."""
+        return Face("authz", envoy.SERVICE, (Unary(f"/{envoy.SERVICE}/Check", self.check),))
+
+    def check(self, message: bytes, call: Call) -> bytes | Awaitable[bytes]:
+        """Decide about one CheckRequest.
+
+        Args:
+            message: the serialized CheckRequest.
+            call: its deadline counts.
+
+        Returns:
+            The serialized CheckResponse, at once when nothing must be waited for.
+        """
+        started = self._clock()
+        try:
+            check = envoy.read(message)
+            if not isinstance(check, CheckInput):
+                return self._turn_away(started, _UNREADABLE[type(check)], "", "deny", None)
+            snapshot = self._snapshot()
+            if snapshot is None:
+                return self._turn_away(started, _NOT_READY, "", "error", check)
+            chosen = decide.choose(check, snapshot.policies)
+            if isinstance(chosen, Refused):
+                return self._turn_away(started, chosen.sent, chosen.policy, chosen.verdict, check)
+            part = snapshot.parts["auth"]
+            if not isinstance(part, AuthPart):
+                raise TypeError("the snapshot has no part for auth")
+            work = _Work(started, call, check, chosen, part)
+            if chosen.mode == "off":
+                return self._conclude(work, None, Allow("off"))
+            if call.deadline is not None and started >= call.deadline:
+                return self._conclude(work, None, Failed("deadline"))
+            found = self._identify(work)
+            if inspect.isawaitable(found):
+                return self._identified_later(work, found)
+            return self._identified(work, found)
+        except Exception as error:
+            return self._broken(started, error)
+
+    # --- who ---
+
+    def _identify(self, work: _Work) -> Found | NotPresent | Awaitable[Found]:
+        auth = work.chosen.auth
+        text = credentials.bearer(work.check.headers) if auth.takes_tokens else None
+        if text is None:
+            return decide.identify(auth, None, self._keys, 0.0)
+        if isinstance(text, BadCredential):
+            return text
+        now = self._now()
+        remembered = self._tokens.get(auth.scope, text, self._keys, now)
+        if remembered is not None:
+            return remembered
+        token = credentials.read_token(text)
+        if isinstance(token, BadCredential):
+            return token
+        found = decide.identify(auth, token, self._keys, now)
+        if inspect.isawaitable(found):
+            return self._remembering(auth.scope, text, found, now)
+        if isinstance(found, Identity):
+            self._tokens.put(auth.scope, text, found, now)
+        return found
+
+    async def _remembering(
+        self, scope: str, text: str, finding: Awaitable[Found], now: float
+    ) -> Found:
+        found = await finding
+        if isinstance(found, Identity):
+            self._tokens.put(scope, text, found, now)
+        return found
+
+    async def _identified_later(self, work: _Work, finding: Awaitable[Found]) -> bytes:
+        try:
+            try:
+                async with asyncio.timeout(self._left(work)):
+                    found = await finding
+            except TimeoutError:
+                found = IdentityFailed("deadline")
+            reply = self._identified(work, found)
+            return reply if isinstance(reply, bytes) else await reply
+        except Exception as error:
+            return self._broken(work.started, error)
+
+    # --- may they ---
+
+    def _identified(self, work: _Work, found: Found | NotPresent) -> bytes | Awaitable[bytes]:
+        if not isinstance(found, Identity):
+            return self._conclude(work, None, decide.refusal(found))
+        document = decide.question(work.chosen, work.check, found)
+        if not isinstance(document, dict):
+            return self._conclude(work, found, document)
+        decider = work.chosen.auth.decider
+        word = "opa" if isinstance(decider, ByOpa) else "rego"
+        engine = self._engine(decider)
+        if engine is None:
+            return self._conclude(work, found, Failed("opa_not_configured"))
+        answer = engine.decide(document, work.call.deadline)
+        if inspect.isawaitable(answer):
+            return self._ruled_later(work, found, answer, word)
+        return self._conclude(work, found, outcome_of(answer, word))
+
+    async def _ruled_later(
+        self, work: _Work, identity: Identity, asking: Awaitable[object], word: str
+    ) -> bytes:
+        try:
+            outcome: Outcome
+            try:
+                async with asyncio.timeout(self._left(work)):
+                    outcome = outcome_of(await asking, word)
+            except TimeoutError:
+                outcome = Failed("deadline")
+            return self._conclude(work, identity, outcome)
+        except Exception as error:
+            return self._broken(work.started, error)
+
+    def _engine(self, decider: Decider) -> Engine | None:
+        if isinstance(decider, ByRego):
+            return decider.engine
+        if not isinstance(decider, ByOpa) or self._opa is None:
+            return None
+        engine = self._opa_engines.get(decider.path)
+        if engine is None:
+            engine = self._opa_engines[decider.path] = self._opa(decider.path)
+        return engine
+
+    def _left(self, work: _Work) -> float:
+        deadline = work.call.deadline
+        return WAIT_MOST if deadline is None else deadline - self._clock()
+
+    # --- what is answered ---
+
+    def _conclude(self, work: _Work, identity: Identity | None, outcome: Outcome) -> bytes:
+        chosen = work.chosen
+        answer = decide.conclude(chosen.auth, chosen.mode, work.part, identity, outcome)
+        reply = envoy.respond(answer.sent, chosen.policy, answer.fields, self._decision_id())
+        who = what = ""
+        if self._observer.wants_text:
+            who = identity.subject or "anonymous" if identity is not None else ""
+            what = _what(work.check)
+        self._observer.decided(
+            Decision(
+                "authz",
+                answer.verdict,
+                chosen.policy,
+                answer.reason,
+                who,
+                what,
+                self._clock() - work.started,
+                answer.shadow,
+            )
+        )
+        return reply
+
+    def _turn_away(
+        self, started: float, sent: Deny, policy: str, verdict: Verdict, check: CheckInput | None
+    ) -> bytes:
+        reply = envoy.respond(sent, policy, "", self._decision_id())
+        what = _what(check) if check is not None and self._observer.wants_text else ""
+        self._observer.decided(
+            Decision("authz", verdict, policy, sent.reason, "", what, self._clock() - started)
+        )
+        return reply
+
+    def _broken(self, started: float, error: Exception) -> bytes:
+        # the exception's text may hold request data: its type and place say enough
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        place = f"{frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame else ""
+        _log.error("check_failed", error=type(error).__name__, place=place)
+        return self._turn_away(started, _BROKEN, "", "error", None)
+
+    def _decision_id(self) -> str:
+        self._id_count += 1
+        return f"{self._id_prefix}{self._id_count:016x}"
+
+
+def _what(check: CheckInput) -> str:
+    path = check.path.partition("?")[0]  # queries hold secrets often enough
+    return f"{check.method} {check.host}{path}"[:_WHAT_MOST]
+
+
+_UNREADABLE: dict[type[Any], Deny] = {
+    Malformed: Deny("malformed", 400),
+    NetworkCheck: Deny("no_http", 403),
+}
+_NOT_READY = Deny("not_ready", 503)
+_BROKEN = Deny("internal", 503)
