@@ -43,3 +43,21 @@ def in_order(problems: "list[Problem] | tuple[Problem, ...]") -> tuple[Problem, 
     """Sorts by place and drops repetitions: one field is compiled into many effective policies."""
     unique = dict.fromkeys(problems)
     return tuple(sorted(unique, key=lambda each: (each.file, each.line, each.column, each.path)))
+
+
+def describe(value: object) -> str:
+    """What was found, for a message: short, on one line, never the content of a collection."""
+    match value:
+        case None:
+            return "nothing (null)"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            short = value if len(value) <= 60 else value[:57] + "..."
+            return f"the text {short!r}"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return "a mapping"
