@@ -13,15 +13,16 @@ from ratelimit.stores.contract import LARGEST_ADDEND, Hit, StoreUnavailable
 
 T = TypeVar("T")
 
+_GET = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 _INCREMENT = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
 _GRACE = 2
 """Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
 
 
 class RedisStore:
-    """INCRBY for each hit; EXPIRE with the first hit of each counter that this process sends.
+    """INCRBY for each hit, GET to only look; EXPIRE with the first hit of each counter.
 
-    Commands of one request are one write with those of all other requests of the same tick, and
+    First as seen by this process, which remembers those that it sent it for. Commands of one request are one write with those of all other requests of the same tick, and
     nothing is sent again after a failure, so a hit is never counted twice.
     """
 
@@ -44,6 +45,9 @@ class RedisStore:
         fresh: list[Hit] | None = None
         for hit in hits:
             key, addend, _ = hit
+            if not addend:
+                commands.append(_GET % (len(key), key))  # INCRBY 0 would create the counter
+                continue
             command = known.get(key)
             if command is None:
                 command = _INCREMENT % (len(key), key, 1, 1)
@@ -70,35 +74,39 @@ class RedisStore:
             for hit in fresh or ():
                 self._known.forget(hit.key)  # whether it was executed is unknown
             return StoreUnavailable(outcome.reason)
-        expiries = None
+        counts: Replies = outcome
         if fresh is not None:
-            expiries = outcome[len(hits) :]
-            del outcome[len(hits) :]
-        for hit, count in zip(hits, outcome, strict=True):
+            counts = outcome[: len(hits)]
+            for hit, reply in zip(fresh, outcome[len(hits) :], strict=True):
+                if type(reply) is not int:
+                    self._known.forget(hit.key)
+        for count in counts:
             if type(count) is not int:
-                return self._not_counted(fresh, outcome)
-            if count == hit.addend and (fresh is None or hit not in fresh):
+                read = self._read(counts)
+                if isinstance(read, StoreUnavailable):
+                    return read
+                counts = read
+                break
+        for hit, count in zip(hits, counts, strict=True):
+            if count == hit.addend and count and (fresh is None or hit not in fresh):
                 # Created just now although its EXPIRE was sent before: it was evicted, or all was
                 # flushed. Without an expiry it would stay for ever.
                 self._client.send([_expire(hit, now)], None, _nothing)
-        if expiries is not None:
-            for hit, reply in zip(fresh or (), expiries, strict=True):
-                if type(reply) is not int:
-                    self._known.forget(hit.key)
-        return outcome
+        return counts
 
-    def _not_counted(
-        self, fresh: list[Hit] | None, outcome: Replies
-    ) -> Sequence[int] | StoreUnavailable:
+    def _read(self, replies: Replies) -> list[int] | StoreUnavailable:
+        """Counters among which there is something else than what INCRBY answers."""
         counts: list[int] = []
-        for reply in outcome:
-            if isinstance(reply, ErrorReply) and "overflow" in reply.message:
-                counts.append(LARGEST_ADDEND)  # 2^63 hits are more than any limit
-            elif isinstance(reply, int):
+        for reply in replies:
+            if isinstance(reply, int):
                 counts.append(reply)
+            elif reply is None:
+                counts.append(0)
+            elif isinstance(reply, bytes) and reply.isdigit():
+                counts.append(int(reply))
+            elif isinstance(reply, ErrorReply) and "overflow" in reply.message:
+                counts.append(LARGEST_ADDEND)  # 2^63 hits are more than any limit
             else:
-                for hit in fresh or ():
-                    self._known.forget(hit.key)
                 if isinstance(reply, ErrorReply):
                     self._client.not_serving(reply)
                 return StoreUnavailable("error")

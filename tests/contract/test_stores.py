@@ -1,0 +1,237 @@
+"""One suite over every store: what is counted, whoever counts it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callout.redis.client import Client, ClientOptions
+from callout.testing.redis import RedisServer
+from ratelimit.stores.contract import LARGEST_ADDEND, Hit, Store, StoreUnavailable
+from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.redis_store import RedisStore
+
+NOW = 1_735_689_600.0
+END = int(NOW) + 60
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    server.flush()
+    client = Client(server.url, ClientOptions(timeout=5.0, longest=5.0))
+    await client.start()
+    yield RedisStore(client)
+    await client.close()
+
+
+async def add(store: Store, *hits: Hit, now: float = NOW) -> Any:
+    counted: Any = store.add(hits, now, None, lambda outcome: outcome)
+    return await counted if isinstance(counted, asyncio.Future) else counted
+
+
+def hit(key: bytes = b"k", addend: int = 1, ends: int = END) -> Hit:
+    return Hit(key, addend, ends)
+
+
+async def test_each_hit_is_added_and_read_in_one_step(store: Store) -> None:
+    assert [list(await add(store, hit())) for _ in range(3)] == [[1], [2], [3]]
+
+
+async def test_counters_do_not_touch_each_other(store: Store) -> None:
+    await add(store, hit(b"a"), hit(b"b", 5))
+    assert list(await add(store, hit(b"b"), hit(b"a"))) == [6, 2]
+
+
+async def test_a_key_that_occurs_twice_is_counted_twice_in_order(store: Store) -> None:
+    assert list(await add(store, hit(), hit(b"other"), hit(addend=3))) == [1, 1, 4]
+    assert list(await add(store, hit(), hit())) == [5, 6]
+
+
+async def test_a_hit_of_nothing_only_looks(store: Store) -> None:
+    assert list(await add(store, hit(addend=0))) == [0]
+    await add(store, hit(addend=7))
+    assert list(await add(store, hit(addend=0))) == [7]
+    assert list(await add(store, hit(addend=0))) == [7]
+
+
+async def test_keys_are_bytes_of_any_kind(store: Store) -> None:
+    keys = [b"", b"\r\n", b"a b", bytes(range(256)), "ключ".encode()]
+    assert list(await add(store, *map(hit, keys))) == [1] * len(keys)
+
+
+async def test_the_largest_addend_again_and_again_stays_above_any_limit(store: Store) -> None:
+    for _ in range(5):
+        (count,) = await add(store, hit(addend=LARGEST_ADDEND))
+        assert count >= LARGEST_ADDEND
+
+
+async def test_a_thousand_requests_at_once_count_exactly_a_thousand(store: Store) -> None:
+    counts = await asyncio.gather(*[add(store, hit(), hit(b"pair", 2)) for _ in range(1000)])
+    assert sorted(count for count, _ in counts) == list(range(1, 1001))
+    assert sorted(count for _, count in counts) == list(range(2, 2001, 2))
+
+
+async def test_what_then_makes_is_what_the_caller_gets(store: Store) -> None:
+    made: Any = store.add([hit()], NOW, None, lambda counts: ("made", list(counts)))
+    if isinstance(made, asyncio.Future):
+        made = await made
+    assert made == ("made", [1])
+
+
+HITS = st.lists(
+    st.builds(
+        hit,
+        st.sampled_from([b"a", b"b", b"c"]),
+        st.integers(0, 3) | st.just(LARGEST_ADDEND),
+        st.sampled_from([END, END + 60]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(HITS, max_size=6))
+async def test_the_counters_are_those_of_a_dictionary(
+    store: Store, requests: Sequence[Sequence[Hit]]
+) -> None:
+    run, model = next(RUN), {}
+    for hits in requests:
+        expected = []
+        for one in hits:
+            key = (one.key, one.ends)
+            model[key] = model.get(key, 0) + one.addend
+            expected.append(model[key])
+        # As the service does: the window is part of the name.
+        named = [Hit(b"%d/%b@%d" % (run, h.key, h.ends), h.addend, h.ends) for h in hits]
+        assert list(await add(store, *named)) == expected
+
+
+RUN = iter(range(10**9))
+
+
+# What only memory promises.
+
+
+async def test_memory_forgets_windows_that_ended() -> None:
+    store = MemoryStore()
+    for second in range(500):
+        at = int(NOW) + second
+        await add(store, hit(b"%d" % at, ends=at + 1), hit(b"minute", ends=END + 600), now=at)
+    assert len(store) <= 3
+
+
+async def test_memory_holds_no_more_keys_than_it_may() -> None:
+    store = MemoryStore(most_keys=100)
+    for n in range(10_000):
+        await add(store, hit(b"%d" % n, ends=END + n % 3 * 60))
+    assert len(store) == 100
+
+
+async def test_a_flood_of_new_keys_does_not_wash_out_a_counter_in_use() -> None:
+    store = MemoryStore(most_keys=50)
+    await add(store, hit(b"hour", 9, ends=END + 3600))
+    for n in range(1000):
+        await add(store, hit(b"victim"), hit(b"flood%d" % n))
+    assert list(await add(store, hit(b"victim", 0), hit(b"hour", 0, ends=END + 3600))) == [1000, 9]
+
+
+async def test_one_key_is_enough_room() -> None:
+    store = MemoryStore(most_keys=1)
+    assert list(await add(store, hit(b"a"), hit(b"b"), hit(b"b"), hit(b"a"))) == [1, 1, 2, 1]
+
+
+# What only Redis promises.
+
+
+@pytest.fixture
+async def counted(redis_server: RedisServer) -> AsyncIterator[RedisStore]:
+    redis_server.flush()
+    client = Client(redis_server.url, ClientOptions(timeout=5.0, longest=5.0))
+    await client.start()
+    yield RedisStore(client)
+    await client.close()
+
+
+def calls(server: RedisServer, command: str) -> int:
+    with server.client() as client:
+        stats: Any = client.info("commandstats")
+    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+async def test_a_counter_outlives_its_window_by_seconds_only(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    lengths = [1, 60, 3600, 86_400, 365 * 86_400]
+    await add(counted, *[hit(b"%d" % n, ends=int(NOW) + n) for n in lengths], now=NOW + 0.5)
+    with redis_server.client() as client:
+        for length in lengths:
+            assert length < client.ttl(str(length)) <= length + 64
+
+
+async def test_its_expiry_is_sent_once_by_each_process(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    before = calls(redis_server, "expire")
+    for _ in range(20):
+        await add(counted, hit(b"a"), hit(b"b", 3), hit(b"c", 0))
+    assert calls(redis_server, "expire") == before + 2
+    with redis_server.client() as client:
+        assert client.exists("c") == 0
+
+
+async def test_a_counter_that_was_flushed_away_expires_again(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    await add(counted, hit(b"a"))
+    redis_server.flush()
+    assert list(await add(counted, hit(b"a"))) == [1]
+    await add(counted, hit(b"later"))  # the EXPIRE was sent before this
+    with redis_server.client() as client:
+        assert client.ttl("a") > 0
+
+
+async def test_a_counter_at_its_very_end_is_above_any_limit_and_not_an_error(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        client.set("a", 2**63 - 1)
+    counts = await add(counted, hit(b"a"), hit(b"b", 5))
+    assert list(counts) == [LARGEST_ADDEND, 5]
+
+
+async def test_a_key_that_is_no_counter_makes_the_request_unavailable(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        client.set("a", "text")
+    assert await add(counted, hit(b"a"), hit(b"b")) == StoreUnavailable("error")
+
+
+async def test_a_redis_that_is_gone_is_a_value_at_once_and_its_expiries_are_sent_again(
+    private_redis: RedisServer,
+) -> None:
+    client = Client(private_redis.url, ClientOptions(timeout=5.0, longest=5.0))
+    await client.start()
+    store = RedisStore(client)
+    private_redis.stop()
+    waiting = asyncio.ensure_future(add(store, hit(b"a")))
+    await asyncio.sleep(0.01)
+    private_redis.kill()
+    assert await waiting == StoreUnavailable("disconnected")
+    refused = store.add([hit(b"a")], NOW, None, lambda outcome: outcome)
+    assert isinstance(refused, StoreUnavailable)
+    private_redis.restart()
+    async with asyncio.timeout(2):
+        while isinstance(await add(store, hit(b"a")), StoreUnavailable):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    with private_redis.client() as other:
+        assert other.ttl("a") > 0
+    await client.close()
