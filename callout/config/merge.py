@@ -31,101 +31,90 @@ def merge(sources: Sequence[Source], unions: Collection[Path] = ()) -> Source:
         unions: paths, from these pieces on, of mappings that replace as a whole.
 
     Returns:
-        A piece without any null, that has the place and the policy of the most specific one.
+        A piece with the place and the policy of the most specific one. A `null` is left only
+        within a list that has no names.
     """
     value: Any = None
     origin = _NOWHERE
     for source in sources:
-        value, origin = _patched(value, origin, source.value, source.origin, source.policy,
-                                 unions, ())  # fmt: skip
+        patch = _Patch(source.policy, unions)
+        value, origin = patch.applied(value, origin, source.value, source.origin, ())
     last = sources[-1]
     return Source(value, origin, last.path, last.policy)
 
 
 def named_items(value: Any) -> list[str] | None:
     """The names, if `value` is a list of named items; None if it is anything else."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list):
         return None
-    names = [each.get("name") if isinstance(each, dict) else None for each in value]
-    return names if all(isinstance(name, str) for name in names) else None
+    names = [each["name"] for each in value if isinstance(each, dict) and "name" in each]
+    texts = [name for name in names if isinstance(name, str)]
+    return texts if texts and len(texts) == len(value) else None
 
 
-def _patched(
-    base: Any,
-    base_origin: Origin,
-    patch: Any,
-    origin: Origin,
-    policy: str,
-    unions: Collection[Path],
-    path: Path,
-) -> tuple[Any, Origin]:
-    """RFC 7386's MergePatch for values and origins alike. Changes neither of them."""
-    if isinstance(patch, dict):
-        if not isinstance(base, dict) or path in unions:
-            base, base_origin = {}, _NOWHERE
-        return _patched_mapping(base, base_origin, patch, origin, policy, unions, path)
-    names = named_items(patch)
-    if names is not None:
-        if named_items(base) is None:
-            base, base_origin = [], _NOWHERE
-        return _patched_items(base, base_origin, patch, origin, policy, unions, path)
-    return patch, Origin(origin.mark, origin.keys, origin.children, policy)
+class _Patch:
+    """RFC 7386's MergePatch of one policy, for values and origins alike; changes neither."""
 
+    __slots__ = ("_policy", "_unions")
 
-def _patched_mapping(
-    base: dict[str, Any],
-    base_origin: Origin,
-    patch: dict[str, Any],
-    origin: Origin,
-    policy: str,
-    unions: Collection[Path],
-    path: Path,
-) -> tuple[Any, Origin]:
-    value = dict(base)
-    keys = dict(base_origin.keys)
-    children = dict(base_origin.children)
-    for key, change in patch.items():
-        if change is None:
-            value.pop(key, None)
-            keys.pop(key, None)
-            children.pop(key, None)
-            continue
-        value[key], children[key] = _patched(
-            value.get(key),
-            children.get(key, _NOWHERE),
-            change,
-            origin.children[key],
-            policy,
-            unions,
-            (*path, key),
-        )
-        keys[key] = origin.keys[key]
-    return value, Origin(origin.mark, keys, children, policy)
+    def __init__(self, policy: str, unions: Collection[Path]) -> None:
+        self._policy = policy
+        self._unions = unions
 
+    def applied(
+        self, base: Any, base_origin: Origin, change: Any, origin: Origin, path: Path
+    ) -> tuple[Any, Origin]:
+        if isinstance(change, dict):
+            if not isinstance(base, dict) or path in self._unions:
+                base, base_origin = {}, _NOWHERE
+            return self._mapping(base, base_origin, change, origin, path)
+        if named_items(change) is not None:
+            if named_items(base) is None:
+                base, base_origin = [], _NOWHERE
+            return self._items(base, base_origin, change, origin, path)
+        return change, Origin(origin.mark, origin.keys, origin.children, self._policy)
 
-def _patched_items(
-    base: list[Any],
-    base_origin: Origin,
-    patch: list[Any],
-    origin: Origin,
-    policy: str,
-    unions: Collection[Path],
-    path: Path,
-) -> tuple[Any, Origin]:
-    value = list(base)
-    children: dict[Step, Origin] = dict(base_origin.children)
-    places = {item["name"]: index for index, item in enumerate(value)}
-    for index, change in enumerate(patch):
-        place = places.setdefault(change["name"], len(value))
-        if place == len(value):
-            value.append(None)
-        value[place], children[place] = _patched(
-            value[place],
-            children.get(place, _NOWHERE),
-            change,
-            origin.children[index],
-            policy,
-            unions,
-            path,
-        )
-    return value, Origin(origin.mark, origin.keys, children, policy)
+    def _mapping(
+        self,
+        base: dict[str, Any],
+        base_origin: Origin,
+        change: dict[str, Any],
+        origin: Origin,
+        path: Path,
+    ) -> tuple[Any, Origin]:
+        value = dict(base)
+        keys = dict(base_origin.keys)
+        children = dict(base_origin.children)
+        for key, wanted in change.items():
+            if wanted is None:
+                value.pop(key, None)
+                keys.pop(key, None)
+                children.pop(key, None)
+                continue
+            before = children.get(key, _NOWHERE)
+            value[key], children[key] = self.applied(
+                value.get(key), before, wanted, origin.children[key], (*path, key)
+            )
+            keys[key] = origin.keys[key]
+        return value, Origin(origin.mark, keys, children, self._policy)
+
+    def _items(
+        self,
+        base: list[Any],
+        base_origin: Origin,
+        change: list[Any],
+        origin: Origin,
+        path: Path,
+    ) -> tuple[Any, Origin]:
+        value = list(base)
+        children: dict[Step, Origin] = dict(base_origin.children)
+        places = {item["name"]: index for index, item in enumerate(value)}
+        for index, wanted in enumerate(change):
+            place = places.setdefault(wanted["name"], len(value))
+            if place == len(value):
+                value.append(None)
+            before = children.get(place, _NOWHERE)
+            value[place], children[place] = self.applied(
+                value[place], before, wanted, origin.children[index], path
+            )
+        return value, Origin(origin.mark, origin.keys, children, self._policy)
