@@ -1,0 +1,114 @@
+"""The admin port: what this process does, for people, Prometheus and Kubernetes. Read-only."""
+
+import json
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from callout.observe.metrics import CONTENT_TYPE
+from callout.observe.secrets import masked
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests may be sent here."""
+
+    ready: bool
+    reason: str = ""
+    """Why not, for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What the process runs by."""
+
+    settings: Mapping[str, object]
+    """JSON-like, as they took effect; secrets are masked here."""
+    digest: str | None = None
+    """Of the snapshot that decides; None: nothing good was loaded yet."""
+    policies: Sequence[str] = ()
+    """Their names."""
+    problems: Sequence[str] = ()
+    """Of the last load; when there are any, the digest is of an older bundle."""
+    workers: Mapping[str, str | None] = field(default_factory=dict)
+    """The snapshot's digest of each worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSources:
+    """Where the answers come from; each is asked at each request and must be quick."""
+
+    metrics: Callable[[], bytes]
+    """The exposition."""
+    ready: Callable[[], Readiness]
+    version: Mapping[str, str]
+    effective: Callable[[], Effective]
+
+
+def application(sources: AdminSources) -> web.Application:
+    """The application: `/metrics /healthz /readyz /version /config`."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=sources.metrics(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        readiness = sources.ready()
+        return _json(asdict(readiness), status=200 if readiness.ready else 503)
+
+    async def version(_: web.Request) -> web.Response:
+        return _json(sources.version)
+
+    async def config(_: web.Request) -> web.Response:
+        return _json(asdict(sources.effective()))
+
+    app = web.Application(middlewares=[_read_only], client_max_size=1)
+    for path, handler in (
+        ("/metrics", metrics),
+        ("/healthz", healthz),
+        ("/readyz", readyz),
+        ("/version", version),
+        ("/config", config),
+    ):
+        app.router.add_get(path, handler)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def serve(sources: AdminSources, listening: socket.socket) -> web.AppRunner:
+    """Answers on a bound socket, TCP or Unix, until the runner's `cleanup` is awaited.
+
+    Args:
+        sources: where the answers come from.
+        listening: of `callout.serve.address.bind`; closed with the runner.
+    """
+    runner = web.AppRunner(application(sources), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.SockSite(runner, listening).start()
+    return runner
+
+
+@web.middleware
+async def _read_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.can_read_body:
+        # Nothing here takes one, and an unread one would be waited for.
+        refusal = web.Response(status=413, text="no request bodies here\n")
+        refusal.force_close()
+        return refusal
+    return await handler(request)
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "gatewright"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    text = json.dumps(masked(value), indent=2, default=str) + "\n"
+    return web.json_response(text=text, status=status)

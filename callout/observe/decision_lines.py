@@ -1,0 +1,115 @@
+"""Decisions as lines: readable ones for a terminal, JSON for machines."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from callout.observe.decision import Decision
+from callout.observe.secrets import mask_text
+from callout.observe.text import clean
+
+Seen: TypeAlias = tuple[float, Decision]
+"""A decision, and when it was made in seconds since 1970."""
+
+
+class Style(NamedTuple):
+    """How decisions become lines."""
+
+    line: Callable[[Seen], str]
+    dropped: Callable[[int], str]
+    """What stands for so many decisions that were not written."""
+
+
+WHO, WHAT, POLICY, WHY = 16, 44, 14, 30
+"""Widths of the columns of a readable line; longer texts are cut."""
+LONGEST: Final = 512
+"""Characters of one text in a JSON line."""
+
+_COLOURS = {"allow": "\x1b[32m", "deny": "\x1b[33m", "error": "\x1b[31m"}
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+class DecisionLines:
+    """An observer that hands decisions to a writer of lines."""
+
+    def __init__(self, put: Callable[[Seen], None], which: Literal["all", "denied"]) -> None:
+        """Prepares.
+
+        Args:
+            put: takes a decision to be shown, and must not wait: `LineWriter.put`.
+            which: `denied` leaves out what was simply allowed.
+        """
+        self._put = put
+        self._all = which == "all"
+        self.wants_text = True
+
+    def decided(self, decision: Decision) -> None:
+        """Shows it, or not."""
+        if self._all or decision.verdict != "allow":
+            self._put((time.time(), decision))
+
+
+def readable(colours: bool) -> Style:
+    """For people: aligned columns, one line each; colours are for terminals only."""
+
+    def render(seen: Seen) -> str:
+        at, decision = seen
+        verdict = decision.verdict.upper()
+        if decision.shadow:
+            # It did not take effect.
+            verdict = f"({verdict})"
+        why = decision.reason + (f" ({decision.detail})" if decision.detail else "")
+        start = datetime.fromtimestamp(at).strftime("%H:%M:%S")
+        columns = (
+            f"{clean(decision.face, 8):5} {_column(decision.who or '-', WHO)} "
+            f"{_column(decision.what or '-', WHAT)} {_column(decision.policy or '-', POLICY)} "
+            f"{_column(why, WHY)} {_duration(decision.seconds):>7}"
+        )
+        if not colours:
+            return f"{start} {verdict:7} {columns}"
+        colour = _COLOURS.get(decision.verdict, "")
+        return f"{_DIM}{start}{_PLAIN} {colour}{verdict:7}{_PLAIN} {columns}"
+
+    return Style(render, lambda lines: f"({lines} decisions not shown: the reader is slow)")
+
+
+def _as_json(seen: Seen) -> str:
+    at, decision = seen
+    fields = {
+        "kind": "decision",
+        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "face": clean(decision.face, LONGEST),
+        "verdict": decision.verdict,
+        "shadow": decision.shadow,
+        "policy": clean(decision.policy, LONGEST),
+        "reason": clean(decision.reason, LONGEST),
+        "who": _text(decision.who),
+        "what": _text(decision.what),
+        "detail": _text(decision.detail),
+        "seconds": round(decision.seconds, 6),
+    }
+    return msgspec.json.encode(fields).decode()
+
+
+JSON: Final = Style(_as_json, lambda lines: f'{{"kind": "dropped", "lines": {lines}}}')
+"""For machines: one object a line, `{"kind": "decision", "time", "face", "verdict", ...}`."""
+
+
+def _text(text: str) -> str:
+    return clean(mask_text(text[: 4 * LONGEST]), LONGEST)
+
+
+def _column(text: str, width: int) -> str:
+    shown = clean(mask_text(text[: 4 * LONGEST]), LONGEST)
+    return shown.ljust(width) if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+    if seconds < 1:
+        return f"{seconds * 1e3:.1f} ms"
+    return f"{seconds:.1f} s"
