@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from callout.config.bundle import Bundle
-from callout.config.problems import Problem, Rejected
+from callout.config.problems import Problem, Rejected, describe
 from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
@@ -28,7 +28,9 @@ class LimitsSection(Section):
     def compile_block(self, block: Source, bundle: Bundle) -> tuple[PolicyLimit, ...] | Rejected:  # noqa: ARG002
         """The limits of one effective policy."""
         if not isinstance(block.value, list):
-            return Rejected((block.problem((), "expected a list of limits"),))
+            return Rejected(
+                (block.problem((), f"expected a list of limits, found {describe(block.value)}"),)
+            )
         limits: list[PolicyLimit] = []
         problems: list[Problem] = []
         names: set[str] = set()
@@ -51,7 +53,7 @@ class LimitsSection(Section):
             limits.append(
                 PolicyLimit(
                     policy=block.at(index, "rate").policy,
-                    by=tuple(item.by),
+                    by=item.by,
                     limit=limit,
                     allow_on_error=item.onError == "allow",
                     mode=item.mode,

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from callout.config import yaml
-from callout.config.problems import Problem, Rejected
-from callout.config.source import Source
+from callout.config.problems import Problem, Rejected, describe
+from callout.config.source import Source, Step
+from callout.config.validate import suggest
 from ratelimit.limits import MOST_REQUESTS, UNITS, Limit
 from ratelimit.rules import Node, Rule, Wildcard
 
@@ -52,7 +53,7 @@ class _Loading:
         self.domains: dict[str, Node] = {}
         self.problems: list[Problem] = []
 
-    def _problem(self, source: Source, path: tuple[str | int, ...], message: str) -> None:
+    def _problem(self, source: Source, path: tuple[Step, ...], message: str) -> None:
         self.problems.append(source.problem(path, message))
 
     def file(self, name: str, data: bytes) -> None:
@@ -60,6 +61,8 @@ class _Loading:
         if isinstance(documents, Rejected):
             self.problems += documents.problems
             return
+        if not documents:
+            self.problems.append(Problem(name, 0, 0, "", "expected a `domain`, found nothing"))
         for document in documents:
             self._document(document)
 
@@ -72,7 +75,7 @@ class _Loading:
             self._problem(
                 source,
                 ("domain",) if "domain" in top else (),
-                f"expected `domain`, a text that is not empty, found {_shown(domain)}",
+                f"expected `domain`, a text that is not empty, found {describe(domain)}",
             )
             return
         if domain == OWN_DOMAIN:
@@ -89,12 +92,12 @@ class _Loading:
         self._descriptors(source, ("descriptors",), top.get("descriptors"), root)
 
     def _descriptors(
-        self, source: Source, path: tuple[str | int, ...], value: Any, parent: Node
+        self, source: Source, path: tuple[Step, ...], value: Any, parent: Node
     ) -> None:
         if value is None:
             return
         if not isinstance(value, list):
-            self._problem(source, path, f"expected a list of descriptors, found {_shown(value)}")
+            self._problem(source, path, f"expected a list of descriptors, found {describe(value)}")
             return
         for index, item in enumerate(value):
             here = (*path, index)
@@ -105,8 +108,8 @@ class _Loading:
     def _descriptor(
         self,
         source: Source,
-        path: tuple[str | int, ...],
-        descriptor: Mapping[Any, Any],
+        path: tuple[Step, ...],
+        descriptor: Mapping[str, Any],
         parent: Node,
     ) -> None:
         key = self._text(source, path, descriptor, "key")
@@ -120,7 +123,7 @@ class _Loading:
         shadow = descriptor.get("shadow_mode", False)
         if not isinstance(shadow, bool):
             self._problem(
-                source, (*path, "shadow_mode"), f"expected true or false, found {_shown(shadow)}"
+                source, (*path, "shadow_mode"), f"expected true or false, found {describe(shadow)}"
             )
             shadow = False
         rule = None
@@ -135,8 +138,8 @@ class _Loading:
     def _text(
         self,
         source: Source,
-        path: tuple[str | int, ...],
-        descriptor: Mapping[Any, Any],
+        path: tuple[Step, ...],
+        descriptor: Mapping[str, Any],
         name: str,
     ) -> str | None:
         """The text; empty when it is not there; None after a problem."""
@@ -147,12 +150,12 @@ class _Loading:
             return value
         # YAML reads 010 as 8 and `on` as true: what was meant can only be guessed.
         self._problem(
-            source, (*path, name), f"expected a text, found {_shown(value)}: put it in quotes"
+            source, (*path, name), f"expected a text, found {describe(value)}: put it in quotes"
         )
         return None
 
     def _rule(
-        self, source: Source, path: tuple[str | int, ...], value: Any, shadow: bool
+        self, source: Source, path: tuple[Step, ...], value: Any, shadow: bool
     ) -> Rule | None:
         fields = self._mapping(source, path, value, _LIMIT_KEYS)
         if fields is None:
@@ -160,7 +163,7 @@ class _Loading:
         unlimited = fields.get("unlimited", False)
         if not isinstance(unlimited, bool):
             self._problem(
-                source, (*path, "unlimited"), f"expected true or false, found {_shown(unlimited)}"
+                source, (*path, "unlimited"), f"expected true or false, found {describe(unlimited)}"
             )
             return None
         unit_name = fields.get("unit")
@@ -174,37 +177,36 @@ class _Loading:
             self._problem(
                 source,
                 (*path, "unit") if "unit" in fields else path,
-                f"expected `unit`, one of {', '.join(UNITS)}, found {_shown(unit_name)}",
+                f"expected `unit`, one of {', '.join(UNITS)}, found {describe(unit_name)}",
             )
         requests = fields.get("requests_per_unit", 0)
         if type(requests) is not int or not 0 <= requests <= MOST_REQUESTS:
             self._problem(
                 source,
                 (*path, "requests_per_unit"),
-                f"expected a whole number from 0 to {MOST_REQUESTS}, found {_shown(requests)}",
+                f"expected a whole number from 0 to {MOST_REQUESTS}, found {describe(requests)}",
             )
             return None
         return Rule(Limit(requests, unit), shadow) if unit is not None else None
 
     def _mapping(
-        self, source: Source, path: tuple[str | int, ...], value: Any, known: tuple[str, ...]
-    ) -> Mapping[Any, Any] | None:
+        self, source: Source, path: tuple[Step, ...], value: Any, known: tuple[str, ...]
+    ) -> Mapping[str, Any] | None:
         """The mapping, its keys checked."""
         if not isinstance(value, Mapping):
             self._problem(
-                source, path, f"expected a mapping with {', '.join(known)}, found {_shown(value)}"
+                source, path, f"expected a mapping with {', '.join(known)}, found {describe(value)}"
             )
             return None
         for key in value:
             if key in known:
                 continue
-            where = (*path, key) if isinstance(key, str) else path
-            if isinstance(key, str) and key in _NOT_BUILT:
-                self._problem(source, where, f"`{key}` is not supported yet")
+            if key in _NOT_BUILT:
+                message, hint = f"`{key}` is not supported yet", ""
             else:
-                self._problem(
-                    source, where, f"unknown key {_shown(key)}: expected one of {', '.join(known)}"
-                )
+                message = f"expected one of {', '.join(known)}; found an unknown key"
+                hint = suggest(key, known)
+            self.problems.append(source.problem((*path, key), message, hint, key=True))
         return value
 
 
@@ -219,8 +221,3 @@ def _place(parent: Node, key: str, value: str, node: Node) -> bool:
         siblings.append((Wildcard(value), node))
         return True
     return parent.exact.setdefault((key, value), node) is node
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

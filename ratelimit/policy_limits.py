@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
+from callout.config.validate import Block
 from ratelimit.limits import InvalidRate, Limit, rate
 
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
@@ -33,14 +34,12 @@ def _not_empty(text: str) -> str:
     return text
 
 
-class LimitItem(BaseModel):
+class LimitItem(Block):
     """One entry of `limits`, as written (or merged from several policies by its name)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, AfterValidator(_not_empty)]
     """Names the limit in merges, counters, answers and metrics."""
-    by: list[Annotated[str, AfterValidator(_counted_by)]] = []
+    by: tuple[Annotated[str, AfterValidator(_counted_by)], ...] = ()
     """What each has a counter of its own; empty: one counter for all."""
     rate: Annotated[str, AfterValidator(_is_rate)] | None = None
     """`100/min`; required unless the limit is off."""

@@ -22,8 +22,9 @@ _GRACE = 2
 class RedisStore:
     """INCRBY for each hit, GET to only look; EXPIRE with the first hit of each counter.
 
-    First as seen by this process, which remembers those that it sent it for. Commands of one request are one write with those of all other requests of the same tick, and
-    nothing is sent again after a failure, so a hit is never counted twice.
+    First as seen by this process, which remembers those that it sent it for. Commands of one
+    request are one write with those of all other requests of the same tick, and nothing is sent
+    again after a failure, so a hit is never counted twice.
     """
 
     def __init__(self, client: Client, remembered: int = 65_536) -> None:

@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratelimit.limits import (
+    DAY,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    UNITS,
+    WEEK,
+    YEAR,
+    InvalidRate,
+    Limit,
+    Unit,
+    rate,
+    window_start,
+)
+
+RATES = {
+    "1/s": (1, SECOND),
+    "2/sec": (2, SECOND),
+    "3/second": (3, SECOND),
+    "100/min": (100, MINUTE),
+    "100/minute": (100, MINUTE),
+    "5/h": (5, HOUR),
+    "5/hour": (5, HOUR),
+    "6/d": (6, DAY),
+    "6/day": (6, DAY),
+    "7/week": (7, WEEK),
+    "8/month": (8, MONTH),
+    "9/year": (9, YEAR),
+    "0/day": (0, DAY),
+    "4294967295/s": (4294967295, SECOND),
+}
+
+NO_RATES = [
+    "",
+    "100",
+    "/min",
+    "100/",
+    "100/m",
+    "100/Min",
+    "100 / min",
+    "-1/min",
+    "1.5/min",
+    "4294967296/s",
+    "99999999999999999999/s",
+    "١/min",
+    "100/min\n",
+    "100/minutes",
+]
+
+
+@pytest.mark.parametrize("text", RATES)
+def test_a_rate_is_a_number_and_a_unit(text: str) -> None:
+    read = rate(text, "mine")
+    assert isinstance(read, Limit)
+    assert (read.requests, read.unit, read.name) == (*RATES[text], "mine")
+
+
+@pytest.mark.parametrize("text", NO_RATES)
+def test_anything_else_is_no_rate(text: str) -> None:
+    assert isinstance(rate(text), InvalidRate)
+
+
+def test_units_are_as_long_as_envoyproxy_ratelimits() -> None:
+    assert [unit.seconds for unit in UNITS.values()] == [
+        1,
+        60,
+        3600,
+        86_400,
+        604_800,
+        2_592_000,
+        31_536_000,
+    ]
+
+
+@given(st.floats(0, 4e9), st.sampled_from(list(UNITS.values())))
+def test_a_window_holds_its_moment_and_is_aligned_to_the_epoch(now: float, unit: Unit) -> None:
+    start = window_start(now, unit.seconds)
+    assert start <= now < start + unit.seconds
+    assert start % unit.seconds == 0
