@@ -5,12 +5,18 @@ through; each of these lets two readers see two different documents (extauthz.md
 """
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, NoReturn
 
-_EXPONENT_MOST = 4300
-"""Powers of ten: as many digits as Python's `int()` takes. `1e999999` costs whoever computes with
-it 0.2 s, in ten bytes."""
+_DIGITS_MOST = 4300
+"""Digits, and powers of ten: what Python's `int()` takes. `1e999999`, ten bytes, costs whoever
+computes with it 0.2 s."""
+
+
+_DEPTH_MOST = 200
+"""Levels. Python's own limit depends on its version and on who calls."""
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
 
 
 def loads(text: str | bytes) -> Any:
@@ -30,12 +36,12 @@ def loads(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
+        if _is_deep(text):
+            raise ValueError("nested too deep")
         value = _DECODER.decode(text)
         if "\\ud" in text or "\\uD" in text:
             # only an escape can make a lone surrogate, and few documents have one that could
             json.dumps(value, ensure_ascii=False, default=str).encode("utf-8")
-    except RecursionError:
-        raise ValueError("nested too deep") from None
     except (json.JSONDecodeError, UnicodeError):
         raise ValueError("not JSON") from None
     return value
@@ -55,12 +61,32 @@ def exact(number: float) -> int | Decimal:
     return decimal
 
 
+def _is_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= _DEPTH_MOST:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth > _DEPTH_MOST:
+                return True
+        elif found[0] in "]}":
+            depth -= 1
+    return False
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS_MOST:
+        raise ValueError("a number out of range")
+    return int(text)
+
+
 def _decimal(text: str) -> Decimal:
     number = Decimal(text)
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or number.is_zero():
         return number
-    if len(text) > _EXPONENT_MOST or abs(number.adjusted()) > _EXPONENT_MOST:
+    if len(text) > _DIGITS_MOST or abs(number.adjusted()) > _DIGITS_MOST:
         raise ValueError("a number out of range")
     return number
 
@@ -76,4 +102,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_once
+)

@@ -1,15 +1,13 @@
 """The `auth` block of a Policy as it is written: shape and types; `config` checks the rest."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from callout.config.validate import Block
 
 
-class Jwks(_Model):
+class Jwks(Block):
     """Where an issuer's public keys are; one of the two."""
 
     file: str | None = None
@@ -18,47 +16,32 @@ class Jwks(_Model):
     """`https://idp.example/keys`; fetched when needed, and again every five minutes."""
 
 
-class Jwt(_Model):
+class Jwt(Block):
     """Tokens of one issuer."""
 
     issuer: str = Field(min_length=1)
     """`iss`, letter by letter."""
-    audience: list[str] = Field(min_length=1)
+    audience: tuple[str, ...] = Field(min_length=1)
     """One of these must be in `aud`."""
     jwks: Jwks
-    algorithms: list[str] | None = Field(default=None, min_length=1)
+    algorithms: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Default: all that are neither `none` nor HMAC."""
     leeway: int = Field(default=60, ge=0, le=600)
     """Seconds by which clocks may differ."""
 
 
-class Anonymous(_Model):
+class Anonymous(Block):
     """Nobody; applies only when no credential is present."""
 
 
-class IdentityEntry(_Model):
+class IdentityEntry(Block):
     """One way to say who is calling: exactly one key."""
 
     jwt: Jwt | None = None
     anonymous: Anonymous | None = None
 
 
-class Auth(_Model):
-    """The whole block."""
-
-    identity: list[IdentityEntry] = Field(default_factory=list)
-    """Tried in order; the first that applies decides."""
-    decide: Any = None
-    """`authenticated`, or a mapping that is a `Rego` or an `Opa`."""
-    emit: dict[str, str] = Field(default_factory=dict)
-    """Header -> identity field."""
-    onError: str = "deny(503)"  # noqa: N815: as it is written in YAML
-    """`allow` or `deny(NNN)`: what becomes of a request that we cannot decide about."""
-    mode: Literal["off", "shadow", "enforce"] | None = None
-    """Wins over the policy's own."""
-
-
-class Rego(_Model):
+class Rego(Block):
     """Rego in this process."""
 
     rego: str = Field(min_length=1)
@@ -69,8 +52,23 @@ class Rego(_Model):
     """JSON file of the bundle: Rego's `data`."""
 
 
-class Opa(_Model):
+class Opa(Block):
     """An OPA server."""
 
     opa: str = Field(pattern=r"^[^/\s.]+(/[^/\s]+)*$")
     """The document's path: `shop/allow`."""
+
+
+class Auth(Block):
+    """The whole block."""
+
+    identity: tuple[IdentityEntry, ...] = ()
+    """Tried in order; the first that applies decides."""
+    decide: Literal["authenticated"] | Rego | Opa | None = None
+    """Who may."""
+    emit: dict[str, str] = Field(default_factory=dict)
+    """Header -> identity field."""
+    on_error: str = Field(default="deny(503)", alias="onError")
+    """`allow` or `deny(NNN)`: what becomes of a request that we cannot decide about."""
+    mode: Literal["off", "shadow", "enforce"] | None = None
+    """Wins over the policy's own."""
