@@ -1,0 +1,113 @@
+"""Which header lists are valid requests and trailers (RFC 9113, 8.1 to 8.3).
+
+Whole lists are checked by one regular expression each for names and values: a Python loop over
+the fields costs three times as much, and this runs for every header block that is new.
+"""
+
+import re
+from typing import NamedTuple
+
+from callout.http2.events import HeaderList
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9a-z]+"
+# The names, each ended by a newline: pseudo-headers first, then tokens in lower case.
+_names = re.compile(rb"(?::[a-z]+\n)*(?:" + _TOKEN + rb"\n)*").fullmatch
+_trailer_names = re.compile(rb"(?:" + _TOKEN + rb"\n)*").fullmatch
+# The values, each ended by a newline: no NUL and CR anywhere, no blank at either end.
+_bad_value = re.compile(rb"[\x00\r]|[ \t]\n|\n[ \t]|\A[ \t]").search
+
+_COMMON = frozenset({b":method", b":scheme", b":path", b":authority"})
+_WITHOUT_AUTHORITY = frozenset({b":method", b":scheme", b":path"})
+_CONNECT = frozenset({b":method", b":authority"})
+
+_CONNECTION_SPECIFIC = frozenset(
+    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
+)
+_LOOKED_AT = _CONNECTION_SPECIFIC | {b"te", b"content-length", b"host"}
+
+UNKNOWN_LENGTH = -1
+
+
+class Malformed(NamedTuple):
+    """The list is not a valid one: a stream error of type PROTOCOL_ERROR (RFC 9113, 8.1.1)."""
+
+    reason: str
+    """A stable word."""
+
+
+def list_size(headers: HeaderList) -> int:
+    """Bytes as SETTINGS_MAX_HEADER_LIST_SIZE counts them (RFC 9113, 6.5.2)."""
+    return sum([len(name) + len(value) + 32 for name, value in headers])
+
+
+def _values_are_valid(headers: HeaderList) -> bool:
+    joined = b"".join([value + b"\n" for _, value in headers])
+    return joined.count(b"\n") == len(headers) and _bad_value(joined) is None
+
+
+def check_request(headers: HeaderList) -> int | Malformed:
+    """Check the header list of a request.
+
+    Args:
+        headers: (name, value) as decoded.
+
+    Returns:
+        The declared content-length in bytes, `UNKNOWN_LENGTH`, or what is wrong.
+    """
+    names = [name for name, _ in headers]
+    joined = b"\n".join(names) + b"\n"
+    if _names(joined) is None or joined.count(b"\n") != len(names):
+        return Malformed("header_name")
+    if not _values_are_valid(headers):
+        return Malformed("header_value")
+    front = joined.count(b":")  # tokens have no colon, so these are the pseudo-headers
+    pseudo = dict(headers[:front])
+    if len(pseudo) != front:
+        return Malformed("pseudo_header_twice")
+    keys = pseudo.keys()
+    if keys != _COMMON and keys != _WITHOUT_AUTHORITY:
+        if keys != _CONNECT or pseudo[b":method"] != b"CONNECT":
+            return Malformed("pseudo_headers")
+    elif pseudo[b":method"] == b"CONNECT" or not (
+        pseudo[b":method"] and pseudo[b":path"] and pseudo[b":scheme"]
+    ):
+        return Malformed("pseudo_headers")
+    if _LOOKED_AT.isdisjoint(names):
+        return UNKNOWN_LENGTH
+    return _check_special(headers, pseudo.get(b":authority"))
+
+
+def _check_special(headers: HeaderList, authority: bytes | None) -> int | Malformed:
+    length = UNKNOWN_LENGTH
+    for name, value in headers:
+        if name not in _LOOKED_AT:
+            continue
+        if name == b"te":
+            if value.lower() != b"trailers":
+                return Malformed("te")
+        elif name == b"content-length":
+            # Digits only; the bound keeps the number small. Equal repetitions are one value.
+            if not value.isdigit() or len(value) > 18 or length not in (-1, int(value)):
+                return Malformed("content_length")
+            length = int(value)
+        elif name == b"host":
+            if authority is None:
+                authority = value
+            elif value.lower() != authority.lower():
+                return Malformed("host")  # two parties could read two different hosts out of it
+        else:
+            return Malformed("connection_header")
+    return length
+
+
+def check_trailers(headers: HeaderList) -> Malformed | None:
+    """Check the fields after a body: no pseudo-headers, nothing that frames a message."""
+    names = [name for name, _ in headers]
+    joined = b"".join([name + b"\n" for name in names])
+    if _trailer_names(joined) is None or joined.count(b"\n") != len(names):
+        return Malformed("trailer_name")
+    if not _values_are_valid(headers):
+        return Malformed("trailer_value")
+    if not _CONNECTION_SPECIFIC.isdisjoint(names):
+        return Malformed("connection_header")
+    return None
