@@ -33,15 +33,11 @@ class LimitsSection(Section):
             )
         limits: list[PolicyLimit] = []
         problems: list[Problem] = []
-        names: set[str] = set()
         for index in range(len(block.value)):
             item = validate(LimitItem, block.at(index))
             if isinstance(item, Rejected):
                 problems += item.problems
                 continue
-            if item.name in names:
-                problems.append(block.problem((index, "name"), f"duplicate limit `{item.name}`"))
-            names.add(item.name)
             if item.off:
                 continue
             limit = rate(item.rate, item.name) if item.rate is not None else None
