@@ -104,9 +104,8 @@ class DecisionTally:
     def take(self) -> Iterator[Row]:
         """What was counted since the last call; rows with nothing new are left out."""
         for labels, row in self._rows.items():
-            buckets = [int(each) for each in row[:-1]]
-            if any(buckets):
-                seconds = row[-1]
+            if any(row):
+                buckets, seconds = [int(each) for each in row[:-1]], row[-1]
                 # In place: `_found` refers to the same list.
                 row[:] = [0] * len(buckets) + [0.0]
                 yield Row(labels, buckets, seconds)

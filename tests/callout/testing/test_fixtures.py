@@ -13,6 +13,8 @@ from typing import Any
 import grpc
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from callout.testing.clock import Clock
 from callout.testing.envoy import Envoy
@@ -35,7 +37,9 @@ def test_redis_answers_on_its_port_and_its_socket(redis_server: RedisServer) -> 
 
 
 def test_a_stopped_redis_hangs_and_a_killed_one_refuses(private_redis: RedisServer) -> None:
-    with redis.Redis(port=private_redis.port, socket_timeout=0.2, retry=None) as client:
+    with redis.Redis(
+        port=private_redis.port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
+    ) as client:
         client.set("a", 1)
         private_redis.stop()
         with pytest.raises(redis.TimeoutError):
