@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from callout.config import documents
 from callout.config.bundle import Bundle
+from callout.config.effective import Compiler
 from callout.config.policies import PolicyIndex
-from callout.config.problems import Problem, Rejected
+from callout.config.problems import Problem, Rejected, in_order
 from callout.config.section import Section
 
 
@@ -26,6 +29,25 @@ def build(bundle: Bundle, sections: Sequence[Section]) -> Snapshot | Rejected:
     """Reads, checks and compiles a bundle. Pure: the same bundle gives the same result.
 
     Returns:
-        All problems of all files at once, if there is any error.
+        All problems of all files at once, warnings included, if there is any error.
     """
-    raise NotImplementedError
+    read = documents.read(bundle, [each.key for each in sections])
+    problems = list(read.problems)
+    if not any(path.endswith((".yaml", ".yml")) for path in bundle.files):
+        # An empty mount must not replace what works.
+        problems.append(Problem(".", 0, 0, "", "expected YAML files, found none"))
+    by_name = sorted(read.policies, key=lambda each: each.name)
+    index = PolicyIndex(read.policies, Compiler(by_name, sections, bundle))
+    for effective in index.compile_all():
+        problems += effective.invalid
+    parts: dict[str, object] = {}
+    for section in sections:
+        part = section.compile_part(bundle, index.sources)
+        if isinstance(part, Rejected):
+            problems += part.problems
+        else:
+            parts[section.key] = part
+    warnings = in_order(documents.doubts(read.policies))
+    if problems:
+        return Rejected(in_order([*problems, *warnings]))
+    return Snapshot(bundle.digest, index, MappingProxyType(parts), warnings)

@@ -1,6 +1,6 @@
 """A piece of parsed YAML: its plain value, and where each field of it was written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -66,6 +66,11 @@ class Source:
             origin = origin.children.get(step, Origin(origin.mark))
             policy = origin.policy or policy
         return Source(value, origin, (*self.path, *path), policy)
+
+    def only(self, keys: Collection[str]) -> "Source":
+        """This mapping with some of its keys."""
+        kept = {key: value for key, value in self.value.items() if key in keys}
+        return Source(kept, self.origin, self.path, self.policy)
 
     def problem(
         self,

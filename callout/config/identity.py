@@ -1,0 +1,75 @@
+"""The one string by which authz tells later filters who asks: `id` in the dynamic metadata.
+
+It holds just those identity fields that some policy counts by or emits, so that nothing else of
+a token leaves the authorization service.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from callout.config.source import Source
+
+MAX_VALUE: Final = 256
+"""Bytes of one field's value; a longer one is replaced by its hash, so that two identities never
+become one."""
+MAX_TEXT: Final = 16_384
+"""Bytes of an `id` that is read at all."""
+
+_BY: Final = "identity."
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+_decoder: Final = msgspec.json.Decoder(dict[str, str])
+_NOBODY: Final[Mapping[str, str]] = {}
+
+
+def fields_in_use(policies: Sequence[Source]) -> tuple[str, ...]:
+    """The identity fields that some policy uses: `sub`, `org.id`; sorted.
+
+    Args:
+        policies: whole Policy documents as written; what is malformed in them is ignored here
+            and a problem elsewhere.
+    """
+    found: set[str] = set()
+    for policy in policies:
+        for limit in _items(policy.at("limits").value):
+            by = limit.get("by") if isinstance(limit, dict) else None
+            found.update(
+                each.removeprefix(_BY)
+                for each in _items(by)
+                if isinstance(each, str) and each.startswith(_BY)
+            )
+        emit = policy.at("auth", "emit").value
+        if isinstance(emit, dict):
+            found.update(each for each in emit.values() if isinstance(each, str))
+    return tuple(sorted(found))
+
+
+def encode(fields: Mapping[str, str]) -> str:
+    """Compact JSON with sorted keys: the same identity is always the same text."""
+    return _encoder.encode({name: _bounded(value) for name, value in fields.items()}).decode()
+
+
+def decode(text: str) -> Mapping[str, str]:
+    """What `encode` was given; of anything else nothing. Never raises."""
+    if len(text) > MAX_TEXT:
+        return _NOBODY
+    try:
+        return _decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _NOBODY
+
+
+def _bounded(value: str) -> str:
+    if value.isascii() and len(value) <= MAX_VALUE:
+        return value
+    # `surrogatepass`: JSON escapes in a token may make text that is not Unicode
+    data = value.encode("utf-8", "surrogatepass")
+    if len(data) <= MAX_VALUE and value.isprintable():
+        return value
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
