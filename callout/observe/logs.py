@@ -5,6 +5,7 @@ use. Decisions are not logs; see `decision_lines`.
 """
 
 import logging
+import sys
 from collections.abc import MutableMapping
 from typing import Any, Final, Literal, TextIO
 
@@ -26,17 +27,18 @@ LONGEST: Final = 8192
 _Event = MutableMapping[str, Any]
 
 
-def configure(style: Literal["json", "text"], level: str, stream: TextIO) -> None:
+def configure(style: Literal["json", "text"], level: str, stream: TextIO | None = None) -> None:
     """Sends all logs of this process to `stream`; may be called again.
 
     Args:
         style: `json`: one object a line; `text`: readable, coloured on a terminal.
         level: one of LEVELS.
-        stream: usually standard error.
+        stream: None: standard error.
 
     Raises:
         KeyError: `level` is none of LEVELS.
     """
+    stream = sys.stderr if stream is None else stream
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -150,3 +150,13 @@ def test_configuring_again_does_not_write_lines_twice() -> None:
         logs.configure("json", "info", stream)
     logging.getLogger("x").warning("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_logs_go_to_standard_error_unless_told_otherwise(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("json", "info")
+    logging.getLogger("x").warning("there")
+    written = capsys.readouterr()
+    assert json.loads(written.err)["event"] == "there"
+    assert written.out == ""
