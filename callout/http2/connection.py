@@ -302,7 +302,7 @@ class Connection(Control, Generic[H]):
         events: Events,
     ) -> None:
         code, reason = ErrorCode.PROTOCOL_ERROR, ""
-        malformed = check_trailers(headers)
+        malformed = check_trailers(headers) if headers else None
         if stream.remote_ended:
             code, reason = ErrorCode.STREAM_CLOSED, "closed_stream"
         elif not ended:

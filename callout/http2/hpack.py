@@ -9,7 +9,7 @@ no walk. The tests hold this against the `hpack` package. Nothing else imports `
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TypeAlias
 
 from jh2._hazmat import (  # type: ignore[import-untyped]  # it has stubs, but no py.typed
     Decoder,
@@ -39,20 +39,7 @@ _HUFFMAN_BITS = bytes.fromhex(
 )
 
 
-class Decoded(NamedTuple):
-    """One header block."""
-
-    headers: HeaderList
-    touched: bool
-    """Whether the block may have changed the dynamic table: what was memoised is void then."""
-
-
-class _Coded(NamedTuple):
-    """A Huffman string of a block, whose padding is still to be checked."""
-
-    field: int
-    part: int
-    raw: bytes
+_Coded: TypeAlias = list[tuple[int, int, bytes]]  # Huffman strings: field, 0 or 1, as sent
 
 
 def _fault(reason: str = "hpack") -> ConnectionFault:
@@ -104,18 +91,26 @@ class HeaderDecoder:
             self._decoder.max_allowed_table_size = self._table
             self._must_shrink = True
 
-    def decode(self, block: bytes) -> Decoded:
+    def decode(self, block: bytes) -> tuple[HeaderList, bool]:
         """Decode one whole block.
+
+        Returns:
+            The header list, and whether the block may have changed the dynamic table: then what
+            was memoised is void.
 
         Raises:
             ConnectionFault: the block is invalid (COMPRESSION_ERROR), or its list is larger than
                 `Limits.header_block` (ENHANCE_YOUR_CALM). The compression state is lost.
         """
-        touched, coded = False, None
-        if block.translate(None, _INDEXED) or self._must_shrink:
-            touched, coded = self._walk(block)
-        elif len(block) * 32 > self._limit:
+        # Most of most blocks is a run of indexed fields; what follows it is walked.
+        rest = block.lstrip(_INDEXED)
+        run = len(block) - len(rest)
+        if run * 32 > self._limit:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "header_block")
+        touched = False
+        coded: _Coded = []
+        if rest or self._must_shrink:
+            touched = self._walk(block, run, coded)
         try:
             fields = self._decoder.decode(block, True)
         except OversizedHeaderListError:
@@ -127,20 +122,32 @@ class HeaderDecoder:
             if type(panic).__name__ != "PanicException":
                 raise
             raise _fault("hpack_panic") from None
-        if coded:
-            for field, part, raw in coded:
-                if not _is_padded_well(raw, fields[field][part]):
-                    raise _fault()
-        return Decoded([(name, value) for name, value, _ in fields], touched)
+        for field, part, raw in coded:
+            if not _is_padded_well(raw, fields[field][part]):
+                raise _fault()
+        return [(name, value) for name, value, _ in fields], touched
 
-    def _walk(self, block: bytes) -> tuple[bool, list[_Coded]]:
-        """Check the shape of every field: whether the table is touched, and the Huffman strings."""
-        at, field, end = 0, 0, len(block)
+    def _walk(self, block: bytes, run: int, coded: _Coded) -> bool:
+        """Check the shape of every field from `run` on; collect the Huffman strings in `coded`.
+
+        Args:
+            block: the block.
+            run: one-byte indexed fields at its beginning.
+            coded: is filled.
+
+        Returns:
+            Whether the dynamic table is touched.
+        """
+        if run and self._must_shrink:
+            raise _fault()
+        at = field = run
+        end = len(block)
         touched = False
-        coded: list[_Coded] = []
         while at < end:
             byte = block[at]
-            if byte & 0xE0 == 0x20:  # table size update: only before the first field (4.2)
+            if 0x80 < byte < 0xFF:
+                at += 1
+            elif byte & 0xE0 == 0x20:  # table size update: only before the first field (4.2)
                 if field:
                     raise _fault()
                 size, at = _integer(block, at, 0x1F)
@@ -148,30 +155,30 @@ class HeaderDecoder:
                 if size <= self._table:
                     self._must_shrink = False
                 continue
-            if self._must_shrink:
-                raise _fault()
-            if byte & 0x80:
+            elif byte >= 0x80:
                 _, at = _integer(block, at, 0x7F)
             else:
+                mask = 0x0F
                 if byte & 0x40:
                     touched = True
-                    index, at = _integer(block, at, 0x3F)
-                else:
-                    index, at = _integer(block, at, 0x0F)
+                    mask = 0x3F
+                index, at = _integer(block, at, mask)
                 for part in (1,) if index else (0, 1):
                     if at >= end:
                         raise _fault()
-                    huffman = block[at] & 0x80
                     size, start = _integer(block, at, 0x7F)
+                    huffman = block[at] & 0x80
                     at = start + size
                     if at > end:
                         raise _fault()
                     if huffman:
-                        coded.append(_Coded(field, part, block[start:at]))
+                        coded.append((field, part, block[start:at]))
+            if self._must_shrink:
+                raise _fault()
             field += 1
             if field * 32 > self._limit:
                 raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "header_block")
-        return touched, coded
+        return touched
 
 
 def _static_table() -> list[tuple[bytes, bytes]]:
