@@ -110,6 +110,7 @@ class HealthBoard:
             told: bytes | None = None
             while True:
                 changed.clear()
+                draining = self.draining
                 serving = self.serving(name)
                 answer = _SERVING if serving else _NOT_SERVING
                 if serving is None:
@@ -117,7 +118,7 @@ class HealthBoard:
                 if answer != told:
                     told = answer
                     yield answer
-                if self.draining:
+                if draining:
                     yield _LEAVING
                     return
                 await changed.wait()

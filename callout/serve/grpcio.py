@@ -55,20 +55,27 @@ class GrpcioServer:
             OSError: an address cannot be bound, or a TLS file cannot be read.
         """
         credentials = None if self._options.tls is None else _credentials(self._options.tls)
-        for each in sockets:
-            if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                raise ValueError(f"{address_of(each)}: grpcio cannot take a listening socket over")
-            address = address_of(each)
-            try:
-                if credentials is None or address.path:
-                    self._server.add_insecure_port(str(address))
-                else:
-                    self._server.add_secure_port(str(address), credentials)
-            except RuntimeError as error:
-                raise OSError(f"{address}: {error}") from error
-        await self._server.start()
+        try:
+            for each in sockets:
+                self._add(each, credentials)
+            await self._server.start()
+        except BaseException:
+            await self._server.stop(None)
+            raise
         self._sockets = list(sockets)
         self._paths = tuple(paths)
+
+    def _add(self, reserved: socket.socket, credentials: grpc.ServerCredentials | None) -> None:
+        address = address_of(reserved)
+        if reserved.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise ValueError(f"{address}: grpcio cannot take a listening socket over")
+        try:
+            if credentials is None or address.path:
+                self._server.add_insecure_port(str(address))
+            else:
+                self._server.add_secure_port(str(address), credentials)
+        except RuntimeError as error:
+            raise OSError(f"{address}: {error}") from error
 
     async def drain(self, seconds: float) -> None:
         """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
@@ -168,7 +175,7 @@ class _Handlers(grpc.GenericRpcHandler):
         tls = self._options.tls
         if tls is not None and not context.peer().startswith("unix:"):
             names = context.auth_context()
-            kinds = (("URI", "x509_uri"), ("DNS", "x509_dns"))
+            kinds = (("URI", "peer_uri"), ("DNS", "peer_dns"))
             offered = [
                 (kind, value.decode()) for kind, key in kinds for value in names.get(key, ())
             ]

@@ -41,7 +41,7 @@ def test_any_other_path_is_unimplemented(path: bytes, answer: object) -> None:
 
 @pytest.mark.parametrize("path", ["/other.Gate/Check", "shop.Gate/Check", "/shop.Gate/"])
 def test_a_method_must_be_under_its_service(path: str) -> None:
-    with pytest.raises(ValueError, match="not a method of shop.Gate"):
+    with pytest.raises(ValueError, match=r"not a method of shop\.Gate"):
         Methods([Face("gate", "shop.Gate", (Unary(path, echo),))])
 
 
