@@ -9,7 +9,7 @@ from callout.config.source import Source
 from callout.config.validate import validate
 from ratelimit.domains import load
 from ratelimit.limits import Limit, rate
-from ratelimit.policy_limits import LimitItem, PolicyLimit
+from ratelimit.policy_limits import LimitItem, PolicyLimit, PolicyLimits
 from ratelimit.rules import Node
 
 FOLDER = "ratelimit"
@@ -19,13 +19,13 @@ FOLDER = "ratelimit"
 class LimitsSection(Section):
     """The section `limits`.
 
-    A policy's block compiles to a tuple of `PolicyLimit`; the bundle-wide part is the mapping of
+    A policy's block compiles to `PolicyLimits`; the bundle-wide part is the mapping of
     domains to their rules.
     """
 
     key = "limits"
 
-    def compile_block(self, block: Source, bundle: Bundle) -> tuple[PolicyLimit, ...] | Rejected:  # noqa: ARG002
+    def compile_block(self, block: Source, bundle: Bundle) -> PolicyLimits | Rejected:  # noqa: ARG002
         """The limits of one effective policy."""
         if not isinstance(block.value, list):
             return Rejected(
@@ -55,7 +55,9 @@ class LimitsSection(Section):
                     mode=item.mode,
                 )
             )
-        return Rejected(tuple(problems)) if problems else tuple(limits)
+        if problems:
+            return Rejected(tuple(problems))
+        return PolicyLimits(tuple(limits), any("path" in limit.by for limit in limits))
 
     def compile_part(
         self,

@@ -1,10 +1,9 @@
 """From a request and a snapshot to what must be counted. Made once for equal requests."""
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ratelimit.keys import window_key
 from ratelimit.limits import Limit, window_start
-from ratelimit.request import Request
 from ratelimit.stores.contract import Hit
 
 
@@ -49,18 +48,15 @@ class Plan:
         "note",
         "policy",
         "reason",
-        "request",
     )
 
     def __init__(
         self,
-        request: Request,
         groups: tuple[Group, ...],
         policy: str = "",
         reason: str = "no_limit",
         note: str = "",
     ) -> None:
-        self.request = request
         self.groups = groups
         """One for each descriptor, in order."""
         self.counted = tuple(counted for group in groups for counted in group.counted)
@@ -87,6 +83,3 @@ class Plan:
             self._hits = tuple(hits)
             self._starts, self._ends = starts, ends
         return self._hits
-
-
-Planned: TypeAlias = Plan | Refusal

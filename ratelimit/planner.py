@@ -1,7 +1,7 @@
 """Finds the limits that a request meets: of an operator's domain, or of the policies."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TypeAlias, cast
 
 from callout.config import identity
 from callout.config.policies import Effective, UnknownPolicy
@@ -10,25 +10,80 @@ from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import descriptor_key, policy_key
-from ratelimit.plan import Counted, Group, Plan, Planned, Refusal
-from ratelimit.policy_limits import Facts, PolicyLimit, values
+from ratelimit.plan import Counted, Group, Plan, Refusal
+from ratelimit.policy_limits import Facts, PolicyLimits, values
+from ratelimit.recent import Recent
 from ratelimit.request import BadRequest, Descriptor, Request
 from ratelimit.rules import Node, Rule, find
 
 SECTION = "limits"
+_LONGEST_REMEMBERED = 2048
+"""Characters of a descriptor whose plan is kept; with the number of plans this bounds the memory."""
 _NEEDED = ("host", "path", "method")
 
+Planned: TypeAlias = Plan | Refusal | BadRequest
 
-def plan(request: Request, snapshot: Snapshot) -> Planned | BadRequest:
-    """What this request counts under this snapshot."""
-    if request.domain == OWN_DOMAIN:
-        return _plan_by_policy(request, snapshot)
-    domains = cast("Mapping[str, Node]", snapshot.parts.get(SECTION, {}))
-    root = domains.get(request.domain)
-    if root is None:
-        return Plan(request, (Group(),) * len(request.descriptors), reason="unknown_domain")
-    groups = tuple(_group(request.domain, descriptor, root) for descriptor in request.descriptors)
-    return Plan(request, groups, request.domain)
+
+class Planner:
+    """Makes plans under one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, remembered: int) -> None:
+        """Plan by `snapshot`, remembering so many plans of the policies' own limits."""
+        self._policies = snapshot.policies
+        self._domains = cast("Mapping[str, Node]", snapshot.parts[SECTION])
+        self._by_facts: Recent[object, Plan | Refusal] = Recent(remembered)
+
+    def plan(self, request: Request) -> Planned:
+        """What this request counts."""
+        domain, descriptors = request
+        if domain == OWN_DOMAIN:
+            plans = []
+            for each in descriptors:
+                planned = self._by_policy(each)
+                if not isinstance(planned, Plan):
+                    return planned
+                plans.append(planned)
+            return plans[0] if len(plans) == 1 else _together(plans)
+        root = self._domains.get(domain)
+        if root is None:
+            return Plan((Group(),) * len(descriptors), reason="unknown_domain")
+        return Plan(tuple([_group(domain, each, root) for each in descriptors]), domain)
+
+    def _by_policy(self, descriptor: Descriptor) -> Planned:
+        """By host, path and method; a refused path counts under the host's policy for `/`."""
+        if descriptor.override is not None:
+            return BadRequest(f"the domain {OWN_DOMAIN} takes no limit in a descriptor")
+        entries = dict(descriptor.entries)
+        missing = [key for key in _NEEDED if key not in entries]
+        if missing:
+            return BadRequest(f"the descriptor of {OWN_DOMAIN} lacks {', '.join(missing)}")
+        host, method = canonical_host(entries["host"]), entries["method"]
+        effective, canonical = self._policies.find(host, entries["path"], method)
+        if effective is None or isinstance(effective, UnknownPolicy):
+            return _NO_POLICY
+        path = "/" if isinstance(canonical, RefusedPath) else canonical.path
+        limits = cast("PolicyLimits | None", effective.block(SECTION))
+        # Paths differ from request to request, so whole messages rarely repeat here; what is
+        # counted by does. Most limits are not by path: 15 us instead of 35 for such a request.
+        known = (
+            effective,
+            host,
+            method,
+            path if limits is not None and limits.by_path else "",
+            entries.get("remote_address"),
+            entries.get("id"),
+            entries.get("policy"),
+            descriptor.addend,
+        )
+        planned = self._by_facts.get(known)
+        if planned is None:
+            planned = _plan(entries, Facts(host, path, method), effective, descriptor.addend)
+            if sum(map(len, entries.values())) <= _LONGEST_REMEMBERED:
+                self._by_facts.put(known, planned)
+        return planned
+
+
+_NO_POLICY = Plan((Group(),), reason="no_policy")
 
 
 def _group(domain: str, descriptor: Descriptor, root: Node) -> Group:
@@ -45,55 +100,24 @@ def _group(domain: str, descriptor: Descriptor, root: Node) -> Group:
     return Group((Counted(rule.limit, key, descriptor.addend, rule.shadow),))
 
 
-def _plan_by_policy(request: Request, snapshot: Snapshot) -> Planned | BadRequest:
-    groups = []
-    name, reason, note = "", "no_policy", ""
-    for descriptor in request.descriptors:
-        if descriptor.override is not None:
-            return BadRequest(f"the domain {OWN_DOMAIN} takes no limit in a descriptor")
-        entries = dict(descriptor.entries)
-        missing = [key for key in _NEEDED if key not in entries]
-        if missing:
-            return BadRequest(f"the descriptor of {OWN_DOMAIN} lacks {', '.join(missing)}")
-        facts, effective = _effective(entries, snapshot)
-        if effective is None or isinstance(effective, UnknownPolicy):
-            groups.append(Group())
-            continue
-        name, reason = effective.name, "no_limit"
-        if effective.invalid:
-            return Refusal("policy_invalid", f"policy {name} is invalid with others that apply")
-        group = _policy_group(descriptor.addend, facts, effective)
-        if isinstance(group, Refusal):
-            return group
-        groups.append(group)
-        chosen = entries.get("policy", "")
-        if chosen and chosen != name:
-            # Only trusted route configuration names a policy, and only authz sees it.
-            note = f"authz chose {chosen[:80]}"
-    return Plan(request, tuple(groups), name, reason, note)
+def _together(plans: list[Plan]) -> Plan:
+    groups = tuple([group for each in plans for group in each.groups])
+    return Plan(groups, plans[-1].policy, plans[-1].reason, plans[-1].note)
 
 
-def _effective(
-    entries: Mapping[str, str], snapshot: Snapshot
-) -> tuple[Facts, Effective | UnknownPolicy | None]:
-    """The policy by host, path and method; a refused path counts under the host's for `/`."""
-    host, method = canonical_host(entries["host"]), entries["method"]
-    effective, path = snapshot.policies.find(host, entries["path"], method)
-    facts = Facts(
-        host,
-        "/" if isinstance(path, RefusedPath) else path.path,
-        method,
-        entries.get("remote_address"),
-        identity.decode(entries["id"]) if entries.get("id") else {},
+def _plan(
+    entries: Mapping[str, str], request: Facts, effective: Effective, addend: int
+) -> Plan | Refusal:
+    name = effective.name
+    if effective.invalid:
+        return Refusal("policy_invalid", f"policy {name} is invalid with the others that apply")
+    facts = request._replace(
+        address=entries.get("remote_address"), identity=identity.decode(entries.get("id", ""))
     )
-    return facts, effective
-
-
-def _policy_group(addend: int, facts: Facts, effective: Effective) -> Group | Refusal:
+    block = cast("PolicyLimits | None", effective.block(SECTION))
     mode = effective.mode(SECTION)
-    limits = cast("tuple[PolicyLimit, ...]", effective.block(SECTION) or ())
     counted = []
-    for item in limits:
+    for item in block.limits if block is not None else ():
         applies = item.mode or mode
         if applies == "off":
             continue
@@ -106,4 +130,7 @@ def _policy_group(addend: int, facts: Facts, effective: Effective) -> Group | Re
             )
         key = policy_key(item.policy, item.limit.name, item.limit.unit.seconds, by)
         counted.append(Counted(item.limit, key, addend, applies == "shadow", item.allow_on_error))
-    return Group(tuple(counted))
+    # Only trusted route configuration names a policy, and only authz sees it: the two may differ.
+    chosen = entries.get("policy", name)
+    note = "" if chosen == name else f"authz chose {chosen[:80]}"
+    return Plan((Group(tuple(counted)),), name, "no_limit", note)

@@ -63,6 +63,15 @@ class PolicyLimit:
     mode: Mode | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyLimits:
+    """The limits of an effective policy that are not off."""
+
+    limits: tuple[PolicyLimit, ...]
+    by_path: bool
+    """Some limit has a counter for each path."""
+
+
 class Facts(NamedTuple):
     """What a limit may count a request by."""
 
@@ -70,8 +79,8 @@ class Facts(NamedTuple):
     path: str
     """Canonical."""
     method: str
-    address: str | None
-    identity: Mapping[str, str]
+    address: str | None = None
+    identity: Mapping[str, str] = {}
 
 
 def values(by: Sequence[str], facts: Facts) -> list[tuple[str, str]] | None:

@@ -14,9 +14,9 @@ from callout.observe.decision import Verdict as Seen
 from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.envoy import METHOD, SERVICE, encode, parse
 from ratelimit.plan import Plan, Refusal
-from ratelimit.planner import plan
+from ratelimit.planner import Planned, Planner
 from ratelimit.recent import Recent
-from ratelimit.request import BadRequest, Request
+from ratelimit.request import BadRequest
 from ratelimit.stores.contract import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ class RateLimitService:
         self._observer = observer
         self._now = now
         self._remembered = remembered
-        self._planned: Snapshot | None = None
+        self._current: Snapshot | None = None
+        self._planner: Planner | None = None
         self._plans: Recent[bytes, Plan] = Recent(remembered)
 
     def face(self) -> Face:
@@ -66,49 +67,54 @@ class RateLimitService:
         started = time.monotonic()
         try:
             snapshot = self._snapshot()
-            if snapshot is not self._planned:
-                # Plans hold compiled rules: none outlives the snapshot that it was made under.
-                self._planned, self._plans = snapshot, Recent(self._remembered)
+            if snapshot is not self._current:
+                self._renew(snapshot)
             # The key is the whole message: most requests of a busy client are equal, and an equal
             # one skips parsing, matching and naming its counters: 7 us of 12, with one descriptor.
-            planned = self._plans.get(message)
-            if planned is None:
-                if snapshot is None:
-                    return self._failed(
-                        started, "not_ready", Status(Code.UNAVAILABLE, "no configuration yet")
-                    )
-                made = self._plan(message, snapshot)
-                if isinstance(made, BadRequest):
-                    return self._failed(
-                        started, "bad_request", Status(Code.INVALID_ARGUMENT, made.reason)
-                    )
-                if isinstance(made, Refusal):
-                    return self._failed(
-                        started, made.reason, Status(Code.UNAVAILABLE, made.message)
-                    )
-                planned = made
-            if not planned.counted:
-                return self._answer(planned, (), 0.0, started)
+            plan = self._plans.get(message)
+            if plan is None:
+                planned = self._plan(message)
+                if not isinstance(planned, Plan):
+                    return self._refused(planned, started)
+                plan = planned
+            if not plan.counted:
+                return self._answer(message, plan, (), 0.0, started)
             now = self._now()
             return self._store.add(
-                planned.hits(now),
+                plan.hits(now),
                 now,
                 _own_deadline(call.deadline, started),
-                lambda counts: self._answer(planned, counts, now, started),
+                lambda counts: self._answer(message, plan, counts, now, started),
             )
         except Exception:
             return self._broken(started)
 
-    def _plan(self, message: bytes, snapshot: Snapshot) -> Plan | Refusal | BadRequest:
+    def _renew(self, snapshot: Snapshot | None) -> None:
+        # Plans hold compiled rules: none outlives the snapshot that it was made under.
+        self._planner = Planner(snapshot, self._remembered) if snapshot is not None else None
+        self._plans = Recent(self._remembered)
+        self._current = snapshot
+
+    def _plan(self, message: bytes) -> Planned:
+        if self._planner is None:
+            return Refusal("not_ready", "no configuration yet")
         request = parse(message)
         if isinstance(request, BadRequest):
             return request
-        made = plan(request, snapshot)
-        if isinstance(made, Plan) and len(message) <= _LONGEST_REMEMBERED:
-            self._plans.put(message, made)
-        return made
+        planned = self._planner.plan(request)
+        if isinstance(planned, Plan) and len(message) <= _LONGEST_REMEMBERED:
+            self._plans.put(message, planned)
+        return planned
 
-    def _answer(self, planned: Plan, counts: Counts, now: float, started: float) -> Reply:
+    def _refused(self, planned: Refusal | BadRequest, started: float) -> Status:
+        if isinstance(planned, BadRequest):
+            status = Status(Code.INVALID_ARGUMENT, planned.reason)
+            return self._failed(started, "bad_request", status)
+        return self._failed(started, planned.reason, Status(Code.UNAVAILABLE, planned.message))
+
+    def _answer(
+        self, message: bytes, planned: Plan, counts: Counts, now: float, started: float
+    ) -> Reply:
         try:
             verdict: Seen
             if isinstance(counts, StoreUnavailable):
@@ -120,7 +126,9 @@ class RateLimitService:
                     )
                 else:
                     reply = encode(without)
-                self._tell(planned, "error", "store_unavailable", started, detail=counts.reason)
+                self._tell(
+                    message, planned, "error", "store_unavailable", started, detail=counts.reason
+                )
                 return reply
             answer = decide(planned, counts, now)
             if answer.over or answer.shadow:
@@ -130,13 +138,14 @@ class RateLimitService:
             else:
                 verdict, reason = "allow", planned.reason
             reply = encode(answer)
-            self._tell(planned, verdict, reason, started, answer)
+            self._tell(message, planned, verdict, reason, started, answer)
             return reply
         except Exception:
             return self._broken(started)
 
     def _tell(
         self,
+        message: bytes,
         planned: Plan,
         verdict: Seen,
         reason: str,
@@ -147,7 +156,7 @@ class RateLimitService:
         observer = self._observer
         who = what = ""
         if observer.wants_text:
-            who, what = _texts(planned.request)
+            who, what = _texts(message)
             if answer is not None and answer.limit is not None:
                 limit = answer.limit
                 detail = f"{limit.name} {limit.requests}/{limit.unit.name}".strip()
@@ -193,8 +202,11 @@ def _own_deadline(deadline: float | None, now: float) -> float | None:
     return deadline - min(0.003, max(deadline - now, 0.0) / 4)
 
 
-def _texts(request: Request) -> tuple[str, str]:
-    """Who and what, for a person: of the first descriptor."""
+def _texts(message: bytes) -> tuple[str, str]:
+    """Who and what, for a person: of the first descriptor. Read again, for only a few look."""
+    request = parse(message)
+    if isinstance(request, BadRequest):
+        return "", ""
     entries = request.descriptors[0].entries
     fields = dict(entries)
     who = identity.decode(fields["id"]).get("sub", "") if fields.get("id") else ""

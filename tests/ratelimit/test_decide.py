@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from ratelimit.decide import NOT_LIMITED, UNLIMITED, Verdict, decide, without_counts
 from ratelimit.limits import DAY, HOUR, MINUTE, SECOND, YEAR, Limit, Unit
 from ratelimit.plan import Counted, Group, Plan
-from ratelimit.request import Request
 from ratelimit.stores.contract import LARGEST_ADDEND
 
-REQUEST = Request("d", ())
 NOW = 1_735_689_600.25  # a quarter of a second into a day
 TEN = Limit(10, MINUTE, "ten")
 FIVE_AN_HOUR = Limit(5, HOUR, "five")
@@ -24,7 +22,7 @@ def counted(limit: Limit, shadow: bool = False, allow_on_error: bool = False) ->
 
 
 def plan(*groups: Group) -> Plan:
-    return Plan(REQUEST, groups)
+    return Plan(groups)
 
 
 def one(limit: Limit, shadow: bool = False) -> Plan:
