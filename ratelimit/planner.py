@@ -18,7 +18,7 @@ from ratelimit.rules import Node, Rule, find
 
 SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
-"""Characters of a descriptor whose plan is kept; with the number of plans this bounds the memory."""
+"""Characters of a descriptor whose plan is kept; with their number this bounds the memory."""
 _NEEDED = ("host", "path", "method")
 
 Planned: TypeAlias = Plan | Refusal | BadRequest
