@@ -13,12 +13,13 @@ import msgspec
 from callout.config.source import Source
 
 MAX_VALUE: Final = 256
-"""Bytes of one field's value; a longer one is replaced by its hash, so that two identities never
-become one."""
+"""Bytes of one field's value; a longer one (or one that looks like a hash) is replaced by its
+hash, so that two identities never become one."""
 MAX_TEXT: Final = 16_384
 """Bytes of an `id` that is read at all."""
 
 _BY: Final = "identity."
+_HASHED: Final = "sha256:"
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 _decoder: Final = msgspec.json.Decoder(dict[str, str])
 _NOBODY: Final[Mapping[str, str]] = {}
@@ -62,13 +63,13 @@ def decode(text: str) -> Mapping[str, str]:
 
 
 def _bounded(value: str) -> str:
-    if value.isascii() and len(value) <= MAX_VALUE:
+    try:
+        data = value.encode()
+    except UnicodeEncodeError:
+        data = b""  # half of a surrogate pair, which JSON escapes in a token can make
+    if 0 < len(data) <= MAX_VALUE and not value.startswith(_HASHED):
         return value
-    # `surrogatepass`: JSON escapes in a token may make text that is not Unicode
-    data = value.encode("utf-8", "surrogatepass")
-    if len(data) <= MAX_VALUE and value.isprintable():
-        return value
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return _HASHED + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _items(value: Any) -> list[Any]:

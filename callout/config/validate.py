@@ -158,7 +158,7 @@ def _problem(model: type[pydantic.BaseModel], source: Source, error: _Error) -> 
     if error.kind == "missing":
         return source.problem(path[:-1], f"expected the key `{path[-1]}`, found none")
     if error.kind == "extra_forbidden":
-        known = _keys(_annotations([model], path[:-1]))
+        known = _keys(annotations_at(model, path[:-1]))
         message = f"expected one of {', '.join(sorted(known))}; found an unknown key"
         return source.problem(path, message, suggest(str(path[-1]), known), key=True)
     if error.kind in ("value_error", "assertion_error"):
@@ -177,8 +177,13 @@ def _problem(model: type[pydantic.BaseModel], source: Source, error: _Error) -> 
 def _is_secret(model: type[pydantic.BaseModel], path: tuple[Step, ...]) -> bool:
     return any(
         each is pydantic.SecretStr or isinstance(each, Secret)
-        for each in _annotations([model], path)
+        for each in annotations_at(model, path)
     )
+
+
+def annotations_at(model: type[pydantic.BaseModel], path: tuple[Step, ...]) -> list[Any]:
+    """All types, and marks such as `SECRET`, that a model allows at a path."""
+    return _annotations([model], path)
 
 
 def _annotations(candidates: Iterable[Any], path: tuple[Step, ...]) -> list[Any]:

@@ -1,0 +1,253 @@
+"""How a process runs: read once at start, from a file, the environment and flags, in that order.
+
+What is decided is in the bundle instead; nothing reads the environment later. Paths are relative
+to the working directory.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import pydantic
+
+from callout.config.merge import merge
+from callout.config.problems import Problem, Rejected
+from callout.config.source import Mark, Origin, Source, Step
+from callout.config.validate import SECRET, Block, annotations_at, validate
+from callout.config.yaml import parse
+from callout.serve.address import parse as parse_address
+
+PREFIX: Final = "GATEWRIGHT_"
+"""Of environment variables; `__` goes one level down: `GATEWRIGHT_LISTEN__GRPC`."""
+
+FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "bundle": ("bundle",),
+    "grpc": ("listen", "grpc"),
+    "admin": ("listen", "admin"),
+    "faces": ("faces",),
+    "workers": ("workers",),
+    "transport": ("transport",),
+    "redis": ("redis",),
+    "opa": ("opa",),
+    "log": ("telemetry", "log"),
+    "level": ("telemetry", "level"),
+    "decisions": ("telemetry", "decisions"),
+}
+"""The command line's flags, and the setting that each is."""
+
+_SERVICE_LINK: Final = re.compile(
+    r"_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
+)
+"""Kubernetes gives every container the addresses of the namespace's Services in variables named
+after them: `GATEWRIGHT_SERVICE_HOST`, and `GATEWRIGHT_PORT=tcp://...`, if ours is `gatewright`."""
+
+
+def _address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _url(text: str, schemes: tuple[str, ...]) -> str:
+    """Without echoing it: there may be a password in it."""
+    try:
+        parts = urlsplit(text)
+        complete = bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("expected a URL, found a text that is none") from None
+    if parts.scheme not in schemes or not complete:
+        known = ", ".join(f"{each}://" for each in schemes)
+        raise ValueError(f"expected a URL with a host that begins with one of {known}")
+    return text
+
+
+def _redis(text: str) -> str:
+    return _url(text, ("redis", "rediss", "unix"))
+
+
+def _opa(text: str) -> str:
+    return _url(text, ("http", "https"))
+
+
+Address = Annotated[str, pydantic.AfterValidator(_address)]
+FaceName = Literal["authz", "limit"]
+
+
+class Listen(Block):
+    """Where the process listens: `host:port` or `unix:/path`."""
+
+    grpc: Address = "127.0.0.1:9000"
+    """What Envoy calls. Loopback until told otherwise: without TLS, whoever reaches it can ask
+    for decisions and use up limits."""
+    admin: Address = "127.0.0.1:9001"
+    """Metrics, health, the effective configuration; read-only, without authentication."""
+
+
+class Tls(Block):
+    """TLS of the gRPC listener; PEM files, read again when they change."""
+
+    cert: str
+    """Our certificate, with its chain."""
+    key: str
+    """Its private key, not encrypted."""
+    client_ca: str | None = None
+    """Authorities of client certificates; with it, a client must have one."""
+    client_san: tuple[str, ...] = ()
+    """Names (`spiffe://...` or DNS) of which a client's certificate must have one: an authority
+    usually certifies more than our gateways. Empty: any."""
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_verified(self) -> "Tls":
+        if self.client_san and self.client_ca is None:
+            raise ValueError("expected client_ca beside client_san: unverified names say nothing")
+        return self
+
+
+class Telemetry(Block):
+    """What the process says of itself."""
+
+    log: Literal["json", "text"] = "json"
+    """`json`: one object a line, for collectors. `text`: for a terminal."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe that is logged."""
+    decisions: Literal["off", "denied", "all"] = "off"
+    """Which decisions are a line each. Off: lines are request data, and cost more than the
+    decision itself; metrics count all of them in any case."""
+
+
+class Settings(Block):
+    """All settings of a process; frozen."""
+
+    bundle: str = "./bundle"
+    """The directory of what is decided; the only part that reloads."""
+    listen: Listen = Listen()
+    faces: Annotated[tuple[FaceName, ...], pydantic.Field(min_length=1)] = ("authz", "limit")
+    """What this process answers; all that are built, unless told otherwise."""
+    workers: Literal["auto"] | Annotated[int, pydantic.Field(ge=1, le=256)] = "auto"
+    """Processes. `auto`: one a core; one alone while counters are in memory, since each process
+    would count by itself and a limit would be multiplied."""
+    transport: Literal["own", "grpcio"] = "own"
+    """`own`: this project's HTTP/2, about ten times cheaper a call. `grpcio`: the second way."""
+    tls: Tls | None = None
+    """None: plain HTTP/2, for loopback, Unix sockets and meshes that encrypt by themselves."""
+    redis: Annotated[str, SECRET, pydantic.AfterValidator(_redis)] | None = None
+    """`redis://`, `rediss://` or `unix://`: where counters are. None: in memory."""
+    opa: Annotated[str, SECRET, pydantic.AfterValidator(_opa)] | None = None
+    """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
+    telemetry: Telemetry = Telemetry()
+    drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
+    """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits
+    before it kills."""
+    max_message: Annotated[int, pydantic.Field(ge=4096, le=256 << 20)] = 4 << 20
+    """Bytes of one request message: gRPC's own default. A body that Envoy sends along must fit."""
+
+    @property
+    def counts_in_memory(self) -> bool:
+        """Whether several workers would not share their counters."""
+        return self.redis is None and "limit" in self.faces
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether several workers listen on the same ports."""
+        return self.workers != 1 and not self.counts_in_memory
+
+    def worker_count(self, processors: int) -> int:
+        """How many processes to run on a machine with so many processors."""
+        if self.workers != "auto":
+            return self.workers
+        return 1 if self.counts_in_memory else max(1, processors)
+
+
+def load(
+    file: bytes | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+    name: str = "gatewright.yaml",
+) -> Settings | Rejected:
+    """Reads settings; each source wins over those before it. Pure.
+
+    Args:
+        file: the YAML file's content; None if there is none.
+        environ: the whole environment; only variables with our prefix are looked at. An empty
+            one takes a setting back to its default.
+        flags: by name (`FLAGS`); None: not given. Text is read as in a variable.
+        name: of the file, for its problems.
+
+    Returns:
+        All problems, each naming its line, its variable or its flag.
+    """
+    sources = [Source({}, Origin(Mark(name, 0, 0)))]
+    if file is not None:
+        documents = parse(name, file)
+        if isinstance(documents, Rejected):
+            return documents
+        for each in documents[:1]:
+            if not isinstance(each.value, dict):
+                return Rejected((each.problem((), "expected a mapping of settings"),))
+            sources.append(each)
+        if len(documents) > 1:
+            return Rejected((documents[1].problem((), "expected one document, found another"),))
+    for variable, text in sorted(environ.items()):
+        if variable.startswith(PREFIX) and not _is_service_link(variable, text):
+            path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
+            sources.append(_single(path, text, variable))
+    for flag, value in flags.items():
+        if value is not None:
+            sources.append(_single(FLAGS[flag], value, f"--{flag}"))
+    merged = merge(sources)
+    settings = validate(Settings, merged)
+    if isinstance(settings, Rejected):
+        return settings
+    problems = _contradictions(settings, merged)
+    return Rejected(tuple(problems)) if problems else settings
+
+
+def _contradictions(settings: Settings, source: Source) -> list[Problem]:
+    problems: list[Problem] = []
+    if settings.counts_in_memory and settings.workers not in ("auto", 1):
+        message = f"expected 1 while counters are in memory (no redis), found {settings.workers}"
+        problems.append(source.problem(("workers",), message))
+    if len(set(settings.faces)) != len(settings.faces):
+        problems.append(source.problem(("faces",), "expected each face once, found one again"))
+    return problems
+
+
+def _is_service_link(variable: str, text: str) -> bool:
+    if variable.endswith("_PORT"):
+        return text.startswith(("tcp://", "udp://", "sctp://"))
+    return _SERVICE_LINK.search(variable) is not None
+
+
+def _single(path: tuple[str, ...], value: object, place: str) -> Source:
+    """One setting, as a document that has nothing else."""
+    mark = Mark(place, 0, 0)
+    whole: Any = _typed(path, value) if isinstance(value, str) else value
+    origin = _origin(whole, mark)
+    for step in reversed(path):
+        whole = {step: whole}
+        origin = Origin(mark, {step: mark}, {step: origin})
+    return Source(whole, origin)
+
+
+def _origin(value: Any, mark: Mark) -> Origin:
+    if isinstance(value, dict):
+        children: dict[Step, Origin] = {key: _origin(each, mark) for key, each in value.items()}
+        return Origin(mark, dict.fromkeys(value, mark), children)
+    if isinstance(value, list):
+        return Origin(mark, {}, {i: _origin(each, mark) for i, each in enumerate(value)})
+    return Origin(mark)
+
+
+def _typed(path: tuple[str, ...], text: str) -> Any:
+    """Text as the setting wants it: a number, `a,b` for a list, or simply the text."""
+    if text == "":
+        return None
+    wanted = annotations_at(Settings, path)
+    if tuple in {getattr(each, "__origin__", None) for each in wanted}:
+        return [each.strip() for each in text.strip("[]").split(",")]
+    if str not in wanted and any(each in (int, float) for each in wanted):
+        documents = parse("", text.encode("utf-8", "replace"))
+        if isinstance(documents, list) and len(documents) == 1:
+            return documents[0].value
+    return text.encode("utf-8", "replace").decode()
