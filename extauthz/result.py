@@ -7,6 +7,7 @@ decision: a `Failed`, never an allowance.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from extauthz.header_rules import is_name, is_value, why_not_settable
@@ -154,36 +155,44 @@ def _strings(answer: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _metadata(answer: Mapping[str, Any]) -> dict[str, Any] | None:
-    given = answer.get("dynamic_metadata")
     if "dynamic_metadata" not in answer:
         return None
-    if not isinstance(given, Mapping):
+    if not isinstance(answer["dynamic_metadata"], Mapping):
         raise _Wrong("result_dynamic_metadata")
-    budget = [_METADATA_VALUES]
-    return {
-        str(name): _struct_value(value, _METADATA_DEPTH, budget) for name, value in given.items()
-    }
+    made: dict[str, Any] = _struct_value(
+        answer["dynamic_metadata"], _METADATA_DEPTH, [_METADATA_VALUES]
+    )
+    return made
 
 
 def _struct_value(value: Any, depth: int, budget: list[int]) -> Any:
     """A value as protobuf's Struct takes it: numbers are doubles there."""
     budget[0] -= 1
-    if depth == 0 or budget[0] < 0:
+    if depth < 0 or budget[0] < 0:
         raise _Wrong("result_dynamic_metadata")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | Decimal):
-        try:
-            return float(value)
-        except OverflowError:
-            raise _Wrong("result_dynamic_metadata") from None
+        number = _double(value)
+        if number is not None:
+            return number
     if isinstance(value, str) and _has_utf8(value):
         return value
     if isinstance(value, list):
         return [_struct_value(one, depth - 1, budget) for one in value]
-    if isinstance(value, Mapping):
-        return {str(name): _struct_value(one, depth - 1, budget) for name, one in value.items()}
+    if isinstance(value, Mapping) and all(
+        isinstance(name, str) and _has_utf8(name) for name in value
+    ):
+        return {name: _struct_value(one, depth - 1, budget) for name, one in value.items()}
     raise _Wrong("result_dynamic_metadata")
+
+
+def _double(value: int | Decimal) -> float | None:
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def _has_utf8(text: str) -> bool:

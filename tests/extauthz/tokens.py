@@ -61,9 +61,7 @@ def pem(name: str) -> bytes:
     encoded: bytes = (
         private_key(name)
         .public_key()
-        .public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return encoded
 

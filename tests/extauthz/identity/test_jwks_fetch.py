@@ -174,9 +174,7 @@ async def test_keys_outlive_their_issuers_failures_for_a_while(
     assert await get(fetcher, issuer.url, "ec", NOW + 3615) is None
 
 
-async def test_a_failed_fetch_is_not_repeated_at_once(
-    issuer: Issuer, fetcher: JwksFetcher
-) -> None:
+async def test_a_failed_fetch_is_not_repeated_at_once(issuer: Issuer, fetcher: JwksFetcher) -> None:
     issuer.status = 500
     for _ in range(20):
         assert await get(fetcher, issuer.url, "ec", NOW) is None
@@ -186,9 +184,7 @@ async def test_a_failed_fetch_is_not_repeated_at_once(
     assert await get(fetcher, issuer.url, "ec", NOW + 10) is not None
 
 
-async def test_a_clock_set_back_does_not_stop_fetches(
-    issuer: Issuer, fetcher: JwksFetcher
-) -> None:
+async def test_a_clock_set_back_does_not_stop_fetches(issuer: Issuer, fetcher: JwksFetcher) -> None:
     issuer.status = 500
     await get(fetcher, issuer.url, "ec", NOW)
     issuer.status = 200
