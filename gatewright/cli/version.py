@@ -8,7 +8,7 @@ import gatewright
 HELP = "print the version"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:  # noqa: ARG001
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """It has none."""
 
 

@@ -1,0 +1,41 @@
+"""`gatewright build DIR`: compiles ahead what is slow, into the bundle itself."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from callout.config.bundle import COMPILED, read_directory
+from callout.config.problems import Rejected
+from gatewright.bundle.load import plans_of
+from gatewright.cli.folders import cache_folder, say
+
+HELP = "compile the Rego of a bundle into DIR/.compiled, so that no server needs a compiler"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the bundle")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the plans of the bundle's Rego, and removes those of Rego that it no longer has."""
+    directory: Path = arguments.directory
+    bundle = read_directory(directory)
+    plans = bundle if isinstance(bundle, Rejected) else plans_of(bundle, cache_folder(), say)
+    if isinstance(plans, Rejected):
+        for each in plans.problems:
+            print(each, file=sys.stderr)
+        return 1
+    folder = directory / COMPILED
+    for path, content in plans.items():
+        target = directory / path
+        if not target.exists() or target.read_bytes() != content:
+            target.parent.mkdir(exist_ok=True)
+            fresh = target.with_name(f".{target.name}")
+            fresh.write_bytes(content)
+            fresh.replace(target)
+    stale = [each for each in folder.glob("*.json") if COMPILED + each.name not in plans]
+    for each in stale:
+        each.unlink()
+    print(f"{folder}: {len(plans)} compiled, {len(stale)} removed")
+    return 0

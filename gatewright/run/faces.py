@@ -1,0 +1,59 @@
+"""The faces that a worker answers, with what each needs: one place where services are made."""
+
+from collections.abc import Callable
+
+from extauthz.policy.opa_server import OpaServer
+
+import callout.redis.client as redis_client
+from callout.config.settings import Settings
+from callout.config.snapshot import Snapshot
+from callout.grpc.call import Face
+from callout.observe.sources import follow_breaker
+from extauthz.identity.jwks_fetch import JwksFetcher
+from extauthz.service import AuthorizationService
+from gatewright.run.telemetry import Telemetry
+from ratelimit.service import RateLimitService
+from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.redis_store import RedisStore
+
+
+class Faces:
+    """The services of one worker, and the connections behind them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        snapshot: Callable[[], Snapshot | None],
+        telemetry: Telemetry,
+    ) -> None:
+        """Makes what `settings.faces` names; connects in `start`."""
+        self._keys = JwksFetcher()
+        self._redis = redis_client.Client(settings.redis) if settings.redis else None
+        if self._redis is not None:
+            follow_breaker(telemetry.metrics, "redis", lambda: self._redis.state)
+        store = MemoryStore() if self._redis is None else RedisStore(self._redis)
+        self._opa = OpaServer(settings.opa) if settings.opa else None
+        made = {
+            "authz": lambda: AuthorizationService(
+                snapshot,
+                telemetry.observer,
+                self._keys,
+                self._opa.engine if self._opa is not None else None,
+            ).face(),
+            "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(),
+        }
+        self.table: tuple[Face, ...] = tuple(made[name]() for name in settings.faces)
+        """What the transport offers."""
+
+    async def start(self) -> None:
+        """Connects; a neighbour that is away is tried again in the background."""
+        if self._redis is not None:
+            await self._redis.start()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._redis is not None:
+            await self._redis.close()
+        if self._opa is not None:
+            await self._opa.close()
+        await self._keys.close()

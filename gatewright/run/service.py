@@ -1,0 +1,239 @@
+"""The supervising process: the bundle, the workers, the admin port. It answers no gRPC itself."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+import gatewright
+from callout.config.bundle import Bundle
+from callout.config.problems import Rejected
+from callout.config.reload import Reloader
+from callout.config.settings import Settings
+from callout.config.snapshot import Snapshot, build
+from callout.config.watch import Watcher
+from callout.observe import admin, shared
+from callout.observe.admin import AdminSources, Effective, Readiness
+from callout.observe.fleet import FleetMetrics
+from callout.observe.metrics import exposition
+from callout.serve import address
+from callout.serve.supervisor import Supervisor
+from gatewright.bundle.load import with_plans
+from gatewright.bundle.sections import SECTIONS
+from gatewright.run import messages
+from gatewright.run.options import server_tls
+from gatewright.run.sockets import places
+
+_log = structlog.get_logger("gatewright.service")
+
+KILL_AFTER = 2.0
+"""Seconds that a worker gets beyond the drain's own bound before it is killed."""
+
+
+class StartFailed(RuntimeError):
+    """The service cannot start; the operator reads why in the text."""
+
+
+class Service:
+    """One running service. Use it in one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        cache: Path,
+        progress: Callable[[str], None],
+        on_loaded: Callable[[Snapshot], None] = lambda _: None,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            settings: how to run.
+            cache: where compiled plans are kept between runs.
+            progress: told in a sentence of what takes long.
+            on_loaded: told of each snapshot that is decided by from now on.
+        """
+        self._settings = settings
+        self._cache = cache
+        self._progress = progress
+        self._on_loaded = on_loaded
+        self._reloader = Reloader(self._build)
+        self._planned: Bundle | None = None
+        """What `_build` was last given, with its plans."""
+        self._sent: messages.NewBundle | None = None
+        """What workers decide by."""
+        self._digests: dict[int, str] = {}
+        """The snapshot of each worker that has one, by its place."""
+        self._ready = asyncio.Event()
+        self._fleet = FleetMetrics(self._worker_digests, self._restarts)
+        self._watcher = Watcher(settings.bundle, self._offered)
+        self._watching: asyncio.Task[None] | None = None
+        self._supervisor: Supervisor | None = None
+        self._admin: web.AppRunner | None = None
+        self._metrics = Path()
+        self.grpc = ""
+        """Where Envoy calls, once it has started: `host:port` or `unix:/path`."""
+        self.admin = ""
+        """Where the admin port is."""
+
+    async def start(self) -> None:
+        """Listens, starts the workers and begins to read the bundle.
+
+        A bundle that is bad, or not there yet, is no failure: the service waits for a good one,
+        and denies everything meanwhile.
+
+        Raises:
+            StartFailed: An address is taken, a certificate cannot be read.
+        """
+        settings = self._settings
+        workers = settings.worker_count(len(os.sched_getaffinity(0)))
+        try:
+            tls = server_tls(settings)
+            if tls is not None:
+                tls.context()
+            # grpcio binds for itself, beside the socket that reserves its address.
+            shares = workers > 1 or settings.transport == "grpcio"
+            sockets = places(address.parse(settings.listen.grpc), workers, reuse_port=shares)
+            admin_socket = address.bind(address.parse(settings.listen.admin))
+        except OSError as error:
+            raise StartFailed(f"cannot start: {error}") from error
+        self.grpc = str(address.address_of(sockets[0][0]))
+        self.admin = str(address.address_of(admin_socket))
+        self._metrics = Path(tempfile.mkdtemp(prefix="gatewright-metrics-"))
+        self._supervisor = Supervisor(
+            [sys.executable, "-m", "gatewright.run.worker"],
+            sockets,
+            greet=self._greet,
+            on_message=self._heard,
+            on_death=self._died,
+            environ=os.environ,
+        )
+        await self._supervisor.start()
+        self._admin = await admin.serve(self._sources(), admin_socket)
+        self._watching = asyncio.create_task(self._watcher.run())
+        _log.info("listening", grpc=self.grpc, admin=self.admin, workers=workers)
+
+    def reload(self) -> None:
+        """Reads the bundle again, changed or not: SIGHUP."""
+        self._watcher.reload_now()
+
+    async def ready(self) -> None:
+        """Returns once a worker decides by a good bundle."""
+        await self._ready.wait()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the bundle that was offered last is not in use."""
+        return tuple(str(each) for each in self._reloader.problems)
+
+    async def stop(self) -> None:
+        """Drains the workers within the bound of the settings, and closes everything."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        seconds = self._settings.drain
+        if self._supervisor is not None:
+            farewell = messages.encode(messages.Drain(seconds))
+            await self._supervisor.stop(farewell, seconds + KILL_AFTER)
+        if self._admin is not None:
+            await self._admin.cleanup()
+        for each in (self.grpc, self.admin):
+            if each.startswith("unix:"):
+                address.remove_socket(each.removeprefix("unix:"))
+        if self._metrics.name:
+            shutil.rmtree(self._metrics, ignore_errors=True)
+
+    # --- the bundle ---
+
+    async def _offered(self, bundle: Bundle | Rejected) -> None:
+        # In a thread: compiling takes long, and workers and the admin port must be answered.
+        outcome = await asyncio.to_thread(self._reloader.offer, bundle)
+        if outcome == "rejected":
+            self._fleet.config_load("rejected")
+            _log.error("bundle rejected; deciding by the last good one", problems=self.problems)
+            return
+        self._fleet.config_load("loaded")
+        snapshot = self._reloader.snapshot
+        if outcome == "unchanged" or snapshot is None or self._planned is None:
+            return
+        for warning in snapshot.warnings:
+            _log.warning("bundle", problem=str(warning))
+        self._sent = messages.NewBundle(dict(self._planned.files))
+        if self._supervisor is not None:
+            self._supervisor.broadcast(messages.encode(self._sent))
+        _log.info("bundle loaded", digest=snapshot.digest, policies=len(snapshot.policies.names))
+        self._on_loaded(snapshot)
+
+    def _build(self, bundle: Bundle) -> Snapshot | Rejected:
+        planned = with_plans(bundle, self._cache, self._progress)
+        if isinstance(planned, Rejected):
+            # Tell what is wrong with the policies too, all at once, if that is why.
+            whole = build(bundle, SECTIONS)
+            return whole if isinstance(whole, Rejected) and not planned.problems else planned
+        self._planned = planned
+        return build(planned, SECTIONS)
+
+    # --- the workers ---
+
+    def _greet(self, _: int) -> Iterator[bytes]:
+        yield messages.encode(
+            messages.Start(self._settings.model_dump_json().encode(), str(self._metrics))
+        )
+        if self._sent is not None:
+            yield messages.encode(self._sent)
+
+    def _heard(self, place: int, data: bytes) -> None:
+        message = messages.from_worker(data)
+        if isinstance(message, messages.Loaded):
+            self._digests[place] = message.digest
+            self._ready.set()
+        elif isinstance(message, messages.Refused):
+            _log.error("a worker refused the bundle", worker=place, problems=message.problems)
+
+    def _died(self, place: int, _: int) -> None:
+        self._digests.pop(place, None)
+        shared.forget_dead(self._metrics)
+
+    def _worker_digests(self) -> list[str]:
+        return list(self._digests.values())
+
+    def _restarts(self) -> int:
+        return self._supervisor.restarts if self._supervisor is not None else 0
+
+    # --- the admin port ---
+
+    def _sources(self) -> AdminSources:
+        registry = CollectorRegistry()
+        registry.register(shared.SharedMetrics(self._metrics))
+        return AdminSources(
+            metrics=lambda: exposition(registry, self._fleet.registry),
+            ready=self._readiness,
+            version={"version": gatewright.__version__, "python": sys.version.split()[0]},
+            effective=self._effective,
+        )
+
+    def _readiness(self) -> Readiness:
+        if self._digests:
+            return Readiness(ready=True)
+        if self._reloader.problems:
+            return Readiness(ready=False, reason="no good bundle yet: see /config")
+        return Readiness(ready=False, reason="starting")
+
+    def _effective(self) -> Effective:
+        snapshot = self._reloader.snapshot
+        workers = self._supervisor.workers if self._supervisor is not None else ()
+        return Effective(
+            settings=self._settings.model_dump(mode="json"),
+            digest=snapshot.digest if snapshot is not None else None,
+            policies=snapshot.policies.names if snapshot is not None else (),
+            problems=self.problems,
+            workers={str(each.index): self._digests.get(each.index) for each in workers},
+        )

@@ -1,0 +1,112 @@
+"""A worker process: one event loop that answers, by the bundle that the supervising process sent.
+
+Started as `python -m gatewright.run.worker CONTROL LISTENING...` with inherited descriptors.
+"""
+
+import asyncio
+import gc
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from callout.config.bundle import Bundle
+from callout.config.problems import Rejected
+from callout.config.settings import Settings
+from callout.config.snapshot import Snapshot, build
+from callout.grpc.health import HealthBoard
+from callout.observe import logs
+from callout.serve.control import Control
+from callout.serve.server import Server, serve
+from gatewright.bundle.sections import SECTIONS
+from gatewright.run import messages
+from gatewright.run.faces import Faces
+from gatewright.run.options import serve_options
+from gatewright.run.telemetry import Telemetry
+
+_log = structlog.get_logger("gatewright.worker")
+
+
+class Worker:
+    """What one process holds: the snapshot of this moment, the faces, the server."""
+
+    def __init__(self, settings: Settings, metrics: Path, control: Control) -> None:
+        self._settings = settings
+        self._control = control
+        self._snapshot: Snapshot | None = None
+        self._health = HealthBoard()
+        self._telemetry = Telemetry(settings.telemetry, metrics)
+        self._faces = Faces(settings, lambda: self._snapshot, self._telemetry)
+        self._server: Server | None = None
+
+    async def start(self, listening: Sequence[socket.socket]) -> None:
+        """Accepts connections; health says NOT_SERVING until the first bundle is loaded."""
+        self._health.set("", serving=False)
+        await self._faces.start()
+        options = serve_options(self._settings, self._health, self._telemetry.counters)
+        self._server = await serve(self._faces.table, listening, options)
+        self._telemetry.start()
+        self._control.send(messages.encode(messages.Listening()))
+
+    async def load(self, bundle: Bundle) -> None:
+        """Decides by this bundle from now on, or says why not."""
+        # In a thread: requests are answered while it is built.
+        built = await asyncio.to_thread(build, bundle, SECTIONS)
+        if isinstance(built, Rejected):
+            self._control.send(
+                messages.encode(messages.Refused([str(each) for each in built.problems]))
+            )
+            return
+        self._snapshot = built
+        # The snapshot lives long and has no garbage: the collector need not walk it each time.
+        gc.collect()
+        gc.freeze()
+        self._health.set("", serving=True)
+        self._control.send(messages.encode(messages.Loaded(built.digest)))
+
+    async def drain(self, seconds: float) -> None:
+        """NOT_SERVING, GOAWAY, finish what is in flight, within the bound."""
+        if self._server is not None:
+            await self._server.drain(seconds)
+            await self._server.close()
+        await self._faces.close()
+        self._telemetry.stop()
+
+
+async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -> int:
+    """Does what the supervising process says until it says drain, or is gone."""
+    control = await Control.over(control_end)
+    worker: Worker | None = None
+    seconds = 0.0
+    async for data in control.messages():
+        message = messages.to_worker(data)
+        if isinstance(message, messages.Start):
+            settings = Settings.model_validate_json(message.settings)
+            logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
+            seconds = settings.drain
+            worker = Worker(settings, Path(message.metrics), control)
+            await worker.start(listening)
+        elif worker is None:
+            continue
+        elif isinstance(message, messages.NewBundle):
+            await worker.load(Bundle(message.files))
+        else:
+            seconds = message.seconds
+            break
+    if worker is not None:
+        await worker.drain(seconds)
+    await control.close()
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """The process."""
+    control, *listening = (socket.socket(fileno=int(each)) for each in argv)
+    return uvloop.run(work(control, listening))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
