@@ -1,0 +1,122 @@
+"""Where code goes while a function is written: nested blocks, and jumps out of them.
+
+A Rego statement that is undefined ends its block. Here it becomes an `if` around the rest of the
+block, so falling out of the `if` is the end of the block, and most blocks cost nothing. Only a
+block that is left from inside a block within it becomes a Python loop that runs once, and a jump
+is then `break` (`continue` for the body of a scan). A jump over several loops sets a flag.
+"""
+
+import ast
+from dataclasses import dataclass, field
+
+from extauthz.policy import syntax
+from extauthz.policy.ir import Block, Local, Statement
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """A block that is being written."""
+
+    number: int
+    is_loop: bool
+    is_scan: bool
+    exit: Local | None = None
+    """For a scan: once this local is set, more rounds cannot change anything."""
+    passed: list[tuple["Frame", bool]] = field(default_factory=list)
+    """Jumps that went through this loop, to continue behind it."""
+
+
+class Flow:
+    """The cursor. `body` is where the next statement goes; None: it cannot be reached."""
+
+    def __init__(self) -> None:
+        self.body: list[ast.stmt] | None = []
+        self.frames: list[Frame] = []
+        self.checked: set[str] = set()
+        """Names that are known not to be undefined here."""
+        self.count = 0
+
+    def fresh(self, prefix: str) -> str:
+        """A new name of our own."""
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def emit(self, *statements: ast.stmt) -> None:
+        """Write statements."""
+        if self.body is not None:
+            self.body.extend(statements)
+
+    def guard(self, test: ast.expr) -> None:
+        """The rest of the block only runs if `test` holds."""
+        if self.body is not None:
+            branch = syntax.when(test, [])
+            self.body.append(branch)
+            self.body = branch.body
+
+    def dead(self) -> None:
+        """Nothing after this point is reached."""
+        self.body = None
+
+    def open(self, is_loop: bool, is_scan: bool = False, leave: Local | None = None) -> Frame:
+        """Begin a block."""
+        self.count += 1
+        frame = Frame(self.count, is_loop, is_scan, leave)
+        self.frames.append(frame)
+        return frame
+
+    def loops(self) -> int:
+        """How many Python loops are open."""
+        return sum(frame.is_loop for frame in self.frames)
+
+    def jump(self, target: Frame, leave: bool = False) -> None:
+        """Go to the end of the block `target`; with `leave` (a scan), past its last round."""
+        crossed = self.frames[self.frames.index(target) + 1 :]
+        inner = [frame for frame in reversed(crossed) if frame.is_loop]
+        if not inner:
+            again = target.is_scan and not leave
+            self.emit(ast.Continue() if again else ast.Break())
+        else:
+            for frame in inner:
+                if (target, leave) not in frame.passed:
+                    frame.passed.append((target, leave))
+            self.emit(syntax.assign(_flag(target, leave), syntax.TRUE), ast.Break())
+        self.dead()
+
+    def passed(self, frame: Frame, before: list[ast.stmt], at: int) -> None:
+        """After the loop of `frame`, which began at `before[at]`: go on with jumps through it."""
+        for target, leave in frame.passed:
+            flag = _flag(target, leave)
+            before.insert(at, syntax.assign(flag, syntax.FALSE))
+            branch = syntax.when(syntax.name(flag), [])
+            before.append(branch)
+            self.body = branch.body
+            self.jump(target, leave)
+        self.body = before
+
+
+def _flag(target: Frame, leave: bool) -> str:
+    return f"{'x' if leave else 'b'}{target.number}"
+
+
+def is_left_from_inside(block: Block) -> bool:
+    """Whether a block within `block` jumps to the end of `block`."""
+
+    def jumps(inner: Block, depth: int) -> bool:
+        return any(
+            _depth(statement) == depth
+            or any(jumps(block, depth + 1) for block in statement.blocks())
+            for statement in inner
+        )
+
+    return any(jumps(inner, 1) for statement in block for inner in statement.blocks())
+
+
+def _depth(statement: Statement) -> int | None:
+    if statement.kind == "BreakStmt":
+        depth: int = statement["index"]
+        return depth
+    return _FOUND_UNDEFINED if statement.kind == "CallDynamicStmt" else None
+
+
+_FOUND_UNDEFINED = 3
+"""A dynamic call that finds its rule undefined leaves this many blocks (the planner's sketch)."""

@@ -1,0 +1,169 @@
+"""Makes a program of a plan: which functions are needed, which are remembered, and the code."""
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from extauthz.policy import runtime
+from extauthz.policy.builtins.table import BUILTINS, Builtin
+from extauthz.policy.engine import UNDEFINED
+from extauthz.policy.errors import BuiltinError
+from extauthz.policy.inline import NEEDS
+from extauthz.policy.ir import DATA, INPUT, Block, Function, Plan, walk
+from extauthz.policy.names import rename
+from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
+from extauthz.policy.reads import Reads, reads_of
+from extauthz.policy.translate import Program, write_entrypoint, write_function
+from extauthz.policy.values import Value
+
+ENTRYPOINT: Final = "entrypoint"
+Evaluate = Callable[[Value, Value, dict[Any, Any]], list[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """An entrypoint that can be evaluated."""
+
+    evaluate: Evaluate
+    """Takes input, data and a fresh memo; gives the result set. Raises `RegoError`, and what
+    Python raises for the unforeseen (`RecursionError`)."""
+    reads: Reads
+    uses_time: bool
+
+
+def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
+    """Translate one entrypoint of `plan`, which is used up by it.
+
+    Args:
+        plan: as `read_plan` gave it.
+        entrypoint: its name there: `shop/allow`.
+        strict: an error of a builtin stops the evaluation, as with OPA's strict builtin errors;
+            else the expression is undefined.
+
+    Raises:
+        PlanError: with all builtins that are missing, or the first other fault.
+    """
+    blocks = plan.entrypoints.get(entrypoint)
+    if blocks is None:
+        known = ", ".join(sorted(plan.entrypoints)) or "none"
+        raise refuse(f"the plan has no entrypoint {entrypoint!r} (it has: {known})")
+    needed = _reachable(plan, blocks)
+    used = _check_builtins(plan, blocks, needed)
+    names = {name: rename(function.params, function.blocks) for name, function in needed.items()}
+    own = rename([INPUT, DATA], blocks)
+    parts = [(own, blocks), *((names[name], function.blocks) for name, function in needed.items())]
+    reads = reads_of(parts, needed)
+    constants: dict[str, Any] = {}
+    numbers = {name: number for number, name in enumerate(needed)}
+    program = Program(
+        functions=needed,
+        numbers=numbers,
+        remembered=_remembered(blocks, needed),
+        constants=constants,
+        builtins={name: f"call_{name.replace('.', '_')}" for name in BUILTINS},
+        arity={name: builtin.arity for name, builtin in BUILTINS.items()},
+    )
+    try:
+        definitions: list[ast.stmt] = [
+            write_function(program, function, names[name]) for name, function in needed.items()
+        ]
+        definitions.append(write_entrypoint(program, ENTRYPOINT, blocks, own))
+        module = ast.fix_missing_locations(ast.Module(definitions, []))
+        code = compile(module, f"<rego {entrypoint}>", "exec", dont_inherit=True)
+    except (RecursionError, SyntaxError, MemoryError) as error:
+        raise refuse(f"the policy is nested too deeply: {error}") from None
+    namespace = _namespace(used, strict)
+    namespace.update(constants)
+    exec(code, namespace)  # noqa: S102  # our own tree: constants and numbered names
+    namespace["dynamic"] = runtime.dynamic_caller(
+        {f.path: (numbers[f.name], namespace[f"f{numbers[f.name]}"]) for f in needed.values()}
+    )
+    return Compiled(namespace[ENTRYPOINT], reads, "time.now_ns" in used)
+
+
+def _reachable(plan: Plan, blocks: list[Block]) -> dict[str, Function]:
+    """The functions that the entrypoint may call: by name, or by path if it calls so."""
+    found: dict[str, Function] = {}
+    pending = [blocks]
+    while pending:
+        for statement in walk(pending.pop()):
+            called: list[Function] = []
+            if statement.kind == "CallStmt" and statement["func"] in plan.functions:
+                called = [plan.functions[statement["func"]]]
+            elif statement.kind == "CallDynamicStmt":
+                called = [function for function in plan.functions.values() if function.path]
+            for function in called:
+                if function.name not in found:
+                    found[function.name] = function
+                    pending.append(function.blocks)
+    return found
+
+
+def _check_builtins(plan: Plan, blocks: list[Block], needed: Mapping[str, Function]) -> set[str]:
+    used: set[str] = set()
+    problems: dict[str, PlanProblem] = {}
+    for part in [blocks, *(function.blocks for function in needed.values())]:
+        for statement in walk(part):
+            name = statement["func"] if statement.kind == "CallStmt" else None
+            if name is None or name in plan.functions or name == "internal.print":
+                continue
+            used.add(name)
+            if name not in BUILTINS:
+                what = "builtin" if name in plan.builtins else "function"
+                problem = PlanProblem(*statement.place, f"unsupported {what} {name}")
+                problems.setdefault(str(problem), problem)
+    if problems:
+        raise PlanError(*list(problems.values())[:MOST_PROBLEMS])
+    return used
+
+
+def _remembered(blocks: list[Block], needed: Mapping[str, Function]) -> frozenset[str]:
+    """Rules whose value is worth keeping for the evaluation.
+
+    Not one that is asked for in a single place that is reached at most once: the memo's look-up
+    costs as much as a small rule.
+    """
+    sites: dict[str, int] = {}
+
+    def count(part: list[Block], weight: int) -> None:
+        for block in part:
+            for statement in block:
+                if statement.kind == "CallStmt" and statement["func"] in needed:
+                    name = statement["func"]
+                    sites[name] = sites.get(name, 0) + weight
+                elif statement.kind == "CallDynamicStmt":
+                    sites.update({f.name: 2 for f in needed.values() if f.path})
+                count(statement.blocks(), 2 if statement.kind == "ScanStmt" else weight)
+
+    count(blocks, 1)
+    for function in needed.values():
+        # a rule runs once where it is remembered, a function with arguments any number of times
+        count(function.blocks, 1 if len(function.params) == 2 else 2)
+    return frozenset(
+        name for name, number in sites.items() if number > 1 and len(needed[name].params) == 2
+    )
+
+
+def _namespace(used: set[str], strict: bool) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__builtins__": {}, **runtime.NAMESPACE}
+    for name in used | set(NEEDS):
+        builtin = BUILTINS[name]
+        function = builtin.function if strict else _lenient(builtin)
+        namespace[f"call_{name.replace('.', '_')}"] = function
+    return namespace
+
+
+def _lenient(builtin: Builtin) -> Callable[..., Value]:
+    """The builtin, undefined where it refuses its operands."""
+    function = builtin.function
+
+    def call(*operands: Value) -> Value:
+        try:
+            return function(*operands)
+        except BuiltinError:
+            return UNDEFINED
+
+    return call
+
+

@@ -1,0 +1,146 @@
+"""What the code of a translated policy may name: these, its builtins, and nothing else."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from extauthz.policy.engine import UNDEFINED
+from extauthz.policy.errors import RegoError
+from extauthz.policy.values import (
+    RegoSet,
+    Value,
+    compare,
+    decode,
+    dot,
+    encode,
+    equal,
+    merge,
+    ordered,
+    same,
+    upsert,
+)
+
+
+class _Missing:
+    """Not remembered yet; not a rule."""
+
+
+MISSING: Final = _Missing()
+NOW: Final = "now"
+"""Where the memo keeps the evaluation's time. The other keys are numbers of functions."""
+
+
+def fork(memo: dict[Any, Any]) -> dict[Any, Any]:
+    """The memo inside a `with`: other input or data, so nothing remembered; the same time."""
+    return {NOW: memo[NOW]} if NOW in memo else {}
+
+
+def once(current: Value, value: Value, place: str) -> None:
+    """A complete rule got a second value: the same one, or a conflict."""
+    if not equal(current, value):
+        raise RegoError("rego_conflict", f"{place}: complete rules must not produce multiple outputs")
+
+
+def insert_once(fields: dict[Any, Value], key: Any, value: Value, place: str) -> None:
+    """Add a field to an object that must not have it with another value."""
+    current = fields.setdefault(key, value)
+    if current is not value and not equal(current, value):
+        raise RegoError("rego_conflict", f"{place}: object keys must be unique")
+
+
+def items_of(source: Value) -> Iterable[Value]:
+    """The values of a collection, in any order; nothing for what is none."""
+    if isinstance(source, dict):
+        return source.values()
+    return source if type(source) is list else ()
+
+
+def pairs_of(source: Value) -> Iterable[tuple[Any, Value]]:
+    """Encoded keys and values of a collection, in any order (a member of a set is its own key)."""
+    if isinstance(source, dict):
+        return source.items()
+    return enumerate(source) if type(source) is list else ()
+
+
+def ordered_pairs_of(source: Value) -> Iterable[tuple[Any, Value]]:
+    """Encoded keys and values in Rego's order."""
+    if isinstance(source, dict):
+        keys = map(encode, ordered(map(decode, source)))
+        return [(key, source[key]) for key in keys]
+    return pairs_of(source)
+
+
+def ordered_items_of(source: Value) -> Iterable[Value]:
+    """The values of a collection, by Rego's order of their keys."""
+    return [value for _, value in ordered_pairs_of(source)]
+
+
+def length(value: Value) -> Value:
+    """How many members a collection or characters a string has."""
+    return len(value) if isinstance(value, list | dict | str) else UNDEFINED
+
+
+def copy(value: Value) -> Value:
+    """A copy of the objects in `value` that may be changed."""
+    return {key: copy(item) for key, item in value.items()} if type(value) is dict else value
+
+
+def member(value: Value, collection: Value) -> bool:
+    """`value in collection`."""
+    if type(collection) is RegoSet:
+        return encode(value) in collection
+    return any(equal(value, item) for item in items_of(collection))
+
+
+Dynamic = Callable[[tuple[Value, ...], Value, Value, dict[Any, Any]], Value]
+
+
+def dynamic_caller(rules: Mapping[tuple[str, ...], tuple[int, Callable[..., Value]]]) -> Dynamic:
+    """CallDynamic: the rule at a path that is known only now, or `MISSING`.
+
+    Args:
+        rules: path -> (the function's number, the function).
+    """
+
+    def dynamic(
+        path: tuple[Value, ...], document: Value, data: Value, memo: dict[Any, Any]
+    ) -> Value:
+        if not all(type(part) is str for part in path) or path not in rules:
+            return MISSING
+        number, function = rules[path]
+        value = memo.get(number, MISSING)
+        if value is MISSING:
+            value = memo[number] = function(document, data, memo)
+        return value
+
+    return dynamic
+
+
+NAMESPACE: Final[dict[str, Any]] = {
+    "MISSING": MISSING,
+    "Set": RegoSet,
+    "U": UNDEFINED,
+    "bool": bool,
+    "compare": compare,
+    "copy": copy,
+    "decode": decode,
+    "dict": dict,
+    "dot": dot,
+    "encode": encode,
+    "fork": fork,
+    "insert_once": insert_once,
+    "int": int,
+    "items_of": items_of,
+    "len": len,
+    "length": length,
+    "list": list,
+    "member": member,
+    "merge": merge,
+    "once": once,
+    "ordered_items_of": ordered_items_of,
+    "ordered_pairs_of": ordered_pairs_of,
+    "pairs_of": pairs_of,
+    "same": same,
+    "str": str,
+    "type": type,
+    "upsert": upsert,
+}
