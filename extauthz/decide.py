@@ -160,11 +160,19 @@ def _with_identity(
     allow: Allow, headers: Headers, remove: tuple[str, ...], ours: tuple[str, ...]
 ) -> Allow:
     """Add the identity headers: the policy's own say in them does not count."""
-    if not allow.headers and not allow.remove:
-        return allow._replace(headers=headers, remove=remove)
-    return allow._replace(
-        headers=(*(one for one in allow.headers if one[0] not in ours), *headers),
-        remove=(*(name for name in allow.remove if name not in ours), *remove),
+    if allow.headers:
+        headers = (*(one for one in allow.headers if one[0] not in ours), *headers)
+    if allow.remove:
+        remove = (*(name for name in allow.remove if name not in ours), *remove)
+    # `_replace` would take 1.5 us of every request
+    return Allow(
+        allow.reason,
+        headers,
+        remove,
+        allow.response_headers,
+        allow.query_set,
+        allow.query_remove,
+        allow.metadata,
     )
 
 

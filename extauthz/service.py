@@ -38,6 +38,9 @@ _log = structlog.get_logger("gatewright.authz")
 
 WAIT_MOST = 10.0
 """Seconds that a caller without a deadline is kept waiting for keys or an OPA server."""
+_AT_ONCE = (Identity, BadCredential, NotPresent, IdentityFailed)
+"""What identification gives when nothing has to be waited for."""
+_JSON = frozenset({bool, dict})
 _WHAT_MOST = 200
 """Characters of `Decision.what`."""
 
@@ -128,9 +131,9 @@ class AuthorizationService:
             if call.deadline is not None and started >= call.deadline:
                 return self._conclude(work, None, Failed("deadline"))
             found = self._identify(work)
-            if inspect.isawaitable(found):
-                return self._identified_later(work, found)
-            return self._identified(work, found)
+            if isinstance(found, _AT_ONCE):
+                return self._identified(work, found)
+            return self._identified_later(work, found)
         except Exception as error:
             return self._broken(started, error)
 
@@ -151,7 +154,7 @@ class AuthorizationService:
         if isinstance(token, BadCredential):
             return token
         found = decide.identify(auth, token, self._keys, now)
-        if inspect.isawaitable(found):
+        if not isinstance(found, _AT_ONCE):
             return self._remembering(auth.scope, text, found, now)
         if isinstance(found, Identity):
             self._tokens.put(auth.scope, text, found, now)
@@ -191,7 +194,8 @@ class AuthorizationService:
         if engine is None:
             return self._conclude(work, found, Failed("opa_not_configured"))
         answer = engine.decide(document, work.call.deadline)
-        if inspect.isawaitable(answer):
+        # the two usual types first: `isawaitable` takes 0.7 us
+        if type(answer) not in _JSON and inspect.isawaitable(answer):
             return self._ruled_later(work, found, answer, word)
         return self._conclude(work, found, outcome_of(answer, word))
 
