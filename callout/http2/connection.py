@@ -26,6 +26,8 @@ _MEMO_BLOCKS = 64
 _MEMO_BLOCK_SIZE = 512
 _ABSENT: Any = object()
 
+_DEFAULTS = Limits()
+
 # Gaps between stream identifiers that are remembered, to tell a skipped one from one that ended.
 _MAX_GAPS = 64
 
@@ -48,7 +50,7 @@ class _Block:
 class Connection(Control, Generic[H]):
     """One connection. Not thread-safe; never raises for anything that a peer sends."""
 
-    def __init__(self, interpret: Callable[[HeaderList], H], limits: Limits = Limits()) -> None:  # noqa: B008  # frozen
+    def __init__(self, interpret: Callable[[HeaderList], H], limits: Limits = _DEFAULTS) -> None:
         """Makes a connection that has sent and received nothing.
 
         Args:

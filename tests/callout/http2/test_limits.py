@@ -1,0 +1,245 @@
+"""What a hostile or broken client may cost: every limit, its reason, and that time forgives."""
+
+import pytest
+
+from callout.http2 import frames
+from callout.http2.errors import ErrorCode
+from callout.http2.events import Refused, Request
+from callout.http2.hpack import literal_block
+from callout.http2.limits import Limits
+from tests.callout.http2.wire import (
+    ACK,
+    BLOCK,
+    HEAD,
+    HEADERS_LIST,
+    TRAILERS,
+    Wire,
+    data,
+    frame,
+    headers,
+    reset,
+    settings,
+    update,
+)
+
+CALM = ErrorCode.ENHANCE_YOUR_CALM
+PING = frame(frames.PING, 0, 0, bytes(8))
+
+
+def opened_and_reset(number: int) -> bytes:
+    return headers(2 * number + 1) + reset(2 * number + 1)
+
+
+def malformed(number: int) -> bytes:
+    return headers(2 * number + 1, b"\x82")
+
+
+def empty_data(number: int) -> bytes:
+    return (headers(1) if number == 0 else b"") + data(1, b"")
+
+
+def padding_only(number: int) -> bytes:
+    return (headers(1) if number == 0 else b"") + frame(0, 8, 1, b"\1\0")
+
+
+FLOODS = [
+    ("cancelled requests", Limits(resets=20), opened_and_reset, "rapid_reset", 20),
+    ("requests that we must reset", Limits(resets=20), malformed, "rapid_reset", 20),
+    ("pings", Limits(pings=20), lambda _: PING, "ping_flood", 20),
+    ("answers to no ping", Limits(pings=20), lambda _: frame(6, 1, 0, bytes(8)), "ping_flood", 20),
+    # The greeting had two.
+    ("settings", Limits(settings=22), lambda _: settings(), "settings_flood", 20),
+    ("acknowledgements", Limits(settings=22), lambda _: ACK, "settings_flood", 20),
+    ("empty data", Limits(empty_frames=20), empty_data, "empty_frame_flood", 20),
+    ("padding", Limits(empty_frames=20), padding_only, "empty_frame_flood", 20),
+    (
+        "priorities",
+        Limits(empty_frames=20),
+        lambda _: frame(2, 0, 3, bytes(5)),
+        "empty_frame_flood",
+        20,
+    ),
+    ("unknown frames", Limits(empty_frames=20), lambda _: frame(77), "empty_frame_flood", 20),
+    (
+        "goaways",
+        Limits(empty_frames=20),
+        lambda _: frame(7, 0, 0, bytes(8)),
+        "empty_frame_flood",
+        20,
+    ),
+    (
+        "window updates",
+        Limits(window_updates=20),
+        lambda _: update(0, 1),
+        "window_update_flood",
+        20,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("limits", "piece", "reason", "allowed"),
+    [row[1:] for row in FLOODS],
+    ids=[row[0] for row in FLOODS],
+)
+def test_a_flood_ends_the_connection(limits, piece, reason, allowed):
+    wire = Wire(limits)
+    for number in range(allowed):
+        wire.send(piece(number))
+        assert not wire.connection.closed, number
+    wire.send(piece(allowed))
+    assert wire.ended_by() == (CALM, reason)
+
+
+@pytest.mark.parametrize(
+    ("limits", "piece", "reason", "allowed"),
+    [row[1:] for row in FLOODS],
+    ids=[row[0] for row in FLOODS],
+)
+def test_the_same_frames_over_a_longer_time_are_fine(limits, piece, reason, allowed):
+    wire = Wire(limits)
+    for number in range(4 * allowed):
+        wire.send(piece(number), now=100.0 + number)
+        assert not wire.connection.closed, number
+
+
+def test_there_is_a_row_for_every_flood():
+    assert len(FLOODS) == 12
+
+
+def test_requests_and_streamed_answers_earn_window_updates():
+    wire = Wire(Limits(window_updates=0))
+    for stream_id in range(1, 100, 2):
+        wire.send(headers(stream_id, BLOCK, 5))
+        wire.connection.respond(stream_id, HEAD, b"x", TRAILERS)
+        wire.send(update(0, 1), update(stream_id, 1))
+    wire.send(headers(101))
+    wire.sent()
+    wire.connection.send_headers(101, HEAD)
+    for _ in range(100):
+        wire.connection.send_data(101, b"x")
+        wire.send(update(0, 1), update(101, 1))
+    wire.send(update(0, 1), update(0, 1))  # for stream 101 itself
+    assert not wire.connection.closed
+    wire.send(update(0, 1))
+    assert wire.ended_by() == (CALM, "window_update_flood")
+
+
+def test_streams_above_the_limit_are_refused_and_those_in_progress_go_on():
+    wire = Wire(Limits(max_streams=2))
+    events = wire.send(headers(1, BLOCK, 5), headers(3), headers(5))
+    assert [type(event) for event in events] == [Request, Request, Refused]
+    assert events[2] == Refused(5, ErrorCode.REFUSED_STREAM, "too_many_streams")
+    assert wire.sent() == [(frames.RST_STREAM, 0, 5, b"\0\0\0\7")]
+    wire.connection.respond(1, HEAD, b"x", TRAILERS)
+    assert type(wire.send(headers(7))[0]) is Request
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_a_header_list_over_the_limit_is_answered_431(end):
+    wire = Wire(Limits(header_list=2000))
+    large = literal_block([*HEADERS_LIST, (b"a", b"x" * 2000)])
+    (event,) = wire.send(headers(1, large, 5 if end else 4))
+    assert event == Refused(1, ErrorCode.NO_ERROR, "header_list")
+    answer, *rest = wire.sent()
+    assert (answer.kind, answer.flags) == (frames.HEADERS, 5)
+    assert b"431" in answer.payload
+    assert rest == ([] if end else [(frames.RST_STREAM, 0, 1, bytes(4))])
+    assert wire.connection.open_streams == 0
+    if not end:
+        assert wire.send(data(1, b"late", True)) == []
+    assert type(wire.send(headers(3))[0]) is Request
+
+
+def test_many_small_fields_count_with_their_overhead():
+    wire = Wire(Limits(header_list=2000))
+    (event,) = wire.send(headers(1, BLOCK + b"\x90" * 60))
+    assert event.reason == "header_list"
+
+
+def test_trailers_over_the_limit_reset_the_stream():
+    wire = Wire(Limits(header_list=1024))
+    events = wire.send(headers(1), headers(1, literal_block([(b"a", b"x" * 1024)]), 5))
+    assert events[1].code == CALM
+
+
+BOMBS = [
+    ("one entry many times", b"\x40\1a\x7f\xa1\x1e" + b"v" * 4000 + b"\xbe" * 30),
+    ("many empty fields", b"\x90" * 3000),
+    ("many literals", b"\0\1a\0" * 3000),
+    ("a walk after a run", b"\x90" * 1500 + b"\0\1a\0" * 600),
+]
+
+
+@pytest.mark.parametrize("block", [row[1] for row in BOMBS], ids=[row[0] for row in BOMBS])
+def test_a_header_bomb_ends_the_connection(block):
+    wire = Wire()
+    wire.send(headers(1, block))
+    assert wire.ended_by() == (CALM, "header_block")
+
+
+def test_continuation_frames_are_limited_in_number():
+    wire = Wire(Limits(continuations=3))
+    wire.send(headers(1, b"", 0), *[frame(9, 0, 1, b"\x82")] * 3)
+    assert not wire.connection.closed
+    wire.send(frame(9, 0, 1, b"\x82"))
+    assert wire.ended_by() == (CALM, "continuation_flood")
+
+
+def test_continuation_frames_are_limited_in_bytes():
+    wire = Wire(Limits(header_block=20_000, continuations=100))
+    wire.send(headers(1, bytes(16_384), 0), frame(9, 0, 1, bytes(3_616)))
+    assert not wire.connection.closed
+    wire.send(frame(9, 0, 1, b"x"))
+    assert wire.ended_by() == (CALM, "continuation_flood")
+
+
+def test_a_slow_reader_ends_its_connection_when_too_much_waits():
+    wire = Wire(Limits(queued_output=1000))
+    wire.send(settings((4, 0)), headers(1), headers(3))
+    wire.connection.respond(1, HEAD, bytes(900), TRAILERS)
+    assert not wire.connection.closed
+    wire.connection.respond(3, HEAD, bytes(900), TRAILERS)
+    assert wire.connection.terminated.reason == "queued_output"
+    assert wire.connection.queued == 0
+    # It ended outside of `receive`, so the event comes with the next call, once.
+    assert wire.send(PING) == [wire.connection.terminated]
+    assert wire.send(PING) == []
+    assert wire.ended_by() == (CALM, "queued_output")
+
+
+def test_a_larger_table_is_used_when_it_is_allowed_and_a_smaller_one_demanded():
+    large = Wire(Limits(header_table=8192))
+    large.send(headers(1, b"\x3f\xe1\x3f" + BLOCK))
+    assert not large.connection.closed
+    small = Wire(Limits(header_table=100))
+    small.send(headers(1, BLOCK))
+    assert small.ended_by() == (ErrorCode.COMPRESSION_ERROR, "hpack")
+    right = Wire(Limits(header_table=100))
+    right.send(headers(1, b"\x3f\x45" + BLOCK), headers(3, BLOCK))
+    assert right.connection.open_streams == 2
+
+
+def test_a_memoised_block_does_not_pass_where_the_table_must_shrink():
+    wire = Wire(Limits(header_table=0), frames.PREFACE + settings())
+    wire.send(headers(1), headers(3))
+    wire.send(ACK, headers(5))
+    assert wire.ended_by() == (ErrorCode.COMPRESSION_ERROR, "hpack")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_streams": 0},
+        {"frame_size": 16_383},
+        {"connection_window": 65_534},
+        {"stream_window": 2**31},
+        {"header_table": 65_537},
+        {"interval": 0.0},
+        {"settings_seconds": -1.0},
+    ],
+    ids=str,
+)
+def test_values_that_the_protocol_does_not_allow_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Limits(**wrong)
