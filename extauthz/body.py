@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from extauthz import exact_json
+from extauthz.check import Unreadable
 from extauthz.go_url import query_values
 
 
@@ -30,8 +31,7 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> ParsedBody:
         body: possibly cut off; empty when none was sent.
 
     Raises:
-        ValueError: a body that is not what its media type says, or a bad `content-length`; a
-            stable word for the answer.
+        Unreadable: a body that is not what its media type says, or a bad `content-length`.
     """
     kind = headers.get("content-type", "").lower()
     is_json = "application/json" in kind or "+json" in kind
@@ -44,7 +44,7 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> ParsedBody:
     length = headers.get("content-length")
     if length is not None:
         if not (length.isascii() and length.isdigit() and len(length) < 19):
-            raise ValueError("content_length")
+            raise Unreadable("content_length")
         if int(length) > len(body):
             return ParsedBody(None, True)
     try:
@@ -52,4 +52,4 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> ParsedBody:
             return ParsedBody(exact_json.loads(body))
         return ParsedBody(query_values(body.decode("utf-8", "replace")))
     except ValueError:
-        raise ValueError("body") from None
+        raise Unreadable("body") from None

@@ -60,3 +60,12 @@ class NetworkCheck(NamedTuple):
 
 class Malformed(NamedTuple):
     """Not a CheckRequest at all."""
+
+
+class Unreadable(ValueError):
+    """A part of the request that has no certain meaning; raised and caught inside the core."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """A stable word for metrics and for the client: `query`, `body`, `path_escape`."""

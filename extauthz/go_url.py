@@ -7,6 +7,8 @@ other: a `;` or a bad escape in a query is an error, and so is a bad escape in a
 import re
 from urllib.parse import unquote_to_bytes
 
+from extauthz.check import Unreadable
+
 PARAMETERS_MOST = 10_000
 """Of one query; Go's own limit. A megabyte of `&a` must not become a million list entries."""
 
@@ -20,16 +22,16 @@ def path_segments(path: str) -> list[str]:
     and a trailing one leaves an empty segment.
 
     Raises:
-        ValueError: a bad escape, or an escape that is not UTF-8.
+        Unreadable: a bad escape, or an escape that is not UTF-8.
     """
     path = path.partition("?")[0]
     if "%" in path:
         if _BAD_ESCAPE.search(path):
-            raise ValueError("path_escape")
+            raise Unreadable("path_escape")
         try:
             path = unquote_to_bytes(path).decode("utf-8")
         except UnicodeDecodeError:
-            raise ValueError("path_escape") from None
+            raise Unreadable("path_escape") from None
     return path.lstrip("/").split("/")
 
 
@@ -37,12 +39,12 @@ def check_query(query: str) -> None:
     """Refuse what `query_values` would refuse, without building anything.
 
     Raises:
-        ValueError: a `;`, a bad escape, or too many parameters.
+        Unreadable: a `;`, a bad escape, or too many parameters.
     """
     if ";" in query or ("%" in query and _BAD_ESCAPE.search(query)):
-        raise ValueError("query")
+        raise Unreadable("query")
     if query.count("&") >= PARAMETERS_MOST:
-        raise ValueError("query_too_long")
+        raise Unreadable("query_too_long")
 
 
 def query_values(query: str) -> dict[str, list[str]]:
@@ -51,7 +53,7 @@ def query_values(query: str) -> dict[str, list[str]]:
     Bytes that are not UTF-8 become U+FFFD, as they do on Go's way into JSON.
 
     Raises:
-        ValueError: a `;`, a bad escape, or too many parameters.
+        Unreadable: a `;`, a bad escape, or too many parameters.
     """
     check_query(query)
     values: dict[str, list[str]] = {}

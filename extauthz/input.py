@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from callout.http.path import CanonicalPath
 from extauthz.body import parse_body
-from extauthz.check import ABSENT, CheckInput
+from extauthz.check import ABSENT, CheckInput, Unreadable
 from extauthz.go_url import check_query, path_segments, query_values
 
 _VERSION = {"ext_authz": "v3", "encoding": "protojson"}
@@ -111,8 +111,10 @@ class InputBuilder:
                 principal = check.attributes.at(("source", "principal"))
                 if principal is not ABSENT:
                     document["source_principal"] = principal
-        except ValueError as error:
-            return BadInput(str(error))
+        except Unreadable as unreadable:
+            return BadInput(unreadable.reason)
+        except ValueError:  # a number in Envoy's metadata that JSON cannot write
+            return BadInput("attributes")
         if "identity" in top:
             document["identity"] = claims
         if "path" in top:

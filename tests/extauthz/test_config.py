@@ -1,6 +1,7 @@
 """The `auth` block through the real loader: what it compiles to, and where problems point."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -27,13 +28,15 @@ def policy(auth: str, name: str = "shop", on: str = '[{host: "*"}]') -> str:
     return f"{HEAD}name: {name}\non: {on}\nauth:\n{lines}"
 
 
-def bundle(*policies: str, **files: bytes) -> Bundle:
+def bundle(*policies: str, files: Mapping[str, bytes] | None = None) -> Bundle:
     found = {f"{number}.yaml": text.encode() for number, text in enumerate(policies)}
-    return Bundle({**found, "keys.json": jwks(jwk("ec")), **files})
+    return Bundle({**found, "keys.json": jwks(jwk("ec")), **(files or {})})
 
 
-def compiled(*policies: str, host: str = "shop.example", **files: bytes) -> CompiledAuth:
-    snapshot = build(bundle(*policies, **files), [AuthSection()])
+def compiled(
+    *policies: str, host: str = "shop.example", files: Mapping[str, bytes] | None = None
+) -> CompiledAuth:
+    snapshot = build(bundle(*policies, files=files), [AuthSection()])
     assert isinstance(snapshot, Snapshot), snapshot
     effective = snapshot.policies.choose(host, "/", "GET")
     assert isinstance(effective, Effective)
@@ -43,8 +46,8 @@ def compiled(*policies: str, host: str = "shop.example", **files: bytes) -> Comp
     return block
 
 
-def problems(*policies: str, **files: bytes) -> list[str]:
-    found = build(bundle(*policies, **files), [AuthSection()])
+def problems(*policies: str, files: Mapping[str, bytes] | None = None) -> list[str]:
+    found = build(bundle(*policies, files=files), [AuthSection()])
     assert isinstance(found, Rejected), found
     return [str(problem) for problem in found.problems]
 
@@ -125,9 +128,9 @@ def test_a_more_specific_policy_replaces_the_list_and_the_union_as_a_whole() -> 
 
 
 def test_the_scope_names_everything_that_verification_depends_on() -> None:
-    def scope(jwt: str, **files: bytes) -> str:
+    def scope(jwt: str, files: Mapping[str, bytes] | None = None) -> str:
         block = f"identity:\n  - jwt: {jwt}\ndecide: authenticated"
-        return compiled(policy(block), **files).scope
+        return compiled(policy(block), files=files).scope
 
     base = "{issuer: a, audience: [b], jwks: {file: keys.json}}"
     others = [
@@ -136,7 +139,7 @@ def test_the_scope_names_everything_that_verification_depends_on() -> None:
         scope("{issuer: a, audience: [b], jwks: {file: keys.json}, algorithms: [ES256]}"),
         scope("{issuer: a, audience: [b], jwks: {file: keys.json}, leeway: 1}"),
         scope("{issuer: a, audience: [b], jwks: {url: 'https://a.example/'}}"),
-        scope(base, **{"keys.json": jwks(jwk("ed"))}),
+        scope(base, {"keys.json": jwks(jwk("ed"))}),
     ]
 
     assert scope(base) == scope(base)
@@ -383,7 +386,7 @@ FILES = {
 def test_a_mistake_is_a_problem_at_its_place(name: str) -> None:
     block, where, message = PROBLEMS[name]
 
-    found = problems(policy(block), **FILES)
+    found = problems(policy(block), files=FILES)
 
     assert len(found) == 1, found
     assert where in found[0]
@@ -416,6 +419,6 @@ def test_a_key_set_is_not_shown_in_a_problem() -> None:
     secret: dict[str, Any] = {"keys": [{"kty": "oct", "k": "c2VjcmV0LXZhbHVl"}]}
     block = f"identity: [jwt: {{issuer: a, audience: [a], jwks: {{file: s.json}}}}]\n{OK}"
 
-    found = problems(policy(block), **{"s.json": json.dumps(secret).encode()})
+    found = problems(policy(block), files={"s.json": json.dumps(secret).encode()})
 
     assert "c2VjcmV0LXZhbHVl" not in str(found)

@@ -196,14 +196,16 @@ def test_only_an_allowance_gives_status_zero(sent: Allow | Deny) -> None:
         assert found.denied_response.status.code in STATUSES
 
 
-@pytest.mark.parametrize("cls", [Deny])
-def test_no_field_at_its_default_makes_a_denial_an_allowance(cls: Any) -> None:
-    full = Deny("x", 403, (("x-a", "1"),), "body", {"a": 1})
-    for name in cls._fields:
+def test_no_field_at_its_default_makes_a_denial_an_allowance() -> None:
+    full: Any = Deny("x", 403, (("x-a", "1"),), "body", {"a": 1})
+    tried = 0
+    for name in Deny._fields:
         for default in ("", 0, (), None, False):
             changed = full._replace(**{name: default})
             try:
                 found = answer(changed)
             except (TypeError, AttributeError):
-                continue
+                continue  # no answer at all: the service makes that a denial
+            tried += 1
             assert found.status.code == 7
+    assert tried > 10

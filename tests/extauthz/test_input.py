@@ -94,6 +94,14 @@ REFUSED = {
 }
 
 
+def test_a_number_that_json_cannot_write_is_a_bad_request() -> None:
+    request = check_request()
+    request.attributes.metadata_context.filter_metadata["f"].update({"n": float("inf")})
+
+    assert document(request) == BadInput("attributes")
+    assert document(request, [("path",)]) == {"path": "/"}
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_request_without_an_honest_document_is_refused(name: str) -> None:
     request, reason = REFUSED[name]

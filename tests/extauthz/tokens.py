@@ -33,7 +33,7 @@ def private_key(name: str) -> Any:
     raise KeyError(name)
 
 
-_MAKERS = {
+_MAKERS: dict[str, Any] = {
     "rsa": jwt.algorithms.RSAAlgorithm,
     "small": jwt.algorithms.RSAAlgorithm,
     "ec": jwt.algorithms.ECAlgorithm,
