@@ -1,5 +1,6 @@
 """What the rendered gateway must know: where things are, and what the policies ask of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -56,7 +57,7 @@ def parse_upstream(url: str) -> Upstream | str:
     return Upstream(parts.hostname, port or (443 if tls else 80), tls)
 
 
-def failure_modes(policies: list[Source]) -> FailureModes:
+def failure_modes(policies: Sequence[Source]) -> FailureModes:
     """Lets a filter fail open only where every policy behind it says `onError: allow`."""
     auths = [auth for each in policies if isinstance(auth := each.value.get("auth"), dict)]
     limits = [
