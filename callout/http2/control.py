@@ -119,9 +119,7 @@ class Control(Outbound):
         self._floods.reset()
 
     def _drop_reported(self, stream_id: int, stream: Stream, code: int, events: Events) -> None:
-        # Whoever has sent the whole answer is not interested any more.
-        if not stream.local_ended or stream.pending is not None:
-            events.append(Reset(stream_id, code))
+        events.append(Reset(stream_id, code))
         self._drop(stream_id, stream)
 
     def _must_not_be_idle(self, stream_id: int) -> None:

@@ -50,7 +50,11 @@ class Request(_Event, Generic[H]):
 
 
 class Data(_Event):
-    """A piece of a request's body."""
+    """A piece of a request's body.
+
+    When the answer is complete already, what still comes is thrown away, and only the end of the
+    request is reported, with no data.
+    """
 
     __slots__ = ("data", "end_stream", "flow", "stream_id")
 
@@ -75,7 +79,8 @@ class Trailers(_Event):
 class Reset(_Event):
     """A request that was reported is gone, and nothing can be sent to it.
 
-    Either the client cancelled it, or it broke a rule of its stream and was reset for that.
+    Either the client cancelled it, or it broke a rule of its stream and was reset for that. May
+    come after the answer, when the client had not ended the request.
     """
 
     __slots__ = ("code", "stream_id")

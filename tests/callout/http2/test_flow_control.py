@@ -129,7 +129,7 @@ def test_data_after_our_answer_is_discarded_and_the_connection_credited():
     wire.send(headers(1))
     wire.connection.respond(1, HEAD, b"x", TRAILERS)
     wire.sent()
-    assert wire.send(data(1, bytes(900)), data(1, bytes(100), True)) == []
+    assert wire.send(data(1, bytes(900)), data(1, bytes(100), True)) == [Data(1, b"", 0, True)]
     assert wire.connection.open_streams == 0
     for stream_id in range(3, 200, 2):
         wire.send(headers(stream_id))

@@ -4,7 +4,7 @@ import pytest
 
 from callout.http2 import frames
 from callout.http2.errors import ErrorCode
-from callout.http2.events import Data, PeerGoAway, Refused, Request, Reset, Terminated
+from callout.http2.events import Data, PeerGoAway, Refused, Request, Reset, Terminated, Trailers
 from callout.http2.limits import Limits
 from callout.http2.outbound import REMEMBERED
 from tests.callout.http2.wire import (
@@ -143,11 +143,20 @@ def test_a_cancelled_request_is_reported_and_can_be_answered_no_more():
     assert wire.sent() == []
 
 
-def test_the_end_of_an_answered_request_by_a_reset_is_no_event():
+@pytest.mark.parametrize(
+    ("end", "event"),
+    [
+        (reset(1, 0), Reset(1, 0)),
+        (data(1, b"unread", True), Data(1, b"", 0, True)),
+        (headers(1, b"", 5), Trailers(1, [])),
+    ],
+    ids=["reset", "data", "trailers"],
+)
+def test_the_end_of_a_request_that_was_answered_before_is_reported(end, event):
     wire = Wire()
     wire.send(headers(1))
     wire.connection.respond(1, HEAD, b"x", TRAILERS)
-    assert wire.send(reset(1, 0)) == []
+    assert wire.send(end) == [event]
     assert wire.connection.open_streams == 0
 
 
