@@ -244,6 +244,17 @@ def test_streams_that_wait_for_the_connection_share_its_window_in_turn():
     assert sorted(event.stream_id for event in drained) == [1, 3, 5]
 
 
+def test_settings_that_close_and_open_windows_stop_and_start_what_waits():
+    wire = Wire()
+    wire.send(settings((4, 100_000)), headers(1, BLOCK, 5))
+    wire.connection.respond(1, HEAD, bytes(80_000), TRAILERS)
+    assert sum(len(f.payload) for f in wire.sent() if f.kind == frames.DATA) == 65_535
+    wire.send(settings((4, 65_535)), update(0, 10**6))
+    assert [f.kind for f in wire.sent()] == [frames.SETTINGS]
+    assert wire.send(settings((4, 100_000))) == [Drained(1)]
+    assert sum(len(f.payload) for f in wire.sent() if f.kind == frames.DATA) == 14_465
+
+
 def test_a_stream_that_nobody_reads_does_not_hold_up_the_others():
     wire = Wire()
     wire.send(settings((4, 10)), headers(1, BLOCK, 5), headers(3, BLOCK, 5))

@@ -3,6 +3,7 @@
 import pytest
 
 from callout.http2 import frames
+from callout.http2.connection import Connection
 from callout.http2.errors import ErrorCode
 from callout.http2.events import Data, PeerGoAway, Refused, Request, Reset, Terminated, Trailers
 from callout.http2.limits import Limits
@@ -70,6 +71,12 @@ def test_the_last_stream_and_the_reason_are_in_the_goaway():
     wire.send(headers(5), data(0, b""))
     (goaway,) = wire.sent()
     assert goaway.payload == b"\0\0\0\5" + b"\0\0\0\1" + b"data"
+
+
+def test_trailers_that_depend_on_their_own_stream_reset_it():
+    wire = Wire()
+    events = wire.send(headers(1), headers(1, b"\0\0\0\1\0", 0x25))
+    assert events[1:] == [Reset(1, PROTOCOL)]
 
 
 def test_after_the_client_ended_a_stream_data_and_headers_reset_it():
@@ -233,11 +240,22 @@ def test_a_graceful_end_does_not_wait_for_ever_for_its_ping():
 
 
 def test_a_graceful_end_works_before_the_client_said_anything():
-    wire = Wire(greeting=b"")
+    connection: Connection[object] = Connection(list)
+    connection.start()
+    connection.go_away()
+    connection.tick(0.0)
+    assert not connection.closed
+    connection.tick(1.0)
+    assert connection.closed
+
+
+def test_after_the_end_nothing_more_is_said():
+    wire = Wire()
+    wire.send(data(0, b""))
+    wire.sent()
     wire.connection.go_away()
-    wire.connection.tick(0.0)
-    wire.connection.tick(1.0)
-    assert wire.connection.closed
+    assert wire.connection.tick(100.0) == []
+    assert wire.sent() == []
 
 
 def test_an_end_with_an_error_is_at_once():
