@@ -30,6 +30,8 @@ class Facts:
     paths: dict[Local, Path] = field(default_factory=dict)
     hoisted: set[Path] = field(default_factory=set)
     """Paths worth looking up once, at the start of the function."""
+    stored: set[Local] = field(default_factory=set)
+    """Parts of the data, by whatever path."""
     folded: set[int] = field(default_factory=set)
     """`id` of statements that only build a constant."""
 
@@ -61,6 +63,7 @@ def learn(names: Names, blocks: list[Block]) -> Facts:
     )
     for local in names.single.intersection(names.params[:2]):
         learner.facts.paths[local] = (local,)
+    learner.facts.stored.update(names.single.intersection(names.params[1:2]))
     for block in blocks:
         learner.block(block, 0)
     learner.choose_hoisted()
@@ -95,6 +98,8 @@ class _Learner:
             elif source in self.names.single and isinstance(source, Local):
                 facts.aliases[statement["target"]] = source
         elif statement.kind == "DotStmt":
+            if facts.resolve(statement["source"]) in facts.stored:
+                facts.stored.update({statement["target"]} & self.names.single)
             path = facts.path(statement["source"])
             if path is not None and facts.is_constant(statement["key"]):
                 path = (*path, encode(facts.constant(statement["key"])))

@@ -10,7 +10,7 @@ import ast
 from dataclasses import dataclass, field
 
 from extauthz.policy import syntax
-from extauthz.policy.ir import Block, Local, Statement
+from extauthz.policy.ir import FOUND_UNDEFINED, Block, Local, Statement
 
 
 @dataclass(slots=True, eq=False)
@@ -115,8 +115,5 @@ def _depth(statement: Statement) -> int | None:
     if statement.kind == "BreakStmt":
         depth: int = statement["index"]
         return depth
-    return _FOUND_UNDEFINED if statement.kind == "CallDynamicStmt" else None
+    return FOUND_UNDEFINED if statement.kind == "CallDynamicStmt" else None
 
-
-_FOUND_UNDEFINED = 3
-"""A dynamic call that finds its rule undefined leaves this many blocks (the planner's sketch)."""

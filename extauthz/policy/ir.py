@@ -102,6 +102,9 @@ CHANGES: Final[dict[str, str]] = {
 }
 """Statements that change a value in place, and the field that names it."""
 
+FOUND_UNDEFINED: Final = 3
+"""A dynamic call that finds its rule undefined leaves this many blocks (OPA's planner.go)."""
+
 
 class Place(NamedTuple):
     """Where in the Rego source a statement comes from."""
@@ -186,3 +189,25 @@ class Plan:
     functions: dict[str, Function]
     builtins: frozenset[str]
     """What the plan says that it calls."""
+
+
+def prune(blocks: list[Block]) -> None:
+    """Take out what cannot be reached, and jumps that lead to where control goes anyway."""
+    for block in blocks:
+        kept = []
+        for statement in block:
+            inner = statement.blocks()
+            prune(inner)
+            if statement.kind != "BlockStmt" or not all(map(_only_skips, inner)):
+                kept.append(statement)
+            if statement.kind in ("BreakStmt", "ReturnLocalStmt"):
+                break
+        block[:] = kept
+
+
+def _only_skips(block: Block) -> bool:
+    """`{ { break 1 } break n }`, which the planner leaves where nothing is to be asked."""
+    if not block or block[0].kind != "BlockStmt":
+        return False
+    inner = block[0].blocks()
+    return bool(inner) and [s.kind for s in inner[0]] == ["BreakStmt"] and inner[0][0]["index"] == 1

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
-from extauthz.policy.ir import STATEMENTS, Block, Local, Role, Statement, walk
+from extauthz.policy.ir import FOUND_UNDEFINED, STATEMENTS, Block, Local, Role, Statement, walk
 
 
 @dataclass(slots=True)
@@ -37,6 +38,29 @@ def rename(params: list[Local], blocks: list[Block]) -> Names:
     return _Webs().solve(params, blocks)
 
 
+_ALWAYS = frozenset(
+    {"AssignIntStmt", "MakeArrayStmt", "MakeNullStmt", "MakeNumberIntStmt", "MakeNumberRefStmt"}
+    | {"BlockStmt", "MakeObjectStmt", "MakeSetStmt", "NopStmt", "ResetLocalStmt"}
+)
+"""Statements after which the next one always runs. Any other may end its block."""
+
+_Reach = dict[Local, frozenset[int]]
+
+
+class _Frame:
+    """A block that is being visited."""
+
+    def __init__(self) -> None:
+        self.before: dict[Local, frozenset[int] | None] = {}
+        """What reached the block, of the locals that are assigned in it so far."""
+        self.fresh: set[Local] = set()
+        """Those of them that were assigned since `ends` was last brought up to date."""
+        self.ends: dict[Local, set[int]] = {}
+        """What may reach the end of the block, of the locals that are assigned in it."""
+        self.ended = False
+        """Whether something can end the block before this point."""
+
+
 class _Webs:
     """Reaching definitions, joined by union-find. An element is one assignment."""
 
@@ -45,6 +69,33 @@ class _Webs:
         self.assigned: dict[tuple[int, str], int] = {}
         self.initial: dict[Local, int] = {}
         self.fixes: list[tuple[int, Callable[[Local], None], bool]] = []
+        self.reach: _Reach = {}
+        self.frames: list[_Frame] = []
+
+    def solve(self, params: list[Local], blocks: list[Block]) -> Names:
+        entry = [self.element() for _ in params]
+        for local, element in zip(params, entry, strict=True):
+            self.reach[local] = frozenset({element})
+        for block in blocks:
+            self.block(block)
+        numbers: dict[int, Local] = {}
+
+        def number(element: int) -> Local:
+            return numbers.setdefault(self.root(element), Local(len(numbers)))
+
+        names = Names([number(element) for element in entry])
+        for element, put, is_read in self.fixes:
+            local = number(element)
+            put(local)
+            names.occurrences[local] += 1
+            names.reads[local] += is_read
+        sources = Counter(number(element) for element in [*entry, *self.assigned.values()])
+        unset = {number(element) for element in self.initial.values()}
+        names.unset = {local for local in unset if names.reads[local]}
+        names.single = {local for local, count in sources.items() if count == 1} - unset
+        return names
+
+    # -- elements
 
     def element(self) -> int:
         self.parent.append(len(self.parent))
@@ -69,41 +120,129 @@ class _Webs:
             self.assigned[key] = self.element()
         return self.assigned[key]
 
-    def reaching(self, local: Local, reach: dict[Local, frozenset[int]]) -> frozenset[int]:
-        if local not in reach:
+    def reaching(self, local: Local) -> frozenset[int]:
+        if local not in self.reach:
             if local not in self.initial:
                 self.initial[local] = self.element()
             return frozenset({self.initial[local]})
-        return reach[local]
+        return self.reach[local]
 
-    def solve(self, params: list[Local], blocks: list[Block]) -> Names:
-        entry = [self.element() for _ in params]
-        reach = {
-            local: frozenset({element}) for local, element in zip(params, entry, strict=True)
-        }
-        self.sequence(blocks, reach)
-        numbers: dict[int, Local] = {}
+    # -- flow
 
-        def number(element: int) -> Local:
-            return numbers.setdefault(self.root(element), Local(len(numbers)))
+    def assign(self, local: Local, elements: frozenset[int]) -> None:
+        for frame in self.frames[-1:]:
+            self.note(frame, local, self.reaching(local))
+        self.reach[local] = elements
 
-        names = Names([number(element) for element in entry])
-        for element, put, is_read in self.fixes:
-            local = number(element)
-            put(local)
-            names.occurrences[local] += 1
-            names.reads[local] += is_read
-        sources = Counter(number(element) for element in [*entry, *self.assigned.values()])
-        names.unset = {number(element) for element in self.initial.values()}
-        names.single = {local for local, count in sources.items() if count == 1} - names.unset
-        return names
+    def note(self, frame: _Frame, local: Local, before: frozenset[int]) -> None:
+        if local not in frame.before:
+            frame.before[local] = before
+            if frame.ended:
+                frame.ends.setdefault(local, set()).update(before)
+        frame.fresh.add(local)
 
-    def sequence(self, blocks: list[Block], reach: dict[Local, frozenset[int]]) -> None:
-        """Blocks one after another, each of which may end early."""
-        for block in blocks:
-            self.block(block, dict(reach))
-            for local, elements in self.written([block]).items():
-                reach[local] = self.reaching(local, reach) | elements
+    def may_end(self, depth: int = 0) -> None:
+        """Control may go to the end of the block that is `depth` blocks out."""
+        index = len(self.frames) - 1 - depth
+        if index < 0:
+            return  # the writer refuses such a jump
+        frame = self.frames[index]
+        changed = set(frame.fresh)
+        for inner in self.frames[index + 1 :]:
+            changed |= inner.before.keys()
+            for local, before in inner.before.items():
+                if before is not None:
+                    self.note(frame, local, before)
+        for local in changed:
+            frame.ends.setdefault(local, set()).update(self.reach[local])
+        if not depth:
+            frame.fresh.clear()
+        frame.ended = True
+
+    def block(self, block: Block) -> None:
+        frame = _Frame()
+        self.frames.append(frame)
+        for statement in block:
+            self.statement(statement)
+            if statement.kind == "BreakStmt":
+                self.may_end(statement["index"])
+                break
+        else:
+            self.may_end()
+        self.frames.pop()
+        for local, before in frame.before.items():
+            for outer in self.frames[-1:]:
+                self.note(outer, local, before or frozenset())
+            self.reach[local] = frozenset(frame.ends.get(local) or self.reach[local])
+
+    def statement(self, statement: Statement) -> None:
+        roles = STATEMENTS[statement.kind].items()
+        for name, role in roles:
+            self.visit_read(statement, name, role)
+        if statement.kind not in _ALWAYS and self.frames:
+            self.may_end()
+            if statement.kind == "CallDynamicStmt":
+                self.may_end(FOUND_UNDEFINED)
+        for name, role in roles:
+            self.visit_write(statement, name, role)
+        if statement.kind in ("NotStmt", "WithStmt"):
+            self.may_end()
+
+    def visit_read(self, statement: Statement, name: str, role: Role) -> None:
+        value = statement[name]
+        if role is Role.OPERAND or role is Role.READ or role is Role.RENEW:
+            if isinstance(value, Local):
+                self.read(value, partial(statement.fields.__setitem__, name))
+        elif role is Role.OPERANDS or role is Role.READS:
+            for index, item in enumerate(value):
+                if isinstance(item, Local):
+                    self.read(item, partial(value.__setitem__, index))
+
+    def read(self, local: Local, put: Callable[[Local], None]) -> None:
+        self.fixes.append((self.join(self.reaching(local)), put, True))
+
+    def visit_write(self, statement: Statement, name: str, role: Role) -> None:
+        value = statement[name]
+        put = partial(statement.fields.__setitem__, name)
+        if role is Role.WRITE:
+            element = self.assignment(statement, name)
+            self.fixes.append((element, put, False))
+            if statement.kind != "ScanStmt":
+                self.assign(value, frozenset({element}))
+        elif role is Role.UPDATE:
+            element = self.assignment(statement, name)
+            self.join([element, *self.reaching(value)])
+            self.fixes.append((element, put, True))
+            self.assign(value, frozenset({element}))
+        elif role is Role.BLOCKS:
+            for block in value:
+                self.block(block)
+        elif role is Role.BLOCK:
+            _INSIDE[statement.kind](self, statement)
+
+    def loop(self, scan: Statement) -> None:
+        """What a round of a loop leaves behind reaches the next round, and what follows."""
+        names = (scan["key"], scan["value"])
+        written = self.written([scan["block"]])
+        for local, elements in written.items():
+            self.assign(local, self.reaching(local) | elements)
+        before = {local: self.reaching(local) for local in names}
+        for local, name in zip(names, ("key", "value"), strict=True):
+            self.assign(local, frozenset({self.assignment(scan, name)}))
+        self.block(scan["block"])
+        for local in {*names, *written}:
+            elements = before.get(local, frozenset()) | written.get(local, frozenset())
+            self.assign(local, self.reaching(local) | elements)
+
+    def renew(self, statement: Statement) -> None:
+        """A local with a value of its own inside the block."""
+        local, block = statement["local"], statement["block"]
+        element = self.assignment(statement, "inner")
+        self.fixes.append((element, partial(statement.fields.__setitem__, "inner"), False))
+        outside = self.reaching(local)
+        self.assign(local, frozenset({element}))
+        self.block(block)
+        self.assign(local, outside | self.written([block]).get(local, frozenset()))
 
     def written(self, blocks: list[Block]) -> dict[Local, frozenset[int]]:
         found: dict[Local, frozenset[int]] = {}
@@ -115,68 +254,9 @@ class _Webs:
                     found[local] = found.get(local, frozenset()) | {element}
         return found
 
-    def block(self, block: Block, reach: dict[Local, frozenset[int]]) -> None:
-        for statement in block:
-            for name, role in STATEMENTS[statement.kind].items():
-                self.visit(statement, name, role, reach)
 
-    def visit(
-        self,
-        statement: Statement,
-        name: str,
-        role: Role,
-        reach: dict[Local, frozenset[int]],
-    ) -> None:
-        value = statement[name]
-        if role is Role.OPERAND or role is Role.READ:
-            if isinstance(value, Local):
-                self.read(value, reach, partial(statement.fields.__setitem__, name))
-        elif role is Role.OPERANDS or role is Role.READS:
-            for index, item in enumerate(value):
-                if isinstance(item, Local):
-                    self.read(item, reach, partial(value.__setitem__, index))
-        elif role is Role.WRITE:
-            element = self.assignment(statement, name)
-            self.fixes.append((element, partial(statement.fields.__setitem__, name), False))
-            if statement.kind != "ScanStmt":
-                reach[value] = frozenset({element})
-        elif role is Role.UPDATE:
-            element = self.assignment(statement, name)
-            self.join([element, *self.reaching(value, reach)])
-            self.fixes.append((element, partial(statement.fields.__setitem__, name), True))
-            reach[value] = frozenset({element})
-        elif role is Role.RENEW:
-            self.read(value, reach, partial(statement.fields.__setitem__, name))
-            self.renew(statement, value, reach)
-        elif role is Role.BLOCKS:
-            self.sequence(value, reach)
-        elif statement.kind == "ScanStmt" and role is Role.BLOCK:
-            self.loop(statement, reach)
-        elif statement.kind == "NotStmt":
-            self.sequence([value], reach)
-
-    def read(
-        self, local: Local, reach: dict[Local, frozenset[int]], put: Callable[[Local], None]
-    ) -> None:
-        self.fixes.append((self.join(self.reaching(local, reach)), put, True))
-
-    def loop(self, scan: Statement, reach: dict[Local, frozenset[int]]) -> None:
-        """What a round of a loop leaves behind reaches the next round."""
-        inside = dict(reach)
-        for local, elements in self.written([scan["block"]]).items():
-            inside[local] = self.reaching(local, inside) | elements
-        for name in ("key", "value"):
-            inside[scan[name]] = frozenset({self.assignment(scan, name)})
-        self.block(scan["block"], inside)
-        for local, elements in self.written([[scan]]).items():
-            reach[local] = self.reaching(local, reach) | elements
-
-    def renew(
-        self, statement: Statement, local: Local, reach: dict[Local, frozenset[int]]
-    ) -> None:
-        element = self.assignment(statement, "inner")
-        self.fixes.append((element, partial(statement.fields.__setitem__, "inner"), False))
-        block = statement["block"]
-        self.block(block, {**reach, local: frozenset({element})})
-        for other, elements in self.written([block]).items():
-            reach[other] = self.reaching(other, reach) | elements
+_INSIDE: Final[dict[str, Callable[[_Webs, Statement], None]]] = {
+    "NotStmt": lambda webs, statement: webs.block(statement["block"]),
+    "ScanStmt": _Webs.loop,
+    "WithStmt": _Webs.renew,
+}

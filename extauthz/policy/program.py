@@ -10,7 +10,7 @@ from extauthz.policy.builtins.table import BUILTINS, Builtin
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError
 from extauthz.policy.inline import NEEDS
-from extauthz.policy.ir import DATA, INPUT, Block, Function, Plan, walk
+from extauthz.policy.ir import DATA, INPUT, Block, Function, Plan, prune, walk
 from extauthz.policy.names import rename
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
 from extauthz.policy.reads import Reads, reads_of
@@ -49,6 +49,8 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         known = ", ".join(sorted(plan.entrypoints)) or "none"
         raise refuse(f"the plan has no entrypoint {entrypoint!r} (it has: {known})")
     needed = _reachable(plan, blocks)
+    for part in [blocks, *(function.blocks for function in needed.values())]:
+        prune(part)
     used = _check_builtins(plan, blocks, needed)
     names = {name: rename(function.params, function.blocks) for name, function in needed.items()}
     own = rename([INPUT, DATA], blocks)

@@ -16,6 +16,7 @@ from extauthz.policy.values import (
     merge,
     ordered,
     same,
+    stored,
     upsert,
 )
 
@@ -34,17 +35,17 @@ def fork(memo: dict[Any, Any]) -> dict[Any, Any]:
     return {NOW: memo[NOW]} if NOW in memo else {}
 
 
-def once(current: Value, value: Value, place: str) -> None:
+def once(current: Value, value: Value, message: str) -> None:
     """A complete rule got a second value: the same one, or a conflict."""
     if not equal(current, value):
-        raise RegoError("rego_conflict", f"{place}: complete rules must not produce multiple outputs")
+        raise RegoError("rego_conflict", message)
 
 
-def insert_once(fields: dict[Any, Value], key: Any, value: Value, place: str) -> None:
+def insert_once(fields: dict[Any, Value], key: Any, value: Value, message: str) -> None:
     """Add a field to an object that must not have it with another value."""
     current = fields.setdefault(key, value)
     if current is not value and not equal(current, value):
-        raise RegoError("rego_conflict", f"{place}: object keys must be unique")
+        raise RegoError("rego_conflict", message)
 
 
 def items_of(source: Value) -> Iterable[Value]:
@@ -140,6 +141,7 @@ NAMESPACE: Final[dict[str, Any]] = {
     "ordered_pairs_of": ordered_pairs_of,
     "pairs_of": pairs_of,
     "same": same,
+    "stored": stored,
     "str": str,
     "type": type,
     "upsert": upsert,

@@ -107,8 +107,8 @@ def is_not(value: ast.expr, other: ast.expr) -> ast.Compare:
 
 
 def when(test: ast.expr, body: list[ast.stmt]) -> ast.If:
-    """`if test: body`; `body` may still be filled by the caller."""
-    return ast.If(test, body, [])
+    """`if test: body`; an empty `body` may be filled by the caller, or not."""
+    return ast.If(test, body or [ast.Pass()], [])
 
 
 def once(body: list[ast.stmt]) -> ast.While:

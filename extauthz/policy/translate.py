@@ -15,7 +15,7 @@ from extauthz.policy import inline, syntax
 from extauthz.policy.early import returned_constant, settled_by
 from extauthz.policy.facts import Path, learn, scalar, sorted_paths
 from extauthz.policy.flow import Flow, is_left_from_inside
-from extauthz.policy.ir import CHANGES, Block, Function, Local, Operand, Statement, walk
+from extauthz.policy.ir import CHANGES, FOUND_UNDEFINED, Block, Function, Local, Operand, Statement, walk
 from extauthz.policy.names import Names
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.values import decode
@@ -75,11 +75,11 @@ class _Writer:
         """Names that are assigned once, at the start."""
         self.memo = "m"
         self.in_closure = False
-        resets = {s["target"] for s in walk(blocks) if s.kind == "ResetLocalStmt"}
-        self.sure = self.names.single - resets - set(self.names.params[:2])
+        self.sure = self.surely_defined(blocks)
         deep = _scan_depth(blocks) > MAX_LOOPS
         decisive = None if deep else returned_constant(blocks, self.names, self.facts)
         self.decisive: set[Local] = decisive[0] if decisive else set()
+        self.decided: Local | None = blocks[-1][0]["source"] if decisive else None
         self.early = not deep
         self.copies = self.check_changes(blocks)
 
@@ -91,13 +91,30 @@ class _Writer:
             if isinstance(source, Local) and not reads[target] and target in self.names.single:
                 reads[source] -= 1
 
+    def surely_defined(self, blocks: list[Block]) -> set[Local]:
+        """Locals that have a value wherever they are read."""
+        sure = self.names.single - set(self.names.params[:2])
+        for statement in walk(blocks):
+            if statement.kind == "ResetLocalStmt":
+                sure.discard(statement["target"])
+            elif statement.kind == "AssignVarStmt" and not self.is_sure(statement["source"], sure):
+                sure.discard(statement["target"])
+            elif statement.kind == "WithStmt" and not statement["path"]:
+                # the planner restores an input that may have been undefined in this way
+                if not self.is_sure(statement["value"], sure):
+                    sure.discard(statement["inner"])
+        return sure
+
+    def is_sure(self, operand: Operand, sure: set[Local]) -> bool:
+        return self.facts.is_constant(operand) or self.facts.resolve(operand) in sure
+
     # -- the function as a whole
 
     def function_body(self, blocks: list[Block]) -> list[ast.stmt]:
         flow = self.flow
         start: list[ast.stmt] = []
         flow.body = start
-        for local in sorted(self.names.unset - self.decisive):
+        for local in sorted(self.names.unset - self.decisive - {self.decided}):
             flow.emit(syntax.assign(_own(local), syntax.UNDEFINED))
         for path, name in self.hoists.items():
             flow.emit(syntax.assign(name, self.look_up(path[:-1], path[-1])))
@@ -195,11 +212,9 @@ class _Writer:
     def defined(self, operand: Operand) -> ast.expr:
         """The operand as an expression, after a guard that it is defined, where that may fail."""
         expression = self.value(operand)
-        resolved = self.facts.resolve(operand)
-        if isinstance(resolved, Local) and resolved not in self.sure:
-            if not self.facts.is_constant(resolved):
-                assert isinstance(expression, ast.Name)  # noqa: S101
-                self.check(expression.id)
+        if not self.is_sure(operand, self.sure):
+            assert isinstance(expression, ast.Name)  # noqa: S101
+            self.check(expression.id)
         return expression
 
     def check(self, name: str) -> None:
@@ -222,17 +237,17 @@ class _Writer:
         return self.hoists[path]
 
     def look_up(self, parent: Path, key: Any) -> ast.expr:
-        return self.get(syntax.name(self.hoist_name(parent)), decode(key))
+        stored = parent[0] == self.names.params[1]
+        return self.get(syntax.name(self.hoist_name(parent)), decode(key), stored)
 
-    def get(self, source: ast.expr, key: Any) -> ast.expr:
-        """A look-up by a constant key."""
-        shape = inline.GET
+    def get(self, source: ast.expr, key: Any, stored: bool) -> ast.expr:
+        """A look-up by a constant key; `stored`: in the data."""
         if type(key) is str:
             shape = inline.GET_FIELD
         elif type(key) is int and key >= 0:
-            shape = inline.GET_INDEX
+            shape = inline.GET_STORED_INDEX if stored else inline.GET_INDEX
         else:
-            return syntax.call("dot", source, self.literal(key))
+            return syntax.call("stored" if stored else "dot", source, self.literal(key))
         return syntax.fill(shape, s=source, k=self.literal(key))
 
     def key(self, operand: Operand) -> ast.expr:
@@ -244,9 +259,9 @@ class _Writer:
             return syntax.fill(inline.KEY, a=value)
         return syntax.call("encode", value)
 
-    def place(self, statement: Statement) -> ast.expr:
-        file, line, _ = statement.place
-        return syntax.constant(f"{file}:{line}")
+    def conflict(self, statement: Statement, message: str) -> ast.expr:
+        """What is said when the statement gives a second value."""
+        return syntax.constant(f"{statement.place.file}:{statement.place.line}: {message}")
 
     def give(self, target: Local, value: ast.expr) -> None:
         """Assign a value that may be undefined, and go on only if it is not."""
@@ -260,7 +275,7 @@ class _Writer:
         target = statement["target"]
         if target in self.facts.constants:
             return
-        source = self.defined(statement["source"])
+        source = self.value(statement["source"])
         if target in self.facts.aliases or not self.names.reads[target]:
             return
         self.flow.emit(syntax.assign(_own(target), source))
@@ -269,7 +284,7 @@ class _Writer:
     def assign_once(self, statement: Statement, _: Statement | None) -> None:
         target = statement["target"]
         source = self.defined(statement["source"])
-        if target in self.decisive:
+        if target in self.decisive or target == self.decided:
             self.flow.emit(ast.Return(source))
             self.flow.dead()
             return
@@ -277,7 +292,10 @@ class _Writer:
             syntax.is_(syntax.name(_own(target)), syntax.UNDEFINED),
             [syntax.assign(_own(target), source)],
         )
-        checked = syntax.call("once", syntax.name(_own(target)), source, self.place(statement))
+        what = "functions" if len(self.names.params) > 2 else "complete rules"
+        inputs = " for same inputs" if len(self.names.params) > 2 else ""
+        message = self.conflict(statement, f"{what} must not produce multiple outputs{inputs}")
+        checked = syntax.call("once", syntax.name(_own(target)), source, message)
         first.orelse = [ast.Expr(checked)]
         self.flow.emit(first)
         self.settle(target)
@@ -313,17 +331,31 @@ class _Writer:
 
     def dot(self, statement: Statement, following: Statement | None) -> bool:
         facts, target = self.facts, statement["target"]
-        if facts.is_constant(statement["key"]):
-            path = facts.paths.get(target)
-            if path in facts.hoisted:
+        is_known = facts.is_constant(statement["key"])
+        path = facts.paths.get(target)
+        if is_known and path in facts.hoisted:
+            if not self.is_asked_again(target, following):
                 self.check(self.hoist_name(path))
-                return False
-            value = self.get(self.source(statement), facts.constant(statement["key"]))
+            return False
+        source, key = self.source(statement), self.defined(statement["key"])
+        if is_known:
+            stored = facts.resolve(statement["source"]) in facts.stored
+            value = self.get(source, facts.constant(statement["key"]), stored)
+        elif facts.resolve(statement["source"]) in facts.stored:
+            value = syntax.fill(inline.GET_STORED, s=source, k=key)
         else:
-            source, key = self.source(statement), self.defined(statement["key"])
             value = syntax.fill(inline.GET, s=source, k=key)
         self.give(target, value)
         return False
+
+    def is_asked_again(self, target: Local, following: Statement | None) -> bool:
+        """Whether the next statement looks into `target` and so finds out if it is undefined."""
+        return (
+            following is not None
+            and following.kind == "DotStmt"
+            and following["source"] == target
+            and self.facts.paths.get(following["target"]) in self.facts.hoisted
+        )
 
     def source(self, statement: Statement) -> ast.expr:
         """The source of a look-up; of undefined, `dot` gives undefined."""
@@ -359,10 +391,12 @@ class _Writer:
     def is_defined(self, statement: Statement, _: Statement | None) -> None:
         if statement["source"] in self.decisive:
             self.flow.dead()
-            return
-        self.defined(statement["source"])
+        else:
+            self.defined(statement["source"])
 
     def is_undefined(self, statement: Statement, _: Statement | None) -> None:
+        if statement["source"] == self.decided:
+            return  # a rule that had given it a value would have returned
         value = self.value(statement["source"])
         self.flow.guard(syntax.is_(value, syntax.UNDEFINED))
 
@@ -388,7 +422,8 @@ class _Writer:
         if statement.kind == "ObjectInsertStmt":
             self.flow.emit(syntax.put(target, key, value))
         else:
-            once = syntax.call("insert_once", target, key, value, self.place(statement))
+            message = self.conflict(statement, "object keys must be unique")
+            once = syntax.call("insert_once", target, key, value, message)
             self.flow.emit(ast.Expr(once))
 
     def merge(self, statement: Statement, _: Statement | None) -> None:
@@ -406,14 +441,13 @@ class _Writer:
     def return_local(self, statement: Statement, _: Statement | None) -> None:
         if self.in_closure:
             raise self.broken(statement, "inside of iterations that are nested too deeply")
-        self.flow.emit(ast.Return(self.value(statement["source"])))
+        decided = statement["source"] == self.decided
+        value = syntax.UNDEFINED if decided else self.value(statement["source"])
+        self.flow.emit(ast.Return(value))
         self.flow.dead()
 
     def block_stmt(self, statement: Statement, _: Statement | None) -> None:
-        blocks = statement["blocks"]
-        if len(blocks) == 1 and _only_skips(blocks[0]):
-            return
-        for block in blocks:
+        for block in statement["blocks"]:
             self.block(block)
 
     def break_stmt(self, statement: Statement, _: Statement | None) -> None:
@@ -436,8 +470,9 @@ class _Writer:
 
     def with_stmt(self, statement: Statement, _: Statement | None) -> None:
         flow = self.flow
-        value = self.defined(statement["value"])
+        value = self.value(statement["value"])
         if statement["path"]:
+            value = self.defined(statement["value"])
             path = ast.Tuple([syntax.constant(part) for part in statement["path"]], ast.Load())
             value = syntax.call("upsert", self.value(statement["local"]), path, value)
         memo, outer = flow.fresh("m"), self.memo
@@ -597,7 +632,7 @@ class _Writer:
         assert before is not None  # noqa: S101
         before.append(undefined)
         flow.body = undefined.body
-        self.leave(statement, 3)
+        self.leave(statement, FOUND_UNDEFINED)
         flow.body = before
 
 
@@ -650,14 +685,6 @@ WRITERS: Final[dict[str, _Write]] = {
 
 def _own(local: Local) -> str:
     return f"v{local.number}"
-
-
-def _only_skips(block: Block) -> bool:
-    """`{ { break 1 } break n }`, which the planner leaves where nothing is to be asked."""
-    if not block or block[0].kind != "BlockStmt" or len(block[0]["blocks"]) != 1:
-        return False
-    inner = block[0]["blocks"][0]
-    return bool(inner) and inner[0].kind == "BreakStmt" and inner[0]["index"] == 1
 
 
 def _scan_depth(blocks: list[Block]) -> int:

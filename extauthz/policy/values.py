@@ -199,6 +199,14 @@ def dot(source: Value, key: Value) -> Value:
     return UNDEFINED
 
 
+def stored(source: Value, key: Value) -> Value:
+    """`source[key]` in the data, whose paths OPA spells as text: there 2 also finds a field "2"."""
+    found = dot(source, key)
+    if found is UNDEFINED and type(key) is int and type(source) is dict:
+        return source.get(str(key), UNDEFINED)
+    return found
+
+
 def merge(a: Value, b: Value) -> Value:
     """The base document `a` with the virtual document `b` laid into it; where both say, `a`."""
     if a is UNDEFINED:
