@@ -15,7 +15,7 @@ factors of 34 and 47, or 6 and 10 with the new field. (CPython 3.11, same run, p
 """
 
 from collections.abc import Callable
-from typing import Any, Generic
+from typing import Generic
 
 from callout.http2 import frames
 from callout.http2.control import CONTROL_FRAMES, Events
@@ -25,8 +25,6 @@ from callout.http2.frames import CONTINUATION, DATA, END_HEADERS, END_STREAM, HE
 from callout.http2.inbound import Inbound
 from callout.http2.limits import Limits
 from callout.http2.stream import Stream
-
-_ABSENT: Any = object()
 
 _DEFAULTS = Limits()
 
@@ -122,13 +120,16 @@ class Connection(Inbound, Generic[H]):
                         and len(streams) < max_streams
                         and not self._final
                     ):
-                        head = memo.get(data[at + 9 : end], _ABSENT)
-                        if head is not _ABSENT:
+                        known = memo.get(data[at + 9 : end])
+                        ended = flags & END_STREAM != 0
+                        if known is not None and not (ended and known[1] > 0):
+                            head, expected = known
                             self._last_id = stream_id
-                            ended = flags & END_STREAM != 0
-                            streams[stream_id] = Stream(
+                            streams[stream_id] = opened = Stream(
                                 self._initial_send, self._initial_receive, ended
                             )
+                            if not ended:
+                                opened.expected = expected
                             events.append(Request(stream_id, head, ended))
                             at = end
                             continue
@@ -140,13 +141,15 @@ class Connection(Inbound, Generic[H]):
                         and not flags & frames.PADDED
                         and not stream.remote_ended
                         and not stream.local_ended
-                        and stream.expected < 0
+                        and (stream.expected < 0 or stream.expected == length)
                         and length <= stream.receive_window
                         and length <= self._receive_window
                     ):
                         self._receive_window -= length
                         stream.receive_window -= length
                         stream.held += length
+                        if stream.expected > 0:
+                            stream.expected = 0
                         ended = flags & END_STREAM != 0
                         if ended:
                             stream.remote_ended = True

@@ -35,7 +35,8 @@ class Control(Outbound):
         self._acknowledged = False
         # A client that has not seen our SETTINGS yet may use the default.
         self._initial_receive = max(limits.stream_window, frames.INITIAL_WINDOW)
-        self._memo: dict[bytes, Any] = {}  # heads by header block, while no table changes
+        # Head and content-length (-1: none) by header block, while no table changes.
+        self._memo: dict[bytes, tuple[Any, int]] = {}
         self._drain_due: float | None = None
         self._draining = False
 

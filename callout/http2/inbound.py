@@ -117,10 +117,12 @@ class Inbound(Control):
             stream.expected = -1 if ended else checked
             self._streams[stream_id] = stream
             events.append(Request(stream_id, head, ended))
-            if not touched and checked < 0 and len(block) <= _MEMO_BLOCK_SIZE:
+            if not touched and len(block) <= _MEMO_BLOCK_SIZE:
+                # content-length too: clients that send it (nghttp2) do so literally, in blocks that
+                # repeat while their messages are of one size. 20 us a request without, 5 with.
                 if len(self._memo) >= _MEMO_BLOCKS:
                     self._memo.clear()
-                self._memo[block] = head
+                self._memo[block] = head, checked
 
     def _on_late_headers(self, stream_id: int) -> None:
         """Headers for a stream that is not open any more (RFC 9113, 5.1 and 5.1.1)."""

@@ -241,16 +241,32 @@ LENGTHS = [
     ("size", "pieces", "fits"), [row[1:] for row in LENGTHS], ids=[row[0] for row in LENGTHS]
 )
 @pytest.mark.parametrize("answered", [False, True])
-def test_content_length_is_held_against_the_data(size, pieces, fits, answered):
+@pytest.mark.parametrize("memoised", [False, True])
+def test_content_length_is_held_against_the_data(size, pieces, fits, answered, memoised):
     wire = Wire()
-    wire.send(headers(1, with_length(size)))
+    if memoised:
+        wire.send(headers(1, with_length(size)))
+        wire.connection.reset(1, ErrorCode.NO_ERROR)
+        pieces = [_on_stream_3(each) for each in pieces]
+    wire.send(headers(3 if memoised else 1, with_length(size)))
+    assert len(wire.seen) == 1
     if answered:
-        wire.connection.respond(1, BLOCK, b"x", TRAILERS)
+        wire.connection.respond(3 if memoised else 1, BLOCK, b"x", TRAILERS)
     wire.sent()
     wire.send(*pieces)
     resets = [f for f in wire.sent() if f.kind == frames.RST_STREAM]
     assert (resets == []) is fits
     assert not wire.connection.closed
+
+
+def _on_stream_3(sent: bytes) -> bytes:
+    return sent[:5] + (3).to_bytes(4, "big") + sent[9:]
+
+
+def test_a_length_with_no_body_at_all_is_malformed_memoised_or_not():
+    wire = Wire()
+    assert type(wire.send(headers(1, with_length(1)))[0]) is Request
+    assert wire.send(headers(3, with_length(1), 5))[0].reason == "content_length"
 
 
 def test_a_length_with_no_body_at_all_is_malformed():
