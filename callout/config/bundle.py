@@ -75,7 +75,24 @@ def read_directory(
     Returns:
         Problems without a line when something cannot be read, is too large, or leads outside.
     """
-    reader = _Reader(Path(path), limits or DirectoryLimits())
+    # A ConfigMap is swapped by turning one link: what was read across the turn is half and half.
+    for _ in range(3):
+        before = _version(Path(path))
+        result = _read_once(Path(path), limits or DirectoryLimits())
+        if _version(Path(path)) == before:
+            break
+    return result
+
+
+def _version(root: Path) -> str | None:
+    try:
+        return os.readlink(root / "..data")
+    except OSError:
+        return None  # not a ConfigMap
+
+
+def _read_once(path: Path, limits: DirectoryLimits) -> Bundle | Rejected:
+    reader = _Reader(path, limits)
     try:
         reader.read_folder(reader.root, "", 0)
     except _TooMuch:
@@ -98,7 +115,7 @@ class _Reader:
         self._given = path
         self._limits = limits
         self._size = 0
-        self.root = path.resolve()
+        self.root = Path(os.path.realpath(path))
         self.files: dict[str, bytes] = {}
         self.problems: list[Problem] = []
 
@@ -121,7 +138,7 @@ class _Reader:
                 self.report(name, f"expected a readable file, found none: {error.strerror}")
 
     def _read(self, path: Path, name: str, depth: int) -> None:
-        real = path.resolve(strict=True)
+        real = Path(os.path.realpath(path, strict=True))
         if not real.is_relative_to(self.root):
             self.report(name, "expected a file of the bundle, found a link that leads outside")
             return

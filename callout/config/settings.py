@@ -131,9 +131,13 @@ class Settings(Block):
     """`own`: this project's HTTP/2, about ten times cheaper a call. `grpcio`: the second way."""
     tls: Tls | None = None
     """None: plain HTTP/2, for loopback, Unix sockets and meshes that encrypt by themselves."""
-    redis: Annotated[str, SECRET, pydantic.AfterValidator(_redis)] | None = None
+    redis: Annotated[str, SECRET, pydantic.AfterValidator(_redis)] | None = pydantic.Field(
+        None, repr=False
+    )
     """`redis://`, `rediss://` or `unix://`: where counters are. None: in memory."""
-    opa: Annotated[str, SECRET, pydantic.AfterValidator(_opa)] | None = None
+    opa: Annotated[str, SECRET, pydantic.AfterValidator(_opa)] | None = pydantic.Field(
+        None, repr=False
+    )
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
     telemetry: Telemetry = Telemetry()
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0

@@ -42,8 +42,16 @@ def validate(model: type[M], source: Source) -> M | Rejected:
     try:
         return model.model_validate_json(json.dumps(source.value))
     except pydantic.ValidationError as error:
-        found = [_Error.read(each, source.value) for each in error.errors(include_url=False)]
-        return Rejected(tuple(_problem(model, source, each) for each in _without_unions(found)))
+        read = [_Error.read(each, source.value) for each in error.errors(include_url=False)]
+        found = _without_unions([each for each in read if not _is_echo(each, source)])
+        return Rejected(tuple(_problem(model, source, each) for each in found))
+
+
+def _is_echo(error: "_Error", source: Source) -> bool:
+    """pydantic counts only the good items of a list: a bad one makes the list too short as well."""
+    if error.kind != "too_short":
+        return False
+    return len(source.at(*error.path).value) >= error.context["min_length"]
 
 
 def suggest(found: str, known: Iterable[str]) -> str:
@@ -217,7 +225,8 @@ def _leaves(annotation: Any) -> list[Any]:
     if hasattr(annotation, "__metadata__"):
         return [*_leaves(annotation.__origin__), *annotation.__metadata__]
     if isinstance(annotation, type) and issubclass(annotation, pydantic.RootModel):
-        return _leaves(annotation.model_fields["root"].annotation)
+        root = annotation.model_fields["root"]
+        return [*_leaves(root.annotation), *root.metadata]
     return [annotation]
 
 
