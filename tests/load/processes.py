@@ -77,7 +77,7 @@ def running(
     command: Sequence[str | Path],
     port: int,
     core: int,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,  # None: ours
 ) -> Iterator[Process]:
     """Run `command` on `core` until the block ends; it has begun once `port` takes connections."""
     with tempfile.TemporaryFile() as output:
@@ -87,7 +87,7 @@ def running(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environ or {})},
+                env=environ,
                 start_new_session=True,
             )
         try:

@@ -22,6 +22,7 @@ from pathlib import Path
 from envoy.service.auth.v3 import external_auth_pb2
 from envoy.service.ratelimit.v3 import rls_pb2
 
+from callout.config.bundle import read_directory
 from callout.config.problems import Rejected
 from callout.config.snapshot import Snapshot, build
 from callout.grpc.call import Call, Reply, Status
@@ -69,7 +70,8 @@ class NoKeys:
 
 def load(world: services.World) -> Snapshot:
     """The benchmark's bundle, its policy compiled."""
-    loaded = build(services.compiled_bundle(world), SECTIONS)
+    bundle = read_directory(world.bundle())
+    loaded = bundle if isinstance(bundle, Rejected) else build(bundle, SECTIONS)
     if isinstance(loaded, Rejected):
         raise SystemExit("\n".join(str(problem) for problem in loaded.problems))
     return loaded
