@@ -112,14 +112,11 @@ class OwnServer:
         self._core = Core(methods, options)
         self._sockets: list[socket.socket] = []
         self._paths: tuple[str, ...] = ()
+        self.addresses: tuple[str, ...] = ()
+        """Where it listens, as `callout.serve.address.parse` reads it."""
         self._listeners: list[asyncio.Server] = []
         self._files: object = None
         self._keeper: asyncio.Task[None] | None = None
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Where it listens, as `callout.serve.address.parse` reads it."""
-        return tuple(str(address_of(each)) for each in self._sockets)
 
     async def start(self, sockets: Sequence[socket.socket], paths: Sequence[str]) -> None:
         """Listen.
@@ -132,6 +129,7 @@ class OwnServer:
             OSError: listening failed, or a TLS file cannot be read.
         """
         self._sockets, self._paths = list(sockets), tuple(paths)
+        self.addresses = tuple(str(address_of(each)) for each in sockets)
         await self._listen()
         self._keeper = self._core.loop.create_task(self._keep())
 
@@ -172,6 +170,15 @@ class OwnServer:
             listener.close()
         self._listeners = []
 
+    def _close_sockets(self) -> None:
+        """Take no new connection, neither here nor into a queue that nobody serves."""
+        self._stop_listening()
+        for each in self._sockets:
+            each.close()
+        for path in self._paths:
+            remove_socket(path)
+        self._sockets, self._paths = [], ()
+
     async def _keep(self) -> None:
         certificates_at = time.monotonic() + CERTIFICATES_EVERY
         while True:
@@ -211,7 +218,7 @@ class OwnServer:
         self._options.health.drain()
         # Watches of the board are told before their connections are asked to go.
         await asyncio.sleep(0)
-        self._stop_listening()
+        self._close_sockets()
         now = time.monotonic()
         for connection in list(self._core.connections):
             connection.leave("drain", now)
@@ -223,12 +230,7 @@ class OwnServer:
 
     async def close(self) -> None:
         """Stop at once; calls that run fail."""
-        self._stop_listening()
-        for each in self._sockets:
-            each.close()
-        for path in self._paths:
-            remove_socket(path)
-        self._sockets, self._paths = [], ()
+        self._close_sockets()
         if self._keeper is not None:
             self._keeper.cancel()
             self._keeper = None

@@ -21,7 +21,6 @@ from callout.http2.events import (
     Refused,
     Request,
     Reset,
-    Terminated,
     Trailers,
 )
 from callout.serve.address import peer_text
@@ -142,8 +141,6 @@ class GrpcProtocol(asyncio.Protocol):
             state = self._streams.get(event.stream_id)
             if isinstance(state, Stream):
                 state.drained()
-        elif isinstance(event, Terminated):
-            self._counters.close(event.reason)
         elif isinstance(event, Refused):
             self._counters.refuse(event.reason)
 
@@ -170,7 +167,7 @@ class GrpcProtocol(asyncio.Protocol):
             head, arrived = state
             if end and (message := whole(data, self._limit)) is not None:
                 del self._streams[stream_id]
-                self._http2.consumed(stream_id, flow)
+                # No `consumed`: the answer, which nearly always comes at once, credits the rest.
                 self._unary(stream_id, head, arrived, message, now)
                 return
             state = self._streams[stream_id] = Receiving(head, arrived, self._limit)
@@ -303,10 +300,9 @@ class GrpcProtocol(asyncio.Protocol):
         if not stream.head_sent:
             stream.head_sent = True
             self._http2.send_headers(stream.stream_id, OK_HEAD)
-        before = self._http2.queued
-        self._http2.send_data(stream.stream_id, data)
+        framed = self._http2.send_data(stream.stream_id, data)
         self.flush_soon()
-        return self._http2.queued > before
+        return not framed
 
     def end_stream(self, stream: Stream, status: Status) -> None:
         """A stream's handler is done."""
@@ -434,5 +430,7 @@ class GrpcProtocol(asyncio.Protocol):
         if out:
             self._transport.write(out)
         if self._http2.closed and self._closing_at == _NEVER:
+            if self._http2.terminated is not None:
+                self._counters.close(self._http2.terminated.reason)
             self._closing_at = time.monotonic()
             self._transport.close()

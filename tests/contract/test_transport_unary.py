@@ -98,7 +98,9 @@ async def test_an_unknown_method_is_unimplemented(running: Running, path: str) -
 
 async def test_the_deadline_reaches_the_handler(running: Running) -> None:
     async with running.channel() as channel:
-        assert 8 < float(await unary(channel, "Remaining")(b"", timeout=10)) <= 10
+        assert (
+            8 < float(await unary(channel, "Remaining")(b"", timeout=10)) <= 10.2
+        )  # grpcio rounds up
         assert float(await unary(channel, "Remaining")(b"")) == -1
 
 
