@@ -110,7 +110,7 @@ class Client:
             return then(Unavailable("backlog"))
         if deadline < self._wake_at:
             self._wake(deadline, now)
-        return pipeline.push(commands, now, deadline, then)
+        return pipeline.push(commands, deadline, then)
 
     def not_serving(self, error: ErrorReply) -> None:
         """A caller got this error in place of a result: perhaps another server must be found."""
@@ -154,8 +154,10 @@ class Client:
         in_vain = 0
         for request in pipeline.waiting:
             if request.deadline <= now and not request.future.done():
-                # A caller with next to no patience proves nothing against Redis.
-                in_vain += request.deadline - request.sent >= self._options.timeout / 2
+                # A caller with next to no patience proves nothing against Redis, nor does a request
+                # that this process, held up itself, sent when its time was nearly over.
+                given = request.deadline - request.batch.left
+                in_vain += given >= self._options.timeout / 2
                 request.settle(Unavailable("timeout"))
         if self._breaker.timed_out(in_vain):
             pipeline.drop(f"{in_vain} requests waited in vain")
@@ -210,7 +212,7 @@ class Client:
         self._breaker.probing()
         now = time.monotonic()
         # Half open: only the probe is sent.
-        pong = pipeline.push([_PING], now, now + self._options.connect_timeout, _as_they_are)
+        pong = pipeline.push([_PING], now + self._options.connect_timeout, _as_they_are)
         try:
             replies = await asyncio.wait_for(pong, self._options.connect_timeout)
         except TimeoutError:

@@ -9,6 +9,8 @@ over its transport.
 """
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -132,22 +134,33 @@ class Parser:
         return size
 
 
+class Batch:
+    """The requests of one tick, which leave together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = math.inf
+        """When they were written, in seconds of `time.monotonic`: how long Redis has had them.
+        They may have been pushed long before that, if this process itself was held up."""
+
+
 class Request:
     """One caller's commands that wait for their replies: a place in the line, and one future."""
 
-    __slots__ = ("deadline", "future", "sent", "size", "then")
+    __slots__ = ("batch", "deadline", "future", "size", "then")
 
     def __init__(
         self,
         size: int,
-        sent: float,
+        batch: Batch,
         deadline: float,
         then: Then[Any],
         future: "asyncio.Future[Any]",
     ) -> None:
         self.size = size
         """How many replies are its."""
-        self.sent = sent
+        self.batch = batch
         self.deadline = deadline
         self.then = then
         self.future = future
@@ -187,25 +200,28 @@ class Pipeline(asyncio.Protocol):
         self._parser = Parser()
         self._spare: Replies = []
         self._out: list[bytes] = []
+        self._batch = Batch()
 
     def push(
-        self, commands: Sequence[bytes], sent: float, deadline: float, then: Then[T]
+        self, commands: Sequence[bytes], deadline: float, then: Then[T]
     ) -> "asyncio.Future[T]":
         """Queue packed commands, one reply each; they leave at the end of this tick.
 
-        Times are seconds of `time.monotonic`.
+        The deadline is in seconds of `time.monotonic`.
         """
         out = self._out
         if not out:
             self._loop.call_soon(self._flush)
         out += commands
         future: asyncio.Future[T] = self._loop.create_future()
-        self.waiting.append(Request(len(commands), sent, deadline, then, future))
+        self.waiting.append(Request(len(commands), self._batch, deadline, then, future))
         return future
 
     def _flush(self) -> None:
         if self._out and self._closed is not None:
             self._transport.write(b"".join(self._out))
+            self._batch.left = time.monotonic()
+            self._batch = Batch()
         self._out.clear()
 
     def data_received(self, data: bytes) -> None:

@@ -179,6 +179,20 @@ async def test_many_at_once_that_wait_in_vain_all_end_at_their_deadline(
     assert outcomes[100:] == [Unavailable("backlog")] * 50
 
 
+async def test_a_process_that_was_held_up_itself_does_not_blame_redis(
+    private_redis: RedisServer,
+) -> None:
+    options = ClientOptions(timeout=0.1, longest=5.0, threshold=2)
+    async with started(private_redis.url, options) as client:
+        await until(lambda: answers(client), 5.0)
+        waiting = [asyncio.ensure_future(ask(client, pack(b"PING"))) for _ in range(50)]
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251  # a pause of ours, before they were written
+        await asyncio.gather(*waiting)
+        assert client.state == "closed"
+        assert await answers(client)
+
+
 async def test_a_deadline_that_has_passed_sends_nothing(private_redis: RedisServer) -> None:
     async with started(private_redis.url) as client:
         outcome = await ask(client, pack(b"SET", b"k", b"v"), deadline=time.monotonic() - 1)
