@@ -1,12 +1,12 @@
 """Files as envoyproxy/ratelimit takes them; what is wrong with them, and where."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from callout.config.problems import Rejected
+from callout.testing import data
 from ratelimit.domains import load
 from ratelimit.rules import find
 
@@ -152,17 +152,10 @@ def test_all_problems_of_all_files_come_at_once() -> None:
 
 # envoyproxy/ratelimit's own files, where they are at hand.
 
-CASES = Path(os.environ.get("GATEWRIGHT_RATELIMIT_CASES", "no-such-folder"))
-
 
 @pytest.fixture
 def cases() -> Path:
-    if not CASES.is_dir():
-        reason = "GATEWRIGHT_RATELIMIT_CASES does not name envoyproxy/ratelimit's test configs"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return CASES
+    return data.require("ratelimit-config")
 
 
 def test_all_that_envoyproxy_ratelimit_refuses_is_refused_in_its_file(cases: Path) -> None:
