@@ -55,7 +55,8 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
         complete = bool(parts.path if parts.scheme == "unix" else parts.hostname)
         _ = parts.port
     except ValueError:
-        raise ValueError("expected a URL, found a text that is none") from None
+        message = "expected a URL (/?#@ of a password escaped: %23), found a text that is none"
+        raise ValueError(message) from None
     if parts.scheme not in schemes or not complete:
         known = ", ".join(f"{each}://" for each in schemes)
         raise ValueError(f"expected a URL with a host that begins with one of {known}")
@@ -218,9 +219,9 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
 
 
 def _is_service_link(variable: str, text: str) -> bool:
-    if variable.endswith("_PORT"):
-        return text.startswith(("tcp://", "udp://", "sctp://"))
-    return _SERVICE_LINK.search(variable) is not None
+    if _SERVICE_LINK.search(variable):
+        return True
+    return variable.endswith("_PORT") and text.startswith(("tcp://", "udp://", "sctp://"))
 
 
 def _single(path: tuple[str, ...], value: object, place: str) -> Source:

@@ -48,10 +48,10 @@ def validate(model: type[M], source: Source) -> M | Rejected:
 
 
 def _is_echo(error: "_Error", source: Source) -> bool:
-    """pydantic counts only the good items of a list: a bad one makes the list too short as well."""
+    """Pydantic counts only the good items of a list: a bad one makes the list too short as well."""
     if error.kind != "too_short":
         return False
-    return len(source.at(*error.path).value) >= error.context["min_length"]
+    return bool(len(source.at(*error.path).value) >= error.context["min_length"])
 
 
 def suggest(found: str, known: Iterable[str]) -> str:

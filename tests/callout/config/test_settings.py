@@ -1,0 +1,224 @@
+from typing import Any
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callout.config.settings import FLAGS, Settings, load
+from tests.callout.config.writing import lines
+
+
+def loaded(
+    file: str | None = None,
+    environ: dict[str, str] | None = None,
+    flags: dict[str, Any] | None = None,
+) -> Settings:
+    found = load(None if file is None else file.encode(), environ or {}, flags or {})
+    assert isinstance(found, Settings), lines(found)
+    return found
+
+
+WHOLE = """
+bundle: ./shop
+listen: {grpc: "unix:/run/gatewright.sock", admin: "[::1]:9001"}
+faces: [authz]
+workers: 4
+transport: grpcio
+tls: {cert: tls.crt, key: tls.key, client_ca: ca.crt, client_san: ["spiffe://mesh/gateway"]}
+redis: rediss://user:pass@redis.example:6380/2
+opa: http://127.0.0.1:8181
+telemetry: {log: text, level: debug, decisions: denied}
+drain: 2.5
+max_message: 65536
+"""
+
+
+def test_every_setting_has_a_safe_default() -> None:
+    found = loaded()
+    assert found == Settings()
+    assert found.listen.grpc == "127.0.0.1:9000"
+    assert found.faces == ("authz", "limit")
+    assert found.telemetry.decisions == "off"
+    assert (found.redis, found.opa, found.tls) == (None, None, None)
+
+
+def test_a_file_sets_every_setting() -> None:
+    found = loaded(WHOLE)
+    assert found.listen.grpc == "unix:/run/gatewright.sock"
+    assert found.tls is not None
+    assert found.tls.client_san == ("spiffe://mesh/gateway",)
+    assert (found.workers, found.drain, found.max_message) == (4, 2.5, 65536)
+    assert set(found.model_dump(exclude_defaults=True)) == set(Settings.model_fields)
+
+
+def test_settings_are_frozen_and_survive_being_sent_to_a_worker() -> None:
+    found = loaded(WHOLE)
+    with pytest.raises(pydantic.ValidationError):
+        found.drain = 1  # type: ignore[misc]
+    assert Settings.model_validate_json(found.model_dump_json()) == found
+
+
+def test_flags_win_over_variables_and_variables_over_the_file() -> None:
+    environ = {"GATEWRIGHT_LISTEN__GRPC": "127.0.0.1:2", "GATEWRIGHT_LISTEN__ADMIN": "127.0.0.1:2"}
+    found = loaded(
+        'listen: {grpc: "127.0.0.1:1", admin: "127.0.0.1:1"}\nbundle: one',
+        environ,
+        {"grpc": "127.0.0.1:3", "bundle": None},
+    )
+    assert (found.listen.grpc, found.listen.admin) == ("127.0.0.1:3", "127.0.0.1:2")
+    assert found.bundle == "one"
+
+
+def test_text_of_a_variable_is_read_as_its_setting_wants_it() -> None:
+    found = loaded(
+        None,
+        {
+            "GATEWRIGHT_FACES": "authz, limit",
+            "GATEWRIGHT_WORKERS": "3",
+            "GATEWRIGHT_DRAIN": "1.5",
+            "GATEWRIGHT_REDIS": "redis://:a%23b@localhost",
+            "GATEWRIGHT_BUNDLE": "007",
+            "GATEWRIGHT_TLS__CERT": "on",
+            "GATEWRIGHT_TLS__KEY": "[x",
+            "GATEWRIGHT_TLS__CLIENT_CA": "c",
+            "GATEWRIGHT_TLS__CLIENT_SAN": "a,b",
+            "GATEWRIGHT_LISTEN__ADMIN": "[::1]:0",
+            "GATEWRIGHT_TELEMETRY__LEVEL": "error",
+        },
+    )
+    assert found.faces == ("authz", "limit")
+    assert (found.workers, found.drain, found.bundle) == (3, 1.5, "007")
+    assert found.tls is not None
+    assert (found.tls.cert, found.tls.key, found.tls.client_san) == ("on", "[x", ("a", "b"))
+    assert found.listen.admin == "[::1]:0"
+    assert loaded(None, {"GATEWRIGHT_WORKERS": "auto"}).workers == "auto"
+    assert loaded(None, {"GATEWRIGHT_FACES": "[limit]"}).faces == ("limit",)
+
+
+def test_flags_may_have_types_of_their_own() -> None:
+    found = loaded(None, None, {"workers": 2, "faces": ["authz"], "log": "text"})
+    assert (found.workers, found.faces, found.telemetry.log) == (2, ("authz",), "text")
+    assert all(loaded(None, None, {flag: None}) == Settings() for flag in FLAGS)
+
+
+def test_an_empty_variable_takes_a_setting_back_to_its_default() -> None:
+    assert loaded("redis: redis://a\nbundle: x", {"GATEWRIGHT_REDIS": ""}).redis is None
+
+
+def test_the_addresses_that_kubernetes_gives_every_container_are_left_alone() -> None:
+    links = {
+        "GATEWRIGHT_SERVICE_HOST": "10.0.0.1",
+        "GATEWRIGHT_SERVICE_PORT": "9000",
+        "GATEWRIGHT_SERVICE_PORT_GRPC": "9000",
+        "GATEWRIGHT_PORT": "tcp://10.0.0.1:9000",
+        "GATEWRIGHT_PORT_9000_TCP": "tcp://10.0.0.1:9000",
+        "GATEWRIGHT_PORT_9000_TCP_PROTO": "tcp",
+        "GATEWRIGHT_PORT_9000_TCP_PORT": "9000",
+        "GATEWRIGHT_PORT_9000_TCP_ADDR": "10.0.0.1",
+        "GATEWRIGHT_ADMIN_PORT": "tcp://10.0.0.1:9001",
+        "PATH": "/bin",
+    }
+    assert loaded(None, links) == Settings()
+
+
+WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
+    ("x", {}, {}, "gatewright.yaml:1:1: expected a mapping of settings"),
+    ("a: [", {}, {}, "gatewright.yaml:2:1: expected YAML"),
+    ("a: 1\n---\nb: 1", {}, {}, "gatewright.yaml:3:1: expected one document, found another"),
+    ("lisen: {}", {}, {}, "gatewright.yaml:1:1: lisen: expected one of bundle"),
+    ("telemetry: {otlp: null, logs: x}", {}, {}, "telemetry.logs: expected one of decisions"),
+    ("listen: {grpc: 9000}", {}, {}, "gatewright.yaml:1:16: listen.grpc: expected text"),
+    ("listen: {grpc: '::1:80'}", {}, {}, "expected an IPv6 address in brackets"),
+    ("workers: 0", {}, {}, "workers: expected a number of at least 1, found the number 0"),
+    ("faces: []", {}, {}, "faces: expected a list of at least 1"),
+    ("faces: [authz, authz]", {}, {}, "faces: expected each face once, found one again"),
+    ("faces: [process]", {}, {}, "faces[0]: expected 'authz' or 'limit', found the text 'proce"),
+    ("tls: {cert: a}", {}, {}, "gatewright.yaml:1:6: tls: expected the key `key`, found none"),
+    ("tls: {cert: a, key: b, client_san: [c]}", {}, {}, "tls: expected client_ca beside"),
+    ("drain: 1e9", {}, {}, "drain: expected a number of at most 3600"),
+    ("max_message: 1", {}, {}, "max_message: expected a number of at least 4096"),
+    (None, {"GATEWRIGHT_WORKERS": "two"}, {}, "GATEWRIGHT_WORKERS: workers: expected 'auto' or"),
+    (None, {"GATEWRIGHT_LISTN__GRPC": "x:1"}, {}, "GATEWRIGHT_LISTN__GRPC: listn: expected one"),
+    (None, {"GATEWRIGHT_": "x"}, {}, "GATEWRIGHT_: expected one of"),
+    (None, {"GATEWRIGHT_BUNDLE__X": "x"}, {}, "GATEWRIGHT_BUNDLE__X: bundle: expected text, fou"),
+    (None, {"GATEWRIGHT_LISTEN": "x:1"}, {}, "GATEWRIGHT_LISTEN: listen: expected a mapping"),
+    (None, {}, {"transport": "grpc"}, "--transport: transport: expected 'own' or 'grpcio', found"),
+    (None, {}, {"grpc": "9000"}, "--grpc: listen.grpc: expected host:port or unix:/path"),
+    (
+        "workers: 4",
+        {"GATEWRIGHT_PORT": "9000"},
+        {},
+        "GATEWRIGHT_PORT: port: expected one of",
+    ),
+    (
+        "workers: 4",
+        {},
+        {},
+        "gatewright.yaml:1:10: workers: expected 1 while counters are in memory (no redis), fou",
+    ),
+    ("redis: hunter2", {}, {}, "redis: expected a URL with a host that begins with one of redis:"),
+    ("redis: 'redis://:hunter2@'", {}, {}, "redis: expected a URL with a host that begins"),
+    ("redis: 'redis://hunter2:x'", {}, {}, "redis: expected a URL (/?#@ of a password escaped"),
+    ("redis: 'http://hunter2@h'", {}, {}, "redis: expected a URL with a host that begins"),
+    ("redis: [hunter2]", {}, {}, "redis: expected text, found a list of 1"),
+    ("opa: 'redis://hunter2@h'", {}, {}, "opa: expected a URL with a host that begins with one"),
+]
+
+
+def test_the_table_is_whole() -> None:
+    assert len(WRONG) == 30
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flags", "expected"), WRONG, ids=[row[3][:50] for row in WRONG]
+)
+def test_a_mistake_names_the_line_the_variable_or_the_flag(
+    file: str | None, environ: dict[str, str], flags: dict[str, Any], expected: str
+) -> None:
+    (line,) = lines(load(None if file is None else file.encode(), environ, flags))
+    assert expected in line
+    assert "hunter2" not in line
+
+
+def test_all_mistakes_are_given_at_once() -> None:
+    found = load(b"workers: x\nbundel: y", {"GATEWRIGHT_OPA": "x"}, {"log": "xml"}, "my.yaml")
+    assert {each.split(": ")[0] for each in lines(found)} == {
+        "my.yaml:1:10",
+        "my.yaml:2:1",
+        "GATEWRIGHT_OPA",
+        "--log",
+    }
+
+
+def test_passwords_are_not_in_the_representation() -> None:
+    found = loaded("redis: redis://:hunter2@h\nopa: http://u:hunter2@h")
+    assert "hunter2" not in repr(found)
+    assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "processors", "expected"),
+    [
+        ("", 8, 1),
+        ("redis: redis://h", 8, 8),
+        ("redis: redis://h", 0, 1),
+        ("faces: [authz]", 8, 8),
+        ("workers: 1", 8, 1),
+        ("redis: redis://h\nworkers: 3", 8, 3),
+    ],
+)
+def test_workers_are_one_a_core_unless_counters_are_in_memory(
+    text: str, processors: int, expected: int
+) -> None:
+    found = loaded(text)
+    assert found.worker_count(processors) == expected
+    assert found.shares_port is (expected > 1 or processors == 0)
+
+
+variables = st.sampled_from(["A", "LISTEN", "LISTEN__GRPC", "_", "__", "WORKERS", "TLS"])
+
+
+@given(st.dictionaries(variables, st.text(max_size=8)))
+def test_no_environment_whatever_raises(environ: dict[str, str]) -> None:
+    load(None, {f"GATEWRIGHT_{key}": value for key, value in environ.items()}, {})
