@@ -64,10 +64,10 @@ def decode(text: str) -> Mapping[str, str]:
 
 def _bounded(value: str) -> str:
     try:
-        data = value.encode()
+        fits = len(value.encode()) <= MAX_VALUE
     except UnicodeEncodeError:
-        data = b""  # half of a surrogate pair, which JSON escapes in a token can make
-    if 0 < len(data) <= MAX_VALUE and not value.startswith(_HASHED):
+        fits = False  # half of a surrogate pair, which JSON escapes in a token can make
+    if fits and not value.startswith(_HASHED):
         return value
     return _HASHED + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
