@@ -1,0 +1,228 @@
+"""OPA's compiler in the forms in which a machine may have it; each runs in another process.
+
+In the order of `WAYS`: a native `opa` on the path; our program around OPA's compiler
+(`opa_compiler/main.go`) as WebAssembly that came with the package or was built before; and the
+same built now, once, by Go. All of them are OPA's own code and give the same plans.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from extauthz.policy import opa_build
+from extauthz.policy.problems import PlanProblem
+
+SECONDS: Final = 300.0
+"""For one run: usually milliseconds, but WebAssembly's first translation takes 15 s or more."""
+_VERSION: Final = re.compile(r"^Version: 1\.(\d+)\.", re.MULTILINE)
+_OLDEST_OPA: Final = 0
+"""Of 1.x: Rego v1 is the language; 0.x reads it otherwise."""
+
+Progress: TypeAlias = Callable[[str], None]
+
+
+class Request(NamedTuple):
+    """One policy to compile."""
+
+    sources: Mapping[str, bytes]
+    """By path, as errors shall name it."""
+    entrypoint: str
+    folder: str
+    """Names the policy in errors that have no file."""
+
+
+Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
+"""The plan, or why there is none."""
+Compile: TypeAlias = Callable[[Sequence[Request]], list[Answer]]
+
+
+class CompilerMissing(Exception):
+    """No form of OPA's compiler is here, or it does not run; the text says what to do."""
+
+
+def choose(cache: Path, progress: Progress) -> Compile:
+    """The first of `WAYS` that this machine has.
+
+    Raises:
+        CompilerMissing: none.
+    """
+    for way in WAYS:
+        found = way(cache, progress)
+        if found is not None:
+            return found
+    raise CompilerMissing(
+        "this Rego must be compiled, and OPA's compiler is not here: put `opa` 1.x or `go` on the"
+        " path, or run `gatewright build` where one is"
+    )
+
+
+def native_opa(_cache: Path, _progress: Progress) -> Compile | None:
+    """`opa build`, if a usable `opa` is on the path."""
+    program = shutil.which("opa")
+    if program is None:
+        return None
+    try:
+        version = _run([program, "version"]).stdout.decode(errors="replace")
+    except CompilerMissing:
+        return None
+    found = _VERSION.search(version)
+    if found is None or int(found[1]) < _OLDEST_OPA:
+        return None
+    return lambda requests: [_opa_build(program, request) for request in requests]
+
+
+def kept_program(cache: Path, _progress: Progress) -> Compile | None:
+    """Our program around OPA's compiler, as the package brings it or as it was built before."""
+    for path in opa_build.kept(cache):
+        if path.exists():
+            return _filter(path, cache)
+    return None
+
+
+def built_program(cache: Path, progress: Progress) -> Compile | None:
+    """The same, built now."""
+    try:
+        path = opa_build.build(cache, progress)
+    except opa_build.BuildFailed as failed:
+        raise CompilerMissing(str(failed)) from None
+    return None if path is None else _filter(path, cache)
+
+
+WAYS: Final[tuple[Callable[[Path, Progress], Compile | None], ...]] = (
+    native_opa,
+    kept_program,
+    built_program,
+)
+
+
+def _run(command: Sequence[str | Path], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            command, input=data, capture_output=True, timeout=SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CompilerMissing(f"{Path(command[0]).name} does not run: {error}") from None
+
+
+def _filter(program: Path, cache: Path) -> Compile:
+    """Requests in, answers out, one a line: see `opa_compiler/main.go`."""
+    command: list[str | Path] = [program]
+    if program.suffix == ".wasm":
+        # `-I` would also ignore PYTHONPATH, by which a clone may find this very package
+        command = [sys.executable, "-m", "extauthz.policy.compile_worker", program, cache]
+
+    def run(requests: Sequence[Request]) -> list[Answer]:
+        answers: list[Answer | None] = [_not_text(request) for request in requests]
+        asked = [r for r, answer in zip(requests, answers, strict=True) if answer is None]
+        lines = [
+            json.dumps({"sources": _texts(r), "entrypoints": [r.entrypoint]}).encode()
+            for r in asked
+        ]
+        done = _run(command, b"\n".join([*lines, b""]))
+        replies = done.stdout.splitlines()
+        if done.returncode or len(replies) != len(asked):
+            said = done.stderr.decode(errors="replace").strip()[-500:]
+            raise CompilerMissing(f"OPA's compiler ({program}) failed: {said}")
+        rest = iter(replies)
+        return [_answer(next(rest)) if answer is None else answer for answer in answers]
+
+    return run
+
+
+def _texts(request: Request) -> dict[str, str]:
+    return {path: data.decode() for path, data in request.sources.items()}
+
+
+def _not_text(request: Request) -> tuple[PlanProblem, ...] | None:
+    problems = []
+    for path, data in request.sources.items():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            problems.append(PlanProblem(path, line, 1, "expected UTF-8"))
+    return tuple(problems) or None
+
+
+def _answer(line: bytes) -> Answer:
+    reply: dict[str, Any] = json.loads(line)
+    plan = reply.get("plan")
+    if plan is not None:
+        return json.dumps(plan, ensure_ascii=False, separators=(",", ":")).encode()
+    return tuple(
+        PlanProblem(each["file"], each["row"], each["col"], each["message"])
+        for each in reply["errors"]
+    )
+
+
+def _opa_build(program: str, request: Request) -> Answer:
+    wrong = _not_text(request)
+    if wrong is not None:
+        return wrong
+    with tempfile.TemporaryDirectory() as folder:
+        # flat names of our own: a source's path must not choose where we write
+        names = {f"{index}.rego": path for index, path in enumerate(sorted(request.sources))}
+        for name, path in names.items():
+            Path(folder, name).write_bytes(request.sources[path])
+        files = sorted(names)
+        bundle = Path(folder, "bundle.tar.gz")
+        build = [program, "build", "-t", "plan", "-e", request.entrypoint, "-o", str(bundle)]
+        done = _in(folder, [*build, *files])
+        if done.returncode == 0:
+            return _renamed(_plan_of(bundle), names)
+        checked = _in(folder, [program, "check", "--format=json", *files])
+        return _check_errors(checked.stdout, done.stderr + done.stdout, names)
+
+
+def _in(folder: str, command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "OPA_LOG_LEVEL": "error"}
+    try:
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, timeout=SECONDS, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CompilerMissing(f"opa does not run: {error}") from None
+
+
+def _plan_of(bundle: Path) -> bytes:
+    with tarfile.open(bundle) as archive:
+        member = archive.extractfile("/plan.json")
+        if member is None:
+            raise CompilerMissing("`opa build -t plan` made a bundle without plan.json")
+        return member.read()
+
+
+def _renamed(plan: bytes, names: Mapping[str, str]) -> bytes:
+    """The plan with the sources' own names."""
+    document = json.loads(plan)
+    for file in document["static"].get("files") or []:
+        file["value"] = names.get(file["value"], file["value"])
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _check_errors(
+    checked: bytes, said: bytes, names: Mapping[str, str]
+) -> tuple[PlanProblem, ...]:
+    """OPA's errors with their places; what is no error of a source is told as a whole."""
+    try:
+        errors = json.loads(checked)["errors"]
+        return tuple(
+            PlanProblem(
+                names.get(error["location"]["file"], ""),
+                error["location"]["row"],
+                error["location"]["col"],
+                f"{error['code']}: {error['message']}",
+            )
+            for error in errors
+        )
+    except (ValueError, KeyError, TypeError):
+        text = said.decode(errors="replace").strip()
+        return (PlanProblem("", 0, 0, text.removeprefix("error: ")[:500]),)
