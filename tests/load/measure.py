@@ -12,6 +12,8 @@ from tests.load.services import World
 MICRO = 1e6
 REPEATED = 2
 """Times that one round may be repeated."""
+TELLING_SECONDS = 0.5
+"""Of a round: processor time is told in hundredths of a second, so 2 percent then."""
 RECOVERY_SECONDS = 1.0
 """Until a breaker has closed again."""
 
@@ -63,7 +65,8 @@ class Verdict:
     """Whether a goal was reached, in words."""
 
     words: str
-    reached: bool
+    reached: bool | None
+    """None: the run was too short to tell."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def scenario(world: World, tool: Path, what: Scenario, effort: Effort) -> Table:
             for lane, count, into in zip(lanes, counts, series, strict=True):
                 into.samples.append(_round(world, tool, lane, count, notes))
     by_name = {each.lane: each for each in series}
-    verdicts = tuple(verdict(goal, by_name) for goal in what.goals)
+    long_enough = effort.seconds >= TELLING_SECONDS
+    verdicts = tuple(verdict(goal, by_name, long_enough) for goal in what.goals)
     return Table(what, tuple(series), verdicts, tuple(notes))
 
 
@@ -149,20 +153,18 @@ def _all_right(lane: Lane, outcome: h2load.Outcome) -> None:
         )
 
 
-def verdict(goal: Goal | SideGoal, series: dict[str, Series]) -> Verdict:
+def verdict(goal: Goal | SideGoal, series: dict[str, Series], long_enough: bool) -> Verdict:
     """Compare medians of the same run."""
     if isinstance(goal, SideGoal):
         spent = series[goal.lane].beside()[goal.process]
-        if not spent:
-            return Verdict(f"{goal.words} share of {goal.lane}: too short a run to tell", False)
         words = (
             f"{goal.words} processor time a request of {goal.lane}: {spent:.1f} us, "
             f"at most {goal.microseconds:.0f}"
         )
-        return Verdict(words, spent <= goal.microseconds)
+        return Verdict(words, spent <= goal.microseconds if long_enough else None)
     ours, theirs = series[goal.lane].cpu(), series[goal.of].cpu()
-    if not ours or not theirs:
-        return Verdict(f"{goal.lane} to {goal.of}: too short a run to tell", False)
+    if not long_enough or not ours or not theirs:
+        return Verdict(f"{goal.lane} to {goal.of}, at most {goal.words}", None)
     words = (
         f"{goal.lane}: {ours:.1f} us is 1/{theirs / ours:.1f} of {theirs:.1f} us ({goal.of}), "
         f"at most {goal.words}"

@@ -68,5 +68,5 @@ def _microseconds(value: float | None) -> str:
     return "not known" if value is None else f"{value:.1f}"
 
 
-def _mark(reached: bool) -> str:
-    return "reached" if reached else "missed"
+def _mark(reached: bool | None) -> str:
+    return {True: "reached", False: "missed", None: "too short to tell"}[reached]

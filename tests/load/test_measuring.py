@@ -81,10 +81,12 @@ def test_goals_compare_processor_time_in_one_run() -> None:
         "ours": measure.Series("ours", [measure.Sample(1.0, 30.0, {"redis": 3.0})]),
         "theirs": measure.Series("theirs", [measure.Sample(1.0, 120.0, {})]),
     }
-    assert measure.verdict(Goal("ours", 1 / 4, "theirs", "a quarter"), series).reached
-    assert not measure.verdict(Goal("ours", 1 / 5, "theirs", "a fifth"), series).reached
-    assert measure.verdict(SideGoal("ours", "redis", 4.0, "Redis'"), series).reached
-    assert not measure.verdict(SideGoal("ours", "redis", 2.0, "Redis'"), series).reached
+    assert measure.verdict(Goal("ours", 1 / 4, "theirs", "a quarter"), series, True).reached
+    assert not measure.verdict(Goal("ours", 1 / 5, "theirs", "a fifth"), series, True).reached
+    assert measure.verdict(SideGoal("ours", "redis", 4.0, "Redis'"), series, True).reached
+    assert not measure.verdict(SideGoal("ours", "redis", 2.0, "Redis'"), series, True).reached
+    for goal in (Goal("ours", 1 / 4, "theirs", "a quarter"), SideGoal("ours", "redis", 4.0, "")):
+        assert measure.verdict(goal, series, False).reached is None
 
 
 def test_results_replace_only_what_stands_between_the_markers(tmp_path: Path) -> None:
