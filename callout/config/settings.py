@@ -236,12 +236,10 @@ def _single(path: tuple[str, ...], value: object, place: str) -> Source:
 
 
 def _origin(value: Any, mark: Mark) -> Origin:
-    if isinstance(value, dict):
-        children: dict[Step, Origin] = {key: _origin(each, mark) for key, each in value.items()}
-        return Origin(mark, dict.fromkeys(value, mark), children)
-    if isinstance(value, list):
-        return Origin(mark, {}, {i: _origin(each, mark) for i, each in enumerate(value)})
-    return Origin(mark)
+    """Of a list that a flag gave, or of a single value."""
+    items = value if isinstance(value, list) else []
+    children: dict[Step, Origin] = {index: Origin(mark) for index, _ in enumerate(items)}
+    return Origin(mark, {}, children)
 
 
 def _typed(path: tuple[str, ...], text: str) -> Any:
@@ -254,5 +252,6 @@ def _typed(path: tuple[str, ...], text: str) -> Any:
     if str not in wanted and any(each in (int, float) for each in wanted):
         documents = parse("", text.encode("utf-8", "replace"))
         if isinstance(documents, list) and len(documents) == 1:
-            return documents[0].value
+            number = documents[0].value
+            return number if isinstance(number, int | float) else text
     return text.encode("utf-8", "replace").decode()

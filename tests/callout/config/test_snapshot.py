@@ -1,3 +1,8 @@
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from callout.config.snapshot import Snapshot, build
@@ -106,3 +111,43 @@ def test_an_empty_directory_is_no_bundle() -> None:
     assert lines(build(Bundle({}), [Auth()])) == [".: expected YAML files, found none"]
     assert lines(build(Bundle({"README.md": b"x"}), [Auth()]))
     assert isinstance(build(Bundle({"ratelimit/x.yaml": b"domain: x"}), [Auth()]), Snapshot)
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["*", "/", "a", "(", "*.x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "host", "path", "exact", "match", "method", "mode", "allow", "x"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+heads = st.fixed_dictionaries(
+    {"apiVersion": st.just("bundle/v1"), "kind": st.just("Policy")},
+    optional={
+        "name": st.sampled_from(["a", "b", "", 1]),
+        "on": junk | st.just([{"host": "*"}]),
+        "mode": junk | st.sampled_from(["off", "shadow"]),
+        "path": junk,
+        "auth": junk,
+        "x": junk,
+    },
+)
+
+
+@given(st.lists(heads | junk, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_no_documents_whatever_raise(documents: list[object]) -> None:
+    data = "".join(f"---\n{json.dumps(each)}\n" for each in documents).encode()
+    found = build(Bundle({"test.yaml": data}), [Auth()])
+    if isinstance(found, Rejected):
+        assert any(each.severity == "error" for each in found.problems)
+        assert all(each.line for each in found.problems)
+    else:
+        for host, path in (("x", "/"), ("a", "/a/b")):
+            found.policies.find(host, path, "GET")
