@@ -1,28 +1,36 @@
-"""From `decide: {rego: FOLDER, ...}` to an engine, by the plan that the bundle brings."""
+"""From `decide: {rego: FOLDER, ...}` to an engine, by the plan that is in the bundle.
+
+The plan is put there before (`policy.compiler`): making one runs other processes, and this is
+part of the pure loader.
+"""
 
 import hashlib
+from collections.abc import Sequence
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Source
 from extauthz import models
 from extauthz.input import InputBuilder
-from extauthz.policy.compiler import compiled_path, plan_key
+from extauthz.policy.compiler import RegoSource, compiled_path, plan_key, rego_sources
 from extauthz.policy.engine import Engine
 from extauthz.policy.problems import PlanProblem, PlanRejected
 from extauthz.policy.rego import load_plan
 
-TESTS = "_test.rego"
-"""End of the names of files that are not part of a policy."""
 
+def rego_wanted(policies: Sequence[Source]) -> list[RegoSource]:
+    """The Rego that some policy names, as far as it is well-formed: what must be compiled.
 
-def sources(bundle: Bundle, folder: str) -> dict[str, bytes]:
-    """The Rego files of a folder of the bundle, without tests, by their paths in the bundle."""
-    return {
-        path: data
-        for path, data in bundle.under(folder).items()
-        if path.endswith(".rego") and not path.endswith(TESTS)
-    }
+    A more specific policy replaces `decide` as a whole, so the documents as written name all.
+    """
+    found = []
+    for policy in policies:
+        decide = policy.at("auth", "decide").value
+        if isinstance(decide, dict):
+            folder, entrypoint = decide.get("rego"), decide.get("entrypoint")
+            if isinstance(folder, str) and isinstance(entrypoint, str):
+                found.append(RegoSource(folder, entrypoint))
+    return found
 
 
 class PlanCache:
@@ -46,7 +54,7 @@ class PlanCache:
             source: its place, for problems.
             bundle: has the sources, the data, and the compiled plan.
         """
-        files = sources(bundle, rego.rego)
+        files = rego_sources(bundle, rego.rego)
         if not files:
             return _rejected(
                 source, "rego", f"expected a folder with Rego files, found none in `{rego.rego}`"
