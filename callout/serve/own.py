@@ -91,7 +91,7 @@ class Core:
         session = transport.get_extra_info("ssl_object")
         if session is None or self.options.tls is None:
             return ""
-        if session.selected_alpn_protocol() not in (ALPN, None):
+        if session.selected_alpn_protocol() != ALPN:
             return "alpn"
         certificate = transport.get_extra_info("peercert") or {}
         admitted = self.options.tls.admits(certificate.get("subjectAltName", ()))

@@ -307,11 +307,11 @@ class GrpcProtocol(asyncio.Protocol):
     def end_stream(self, stream: Stream, status: Status) -> None:
         """A stream's handler is done."""
         if self._streams.get(stream.stream_id) is stream:
-            self._counters.open_calls -= 1
             self._closed_stream(stream, status)
             self.flush_soon()
 
     def _closed_stream(self, stream: Stream, status: Status) -> None:
+        self._counters.open_calls -= 1
         block = trailers(status) if stream.head_sent else trailers_only(status)
         self._http2.send_headers(stream.stream_id, block, True)
         if stream.ended:
@@ -343,12 +343,13 @@ class GrpcProtocol(asyncio.Protocol):
     def expired(self, stream_id: int) -> None:
         """A call's deadline passed; its handler is stopped already."""
         self._counters.deadline_exceeded += 1
-        self._counters.open_calls -= 1
         state = self._streams[stream_id]
         if isinstance(state, Stream):
             self._closed_stream(state, _DEADLINE)
         else:
-            self._end_early(stream_id, _DEADLINE, True, 0.0)
+            self._counters.open_calls -= 1
+            del self._streams[stream_id]
+            self._end(stream_id, _DEADLINE)
         self.flush_soon()
 
     def _stop(self, state: State) -> None:
