@@ -31,6 +31,7 @@ def main(program: Path, cache: Path) -> int:
         linker = wasmtime.Linker(engine)
         linker.define_wasi()
         start = linker.instantiate(store, module).exports(store)["_start"]
+        assert isinstance(start, wasmtime.Func)  # noqa: S101
         code = 0
         try:
             start(store)

@@ -110,9 +110,7 @@ def compile_missing(
     return plans
 
 
-def _compile(
-    requests: list[Request], cache: Path, progress: Progress
-) -> list[bytes] | Rejected:
+def _compile(requests: list[Request], cache: Path, progress: Progress) -> list[bytes] | Rejected:
     try:
         answers = choose(cache, progress)(requests)
     except CompilerMissing as missing:

@@ -208,9 +208,7 @@ def _renamed(plan: bytes, names: Mapping[str, str]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _check_errors(
-    checked: bytes, said: bytes, names: Mapping[str, str]
-) -> tuple[PlanProblem, ...]:
+def _check_errors(checked: bytes, said: bytes, names: Mapping[str, str]) -> tuple[PlanProblem, ...]:
     """OPA's errors with their places; what is no error of a source is told as a whole."""
     try:
         errors = json.loads(checked)["errors"]

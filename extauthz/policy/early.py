@@ -73,11 +73,7 @@ def settled_by(scan: Statement, names: Names, facts: Facts) -> Local | None:
     inside: Counter[Local] = Counter()
     statements = [scan, *walk([scan["block"]])]
     for statement in statements:
-        inside.update(statement.reads())
-        inside.update(_written(statement))
-        if "inner" in statement.fields:
-            inside[statement["inner"]] += 1
-            inside[statement["local"]] += 1
+        inside.update(statement.named())
     settled: tuple[Local, Any] | None = None
     for statement in statements:
         if statement.kind in ("ResultSetAddStmt", "ReturnLocalStmt"):
@@ -97,8 +93,3 @@ def settled_by(scan: Statement, names: Names, facts: Facts) -> Local | None:
             elif settled[0] != local or settled[1] is not value:
                 return None
     return settled[0] if settled else None
-
-
-def _written(statement: Statement) -> list[Local]:
-    roles = STATEMENTS[statement.kind].items()
-    return [statement[name] for name, role in roles if role is Role.WRITE]

@@ -45,7 +45,8 @@ class Facts:
 
     def constant(self, operand: Operand) -> Any:
         """The value of an operand of which `is_constant` holds."""
-        return self.constants[self.resolve(operand)] if isinstance(operand, Local) else operand
+        resolved = self.resolve(operand)
+        return self.constants[resolved] if isinstance(resolved, Local) else resolved
 
     def path(self, operand: Operand) -> Path | None:
         """Where in the input or data the operand's value lies, if that is fixed."""
@@ -151,22 +152,24 @@ class _Learner:
                 self.facts.folded.update(map(id, steps[local]))
 
     def grow(self, value: Any, statement: Statement) -> bool:
+        """Take one step of building a constant; False: it is none."""
         facts = self.facts
+        if not facts.is_constant(statement["value"]):
+            return False
+        added = facts.constant(statement["value"])
         if statement.kind == "ArrayAppendStmt" and type(value) is list:
-            if facts.is_constant(statement["value"]):
-                value.append(facts.constant(statement["value"]))
-                return True
+            value.append(added)
         elif statement.kind == "SetAddStmt" and type(value) is RegoSet:
-            if facts.is_constant(statement["value"]):
-                member = facts.constant(statement["value"])
-                value[encode(member)] = member
-                return True
-        elif statement.kind == "ObjectInsertStmt" and type(value) is dict:
-            if facts.is_constant(statement["key"]) and facts.is_constant(statement["value"]):
-                key = encode(facts.constant(statement["key"]))
-                value[key] = facts.constant(statement["value"])
-                return True
-        return False
+            value[encode(added)] = added
+        elif (
+            statement.kind == "ObjectInsertStmt"
+            and type(value) is dict
+            and facts.is_constant(statement["key"])
+        ):
+            value[encode(facts.constant(statement["key"]))] = added
+        else:
+            return False
+        return True
 
 
 def scalar(statement: Statement) -> tuple[Any] | None:

@@ -117,3 +117,21 @@ def _depth(statement: Statement) -> int | None:
         return depth
     return FOUND_UNDEFINED if statement.kind == "CallDynamicStmt" else None
 
+
+def loop_depth(blocks: list[Block], in_scan: bool = False) -> int:
+    """How many Python loops the code of `blocks` will have inside each other."""
+    return max(
+        (
+            (not in_scan and is_left_from_inside(block))
+            + max(
+                (
+                    loop_depth(statement.blocks(), statement.kind == "ScanStmt")
+                    + (statement.kind == "ScanStmt")
+                    for statement in block
+                ),
+                default=0,
+            )
+            for block in blocks
+        ),
+        default=0,
+    )

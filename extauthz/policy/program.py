@@ -14,8 +14,9 @@ from extauthz.policy.ir import DATA, INPUT, Block, Function, Plan, prune, walk
 from extauthz.policy.names import rename
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
 from extauthz.policy.reads import Reads, reads_of
-from extauthz.policy.translate import Program, write_entrypoint, write_function
+from extauthz.policy.translate import WRITERS, write_entrypoint, write_function
 from extauthz.policy.values import Value
+from extauthz.policy.writer import Program
 
 ENTRYPOINT: Final = "entrypoint"
 Evaluate = Callable[[Value, Value, dict[Any, Any]], list[Value]]
@@ -65,6 +66,7 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         constants=constants,
         builtins={name: f"call_{name.replace('.', '_')}" for name in BUILTINS},
         arity={name: builtin.arity for name, builtin in BUILTINS.items()},
+        writers=WRITERS,
     )
     try:
         definitions: list[ast.stmt] = [
@@ -167,5 +169,3 @@ def _lenient(builtin: Builtin) -> Callable[..., Value]:
             return UNDEFINED
 
     return call
-
-

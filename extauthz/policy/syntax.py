@@ -118,7 +118,9 @@ def once(body: list[ast.stmt]) -> ast.While:
 
 def function(identifier: str, parameters: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
     """`def identifier(parameters): body`."""
-    arguments = ast.arguments([], [ast.arg(parameter) for parameter in parameters], None, [], [], None, [])
+    arguments = ast.arguments(
+        [], [ast.arg(parameter) for parameter in parameters], None, [], [], None, []
+    )
     definition = ast.FunctionDef(identifier, arguments, body, [], None, None)
     if "type_params" in definition._fields:
         definition.type_params = []  # type: ignore[attr-defined]  # Python >= 3.12

@@ -159,7 +159,7 @@ def shift_left(a: Value, b: Value) -> int:
 def shift_right(a: Value, b: Value) -> int:
     """`bits.rsh(a, b)`."""
     x, shift = operands.big_integer(a, 1), _shift(b)
-    return x >> min(shift, bounded(x) and abs(x).bit_length() + 1)
+    return x >> min(shift, x.bit_length() + 1)
 
 
 def _shift(b: Value) -> int:

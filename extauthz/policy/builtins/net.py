@@ -83,9 +83,7 @@ def cidr_contains(cidr: Value, other: Value) -> bool:
         return _contains(block, address)
     inner = _parse(text)
     if inner is None:
-        raise BuiltinError(
-            f"not a valid textual representation of an IP address or CIDR: {text}"
-        )
+        raise BuiltinError(f"not a valid textual representation of an IP address or CIDR: {text}")
     if all(b.bits == 128 and len(_short(b.first)) == 16 for b in (block, inner)):
         return block.prefix <= inner.prefix and _mask(inner.first, block.prefix) == block.first
     return _contains(block, inner.first) and _contains(block, _last(inner))
@@ -132,7 +130,5 @@ def _first(item: Value, position: int) -> Value:
     if type(item) is list and item:
         return item[0]
     if type(item) is not str:
-        raise BuiltinError(
-            f"operand {position}: element must be string or non-empty array"
-        )
+        raise BuiltinError(f"operand {position}: element must be string or non-empty array")
     return item

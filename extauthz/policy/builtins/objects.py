@@ -80,8 +80,7 @@ def _united(a: dict[Key, Value], b: dict[Key, Value]) -> dict[Key, Value]:
     joined = dict(a)
     for key, value in b.items():
         old = joined.get(key)
-        both = type(old) is dict and type(value) is dict
-        joined[key] = _united(old, value) if both else value
+        joined[key] = _united(old, value) if type(old) is dict and type(value) is dict else value
     return joined
 
 
@@ -91,11 +90,9 @@ def object_subset(super_: Value, sub: Value) -> bool:
     if kinds == (list, RegoSet):
         if not sub:
             return bool(super_)  # as OPA: it answers while it looks at the array's members
-        return sub.keys() <= set(map(encode, super_))
+        return set(sub) <= set(map(encode, super_))
     if kinds[0] is not kinds[1] or kinds[0] not in (dict, RegoSet, list):
-        raise OperandError(
-            "both arguments object.subset must be of the same type or array and set"
-        )
+        raise OperandError("both arguments object.subset must be of the same type or array and set")
     return _is_subset(super_, sub)
 
 
@@ -104,7 +101,7 @@ def _is_subset(whole: Value, part: Value) -> bool:
     if kind is not type(part):
         return False
     if kind is RegoSet:
-        return bool(part.keys() <= whole.keys())
+        return set(part) <= set(whole)
     if kind is list:
         starts = range(len(whole) - len(part) + 1)
         return any(equal(whole[at : at + len(part)], part) for at in starts)
@@ -270,5 +267,3 @@ def _initial(initial: Value) -> list[Value]:
 
 def _vertices(edges: Value) -> list[Value]:
     return members(edges) if type(edges) in (list, RegoSet) else []
-
-

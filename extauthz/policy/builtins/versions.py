@@ -76,9 +76,7 @@ def _compare_pre(a: str, b: str) -> int:
 
 
 _SI: Final = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
-_NUMBER: Final = re.compile(
-    r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-)
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _EXPONENT: Final = re.compile(r"[eE](?=[0-9+-])[+-]?([0-9]*)")
 
 
