@@ -1,5 +1,7 @@
 """Rego of a bundle to decisions: real plans by real OPA, through the real loader."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,16 @@ from callout.testing.requests import check_request
 from callout.testing.tools import require
 from extauthz.config import AuthSection
 from extauthz.plans import PlanCache, rego_wanted
-from extauthz.policy.compiler import RegoSource, compile_missing
+from extauthz.policy.compiler import (
+    RegoSource,
+    compile_missing,
+    compiled_path,
+    plan_key,
+    rego_sources,
+)
+from extauthz.policy.rego import load_plan
 from extauthz.service import AuthorizationService
+from ratelimit.config import LimitsSection
 from tests.extauthz.tokens import NOW, claims, jwk, jwks, token
 from tests.extauthz.world import Answered, NoKeys, Recorder
 
@@ -70,9 +80,16 @@ def wanted(bundle: Bundle) -> list[RegoSource]:
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def opa() -> Iterator[None]:
+    """A native `opa` on the path: the compiler that needs nothing to be built first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(require("opa").parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="module")
+def compiled(opa: None, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The bundle with its plan."""
-    require("opa")
     bundle = Bundle(files())
     plans = compile_missing(bundle, wanted(bundle), tmp_path_factory.mktemp("cache"), print)
     assert not isinstance(plans, Rejected), plans
@@ -140,12 +157,9 @@ def test_the_same_plan_is_translated_once(
 
     def count(plan: bytes, entrypoint: str, data: bytes | None) -> Any:
         loads.append(entrypoint)
-        return original(plan, entrypoint, data)
+        return load_plan(plan, entrypoint, data)
 
-    import extauthz.plans
-
-    original = extauthz.plans.load_plan
-    monkeypatch.setattr(extauthz.plans, "load_plan", count)
+    monkeypatch.setattr("extauthz.plans.load_plan", count)
     section = AuthSection()
     assert isinstance(section._plans, PlanCache)
 
@@ -178,8 +192,6 @@ def test_a_damaged_plan_is_a_problem(compiled: Bundle) -> None:
 
 
 def test_an_entrypoint_that_the_plan_has_not_is_a_problem(compiled: Bundle) -> None:
-    from extauthz.policy.compiler import compiled_path, plan_key, rego_sources
-
     (path,) = [path for path in compiled.files if path.startswith(".compiled/")]
     other = compiled_path(plan_key(rego_sources(compiled, "rego"), "shop/deny"))
     text = POLICY.replace("shop/allow", "shop/deny").encode()
@@ -193,8 +205,7 @@ def test_data_that_is_not_json_is_a_problem(compiled: Bundle) -> None:
     assert "auth.decide" in problem(Bundle({**compiled.files, "data.json": b"{"}))
 
 
-def test_a_builtin_that_we_lack_is_a_problem_at_its_line_of_rego(tmp_path: Path) -> None:
-    require("opa")
+def test_a_builtin_that_we_lack_is_a_problem_at_its_line_of_rego(opa: None, tmp_path: Path) -> None:
     rego = b"package shop\n\nimport rego.v1\n\nallow if http.send({}).status_code == 200\n"
     bundle = Bundle(files(rego))
     plans = compile_missing(bundle, wanted(bundle), tmp_path, print)
@@ -207,14 +218,11 @@ def test_a_builtin_that_we_lack_is_a_problem_at_its_line_of_rego(tmp_path: Path)
     assert "http.send" in found
 
 
-def test_the_sample_shop_compiles(tmp_path: Path) -> None:
-    require("opa")
+def test_the_sample_shop_compiles(opa: None, tmp_path: Path) -> None:
     shop = read_directory(Path(__file__).parents[2] / "gateway-config" / "shop")
     assert not isinstance(shop, Rejected)
     plans = compile_missing(shop, wanted(shop), tmp_path, print)
     assert not isinstance(plans, Rejected), plans
-    from ratelimit.config import LimitsSection
-
     bundle = Bundle({**shop.files, **plans})
     found = build(bundle, [AuthSection(), LimitsSection()])
 
