@@ -55,7 +55,7 @@ class Rego(Block):
 class Opa(Block):
     """An OPA server."""
 
-    opa: str = Field(pattern=r"^[^/\s.]+(/[^/\s]+)*$")
+    opa: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*$")
     """The document's path: `shop/allow`."""
 
 
