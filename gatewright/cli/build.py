@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = read_directory(directory)
     plans = bundle if isinstance(bundle, Rejected) else plans_of(bundle, cache_folder(), say)
     if isinstance(plans, Rejected):
-        for each in plans.problems:
-            print(each, file=sys.stderr)
+        for problem in plans.problems:
+            print(problem, file=sys.stderr)
         return 1
     folder = directory / COMPILED
     for path, content in plans.items():

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from extauthz.policy.opa_server import OpaServer
-
-import callout.redis.client as redis_client
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker
+from callout.redis.client import Client
 from extauthz.identity.jwks_fetch import JwksFetcher
+from extauthz.policy.opa_server import OpaServer
 from extauthz.service import AuthorizationService
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
+from ratelimit.stores.contract import Store
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.redis_store import RedisStore
 
@@ -28,10 +28,12 @@ class Faces:
     ) -> None:
         """Makes what `settings.faces` names; connects in `start`."""
         self._keys = JwksFetcher()
-        self._redis = redis_client.Client(settings.redis) if settings.redis else None
-        if self._redis is not None:
-            follow_breaker(telemetry.metrics, "redis", lambda: self._redis.state)
-        store = MemoryStore() if self._redis is None else RedisStore(self._redis)
+        self._redis: Client | None = None
+        store: Store = MemoryStore()
+        if settings.redis is not None:
+            self._redis = client = Client(settings.redis)
+            store = RedisStore(client)
+            follow_breaker(telemetry.metrics, "redis", lambda: client.state)
         self._opa = OpaServer(settings.opa) if settings.opa else None
         made = {
             "authz": lambda: AuthorizationService(

@@ -41,8 +41,13 @@ class Telemetry:
                 if settings.log == "json"
                 else decision_lines.readable(colours=os.isatty(output))
             )
-            self._lines = LineWriter(output, style.line, style.dropped)
-            self.observer = Tee(counting, DecisionLines(self._lines.put, settings.decisions))
+            self._lines = lines = LineWriter(output, style.line, style.dropped)
+            self.metrics.follow_counter(
+                "gatewright_decision_lines_dropped",
+                "Decision lines that were not written, because their reader is slow.",
+                lambda: lines.dropped,
+            )
+            self.observer = Tee(counting, DecisionLines(lines.put, settings.decisions))
 
     def start(self) -> None:
         """Begins to watch the event loop, and to write down what was counted."""
