@@ -8,6 +8,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callout.config.problems import Problem
 from callout.grpc.call import Call, Unary
 from callout.http.path import PathRules
 from callout.testing.requests import check_request
@@ -454,6 +455,18 @@ def test_no_policy_is_a_denial() -> None:
 
     answer, decision = World(None).ask(check_request())
     assert (answer.status, decision.reason, decision.policy) == (403, "no_policy", "shop")
+
+
+@pytest.mark.parametrize("mode", ["enforce", "shadow", "off"])
+def test_policies_that_make_no_valid_policy_together_deny_in_any_mode(mode: Any) -> None:
+    world = World(auth(), mode=mode)
+    assert world.snapshot is not None
+    index: Any = world.snapshot.policies
+    index.effective.invalid = (Problem("shop.yaml", 1, 1, "auth", "expected"),)
+
+    answer, decision = world.ask(request(token()))
+
+    assert (answer.status, decision.verdict, decision.reason) == (503, "error", "policy_invalid")
 
 
 def test_a_route_can_name_the_policy_but_not_an_unknown_one() -> None:

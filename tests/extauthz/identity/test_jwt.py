@@ -306,6 +306,14 @@ def test_numbers_in_claims_stay_exact() -> None:
     assert found.claims["d"] == Decimal("0.10")
 
 
+@pytest.mark.parametrize("payload", [b"[]", b"{", b'{"a":1,"a":2}'], ids=repr)
+def test_verification_does_not_rely_on_what_was_read_before(payload: bytes) -> None:
+    """`verify` alone: the signature is good, the claims are not what a reader would have passed."""
+    unverified = UnverifiedToken(_resigned(payload), ISSUER, "ES256", "ec")
+
+    assert verify(unverified, RULES, KEYS, NOW) == BadCredential("claims")
+
+
 UNUSABLE = {
     "an HMAC secret": {"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"},
     "an encryption key": as_jwk("rsa", use="enc"),
