@@ -76,7 +76,12 @@ def native_opa(_cache: Path, _progress: Progress) -> Compile | None:
     found = _VERSION.search(version)
     if found is None or int(found[1]) < _OLDEST_OPA:
         return None
-    return lambda requests: [_opa_build(program, request) for request in requests]
+    return with_opa(program)
+
+
+def with_opa(program: str | Path) -> Compile:
+    """`opa build` with an `opa` 1.x."""
+    return lambda requests: [_opa_build(str(program), request) for request in requests]
 
 
 def kept_program(cache: Path, _progress: Progress) -> Compile | None:
@@ -179,7 +184,7 @@ def _opa_build(program: str, request: Request) -> Answer:
         if done.returncode == 0:
             return _renamed(_plan_of(bundle), names)
         checked = _in(folder, [program, "check", "--format=json", *files])
-        return _check_errors(checked.stdout, done.stderr + done.stdout, names)
+        return _check_errors(checked.stderr or checked.stdout, done.stderr + done.stdout, names)
 
 
 def _in(folder: str, command: list[str]) -> subprocess.CompletedProcess[bytes]:

@@ -26,7 +26,8 @@ def returned_constant(
     result = blocks[-1][0]["source"]
     rules: set[Local] = set()
     allowed = 1  # the ReturnLocal
-    for block in _leaves(blocks):
+    for whole in _leaves(blocks):
+        block = [statement for statement in whole if id(statement) not in facts.folded]
         kinds = [statement.kind for statement in block]
         if kinds == ["IsDefinedStmt", "AssignVarOnceStmt"] and block[1]["target"] == result:
             if block[0]["source"] != block[1]["source"]:
@@ -53,12 +54,13 @@ def returned_constant(
             expected[statement["source"]] += 2
     if any(names.occurrences[rule] != expected[rule] for rule in rules) or not constants:
         return None
-    first = constants[0]
-    if not isinstance(first, str | bool | int | None) or any(
-        type(other) is not type(first) or other != first for other in constants
-    ):
+    if not all(_is_same_scalar(constants[0], other) for other in constants):
         return None
-    return rules, first
+    return rules, constants[0]
+
+
+def _is_same_scalar(a: Any, b: Any) -> bool:
+    return isinstance(a, str | bool | int | None) and type(a) is type(b) and bool(a == b)
 
 
 def _leaves(blocks: list[Block]) -> list[Block]:
@@ -85,11 +87,11 @@ def settled_by(scan: Statement, names: Names, facts: Facts) -> Local | None:
             if changed or statement.kind not in ("AssignVarStmt", "AssignVarOnceStmt"):
                 return None
             source = statement["source"]
-            if not facts.is_constant(source) or not isinstance(facts.constant(source), str | bool):
+            if not facts.is_constant(source):
                 return None
             value = facts.constant(source)
             if settled is None:
                 settled = (local, value)
-            elif settled[0] != local or settled[1] is not value:
+            if settled[0] != local or not _is_same_scalar(settled[1], value):
                 return None
     return settled[0] if settled else None

@@ -60,7 +60,8 @@ class _Reading:
                 for path in self.held(statement["source"]):
                     self.hold(statement["target"], path)
             elif statement.kind == "WithStmt":
-                for path in self.held(statement["local"]):
+                whole = self.held(statement["value"]) & {()} if not statement["path"] else set()
+                for path in self.held(statement["local"]) | whole:
                     self.hold(statement["inner"], path)
         return sum(map(len, self.paths.values())) > before
 
@@ -84,6 +85,11 @@ class _Reading:
         if kind in ("AssignVarStmt", "AssignVarOnceStmt"):
             if not self.names.reads[statement["target"]]:
                 self.found |= self.held(statement["source"])
+            return
+        if kind == "WithStmt":
+            # the planner gives a block its original input back in this way
+            passed_on = {()} if not statement["path"] else set()
+            self.found |= self.held(statement["value"]) - passed_on
             return
         scope = 1 if kind == "CallStmt" and statement["func"] in self.functions else 0
         if kind == "CallDynamicStmt":

@@ -30,6 +30,9 @@ def assign_once(w: Writer, statement: Statement, _: Statement | None) -> None:
         w.flow.emit(ast.Return(source))
         w.flow.dead()
         return
+    if target in w.once and not any(frame.is_scan for frame in w.flow.frames):
+        w.flow.emit(syntax.assign(own(target), source))
+        return
     first = syntax.when(
         syntax.is_(syntax.name(own(target)), syntax.UNDEFINED),
         [syntax.assign(own(target), source)],

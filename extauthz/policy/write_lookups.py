@@ -68,12 +68,18 @@ def is_type(w: Writer, statement: Statement, _: Statement | None) -> None:
     w.flow.guard(syntax.is_(syntax.call("type", value), syntax.name(kind)))
 
 
-def is_defined(w: Writer, statement: Statement, _: Statement | None) -> None:
+def is_defined(w: Writer, statement: Statement, following: Statement | None) -> None:
     """Go on only with a value."""
-    if statement["source"] in w.decisive:
+    source = statement["source"]
+    if source in w.decisive:
         w.flow.dead()
-    else:
-        w.defined(statement["source"])
+    elif (
+        following is None
+        or following.kind != "AssignVarOnceStmt"
+        or following["source"] != source
+        or source == w.decided
+    ):
+        w.defined(source)  # otherwise the assignment asks
 
 
 def is_undefined(w: Writer, statement: Statement, _: Statement | None) -> None:

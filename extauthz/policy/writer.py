@@ -5,6 +5,7 @@ where every read comes after an assignment. Statements themselves are in `write_
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -83,6 +84,8 @@ class Writer:
         """Locals whose assignment is the function's answer."""
         self.decided: Local | None = blocks[-1][0]["source"] if decisive else None
         """The answer's own local; None: there is no such shortcut."""
+        self.once = self.given_in_one_place(blocks)
+        """Locals that only one `AssignVarOnce` gives a value: outside of loops, no conflict."""
         self.copies = parts_are_changed(blocks, names, self.facts)
         """Whether objects must be copied when they are put into another."""
 
@@ -110,6 +113,14 @@ class Writer:
                 if not self.is_sure(statement[source], sure):
                     sure.discard(statement[target])
         return sure
+
+    def given_in_one_place(self, blocks: list[Block]) -> set[Local]:
+        """See `once`."""
+        places: Counter[Local] = Counter()
+        for statement in walk(blocks):
+            if statement.kind != "ResetLocalStmt":
+                places.update(statement.writes())
+        return {local for local, count in places.items() if count == 1}
 
     def is_sure(self, operand: Operand, sure: set[Local]) -> bool:
         """Whether an operand cannot be undefined, given the locals that cannot."""
