@@ -68,7 +68,8 @@ class GrpcProtocol(asyncio.Protocol):
         self._paused = False
         self._writers: list[asyncio.Future[None]] = []
         self._last_call = self._progress = time.monotonic()
-        self._queued = 0
+        self._backlog = 0
+        self._unwritten = 0  # bytes of streams since the last write
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
 
@@ -301,6 +302,7 @@ class GrpcProtocol(asyncio.Protocol):
             stream.head_sent = True
             self._http2.send_headers(stream.stream_id, OK_HEAD)
         framed = self._http2.send_data(stream.stream_id, data)
+        self._unwritten += len(data)
         self.flush_soon()
         return not framed
 
@@ -327,6 +329,10 @@ class GrpcProtocol(asyncio.Protocol):
 
     async def writable(self) -> None:
         """Wait while the client reads too slowly."""
+        if self._unwritten > self.core.options.write_buffer:
+            # The handler has not let the loop come to the write that `flush_soon` has planned.
+            self._flush()
+            await asyncio.sleep(0)
         while self._paused and not self._gone:
             writer: asyncio.Future[None] = self.core.loop.create_future()
             self._writers.append(writer)
@@ -379,10 +385,12 @@ class GrpcProtocol(asyncio.Protocol):
         for event in self._http2.tick(now):
             self._rare(event, now)
         self._check_requests(now)
-        queued = self._http2.queued
-        if not self._paused and (queued == 0 or queued < self._queued):
+        backlog = self._http2.queued + self._transport.get_write_buffer_size()
+        # A client may well leave one stream unread while it calls on others: what waits for it is
+        # bounded (`Limits.queued_output`), so that alone is no reason to cut it off.
+        if backlog == 0 or backlog < self._backlog or self._last_call > self._progress:
             self._progress = now
-        self._queued = queued
+        self._backlog = backlog
         if now - self._progress > options.stalled:
             self.abort("stalled")
         elif now >= self._cut_at:
@@ -427,6 +435,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._flushing = False
         if self._gone or self._paused:
             return
+        self._unwritten = 0
         out = self._http2.outgoing()
         if out:
             self._transport.write(out)

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from callout.grpc.health import HealthBoard
 from callout.serve.address import Address, bind, parse
 from callout.serve.options import ServeOptions
+from callout.serve.own import OwnServer
 from callout.serve.server import serve
 from callout.serve.tls import ServerTls
 from tests.contract.certificates import Authority, Pair
@@ -195,6 +196,25 @@ async def test_a_broken_certificate_fails_the_start(start: Start, authority: Aut
         await start(tls=ServerTls(server.cert, other.key))
     with pytest.raises(FileNotFoundError):
         await start(tls=ServerTls(authority.cert.parent / "no.crt", server.key))
+
+
+async def test_replaced_certificates_are_used_for_new_connections(
+    start: Start, authority: Authority, tmp_path: Path
+) -> None:
+    server = authority.issue("server", LOCAL)
+    running = await start(tls=ServerTls(server.cert, server.key))
+    async with secure(running, authority) as channel:
+        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
+    (tmp_path / "newer").mkdir()
+    newer = Authority(tmp_path / "newer")
+    replacement = newer.issue("server", LOCAL)
+    server.cert.write_bytes(replacement.cert_bytes)
+    server.key.write_bytes(replacement.key_bytes)
+    if isinstance(running.server, OwnServer):
+        await running.server.reload_certificates()  # its clock looks every ten seconds
+
+    async with secure(running, newer) as channel:
+        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
 
 
 # Drain.

@@ -71,18 +71,18 @@ class Raw:
     async def answer(self, stream_id: int) -> tuple[dict[bytes, bytes], bytes]:
         """All header fields and the body of the next answer, which must be this stream's."""
         fields: dict[bytes, bytes] = {}
-        body = b""
+        body: list[bytes] = []
         while True:
             got = await self.frame()
             assert got.stream_id == stream_id, got
             if got.kind == frames.HEADERS:
                 fields.update(self._decoder.decode(got.payload)[0])
             elif got.kind == frames.DATA:
-                body += got.payload
+                body.append(got.payload)
             else:
                 raise AssertionError(got)
             if got.flags & frames.END_STREAM:
-                return fields, body
+                return fields, b"".join(body)
 
     async def status(self, stream_id: int) -> int:
         """The gRPC status of the next answer, which must be this stream's."""

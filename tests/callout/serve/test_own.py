@@ -64,6 +64,9 @@ async def start() -> AsyncIterator[Start]:
         await server.close()
 
 
+yielded = [0]
+
+
 def face() -> Face:
     def echo(payload: bytes, _call: Call) -> Reply:
         return payload
@@ -74,6 +77,12 @@ def face() -> Face:
     async def wait(_payload: bytes, _call: Call) -> Reply:
         await asyncio.sleep(60)
         return b""
+
+    async def count(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[Reply]:
+        async for each in messages:
+            for number in range(int(each)):
+                yielded[0] = number + 1
+                yield bytes(100_000)
 
     async def chat(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[Reply]:
         async for each in messages:
@@ -87,6 +96,7 @@ def face() -> Face:
             Unary("/raw.Test/Big", big),
             Unary("/raw.Test/Wait", wait),
             Streaming("/raw.Test/Chat", chat),
+            Streaming("/raw.Test/Count", count),
         ),
     )
 
@@ -114,6 +124,9 @@ class Recorder(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 1) if name == "peername" else default
@@ -301,7 +314,7 @@ async def test_a_deadline_that_passed_on_the_way_is_not_worked_on(
 ) -> None:
     server = await start()
     async with connect(server.target) as raw:
-        raw.send(call(1, grpc_timeout="0n", **changes))
+        raw.send(head(1, grpc_timeout="0n", **changes), wire.data(1, BODY, end=True))
         assert await raw.status(1) == DEADLINE
     assert server.counters.deadline_exceeded == 1
     assert server.counters.open_calls == 0
@@ -464,6 +477,24 @@ async def test_a_client_that_reads_late_gets_everything(start: Start) -> None:
             fields, body = await raw.answer(2 * number + 1)
             assert fields[b"grpc-status"] == b"0"
             assert len(body) == 100_005
+
+
+@pytest.mark.parametrize("window", [1 << 20, 2**31 - 1], ids=["closed window", "full socket"])
+async def test_a_stream_waits_for_a_client_that_does_not_read(start: Start, window: int) -> None:
+    server = await start(write_buffer=50_000)
+    yielded[0] = 0
+    async with connect(server.target, limit=100_000) as raw:
+        raw.send(wire.settings((frames.INITIAL_WINDOW_SIZE, window)), wire.update(0, 2**30))
+        raw.send(call(1, b"300", path="/raw.Test/Count"))
+        await asyncio.sleep(0.3)
+        stopped_at = yielded[0]
+        await asyncio.sleep(0.1)
+
+        assert yielded[0] == stopped_at < 300
+        raw.send(wire.update(1, max(1, 2**30 - window)))
+        fields, body = await raw.answer(1)
+        assert (fields[b"grpc-status"], len(body)) == (b"0", 300 * 100_005)
+    assert server.counters.open_calls == 0
 
 
 async def test_a_client_that_opens_no_window_is_cut_off(start: Start) -> None:
