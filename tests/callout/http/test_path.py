@@ -229,7 +229,8 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(raw: str, rules: PathR
         assert isinstance(twice, CanonicalPath)
         assert twice.path == once.path
         lasting = {"encoded_percent", *ALLOWABLE.values()}
-        assert set(twice.flags) == set(once.flags) & lasting
+        # Removed `;parameters` may have held what was flagged.
+        assert set(twice.flags) <= set(once.flags) & lasting
 
 
 @given(raw_paths)
