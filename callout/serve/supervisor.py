@@ -105,6 +105,11 @@ class Supervisor:
     async def stop(self, farewell: bytes, seconds: float) -> None:
         """Asks all workers to drain, waits at most `seconds`, then kills what is left."""
         self._stopping = True
+        # Ours first: a socket that no worker holds any more must not go on listening, or whoever
+        # connects during the drain waits for an answer instead of being refused.
+        for worker in self.workers:
+            for listening in worker.sockets:
+                listening.close()
         self.broadcast(farewell)
         keepers = [worker.keeper for worker in self.workers if worker.keeper is not None]
         _, late = await asyncio.wait(keepers, timeout=seconds) if keepers else ((), ())
@@ -114,9 +119,6 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.wait(late, timeout=5.0)
-        for worker in self.workers:
-            for listening in worker.sockets:
-                listening.close()
 
     async def _keep(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()

@@ -32,10 +32,13 @@ WORKER = textwrap.dedent(
                 time.sleep(60)
             if message == b"leave":
                 break
+            if message == b"linger":
+                server.close()
+                await asyncio.sleep(60)
             greeting.append(message.decode())
             if len(greeting) == 1:
                 listening = socket.socket(fileno=int(sys.argv[2]))
-                await asyncio.start_server(answer, sock=listening)
+                server = await asyncio.start_server(answer, sock=listening)
             control.send(b"has " + message)
         await control.close()
 
@@ -123,6 +126,19 @@ async def test_a_message_reaches_every_worker() -> None:
 async def test_a_worker_that_hangs_in_drain_is_killed_within_the_bound(running: Running) -> None:
     await asyncio.wait_for(running.supervisor.stop(b"hang", 0.3), 5)
     assert running.supervisor.pids == ()
+
+
+async def test_nobody_can_connect_to_a_service_that_drains(running: Running) -> None:
+    stopping = asyncio.create_task(running.supervisor.stop(b"linger", 5))
+
+    def refused() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(running.addresses[0]) != 0
+
+    await until(refused)
+    (pid,) = running.supervisor.pids
+    os.kill(pid, signal.SIGKILL)
+    await stopping
 
 
 async def test_a_command_that_cannot_start_is_tried_again_with_growing_pauses() -> None:
