@@ -35,6 +35,14 @@ class Attributes(Protocol):
         """
         ...
 
+    def above(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
+        """Where a path that `at` finds absent ends: its longest beginning that is there.
+
+        Returns:
+            That beginning, and what stands there; of an object perhaps an empty one.
+        """
+        ...
+
 
 class CheckInput(NamedTuple):
     """An HTTP request to decide about."""

@@ -108,6 +108,18 @@ class MessageAttributes:
             _put_headers(whole, path, dict(self._headers))
         return whole
 
+    def above(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
+        """See `Attributes.above`."""
+        node: Any = self._message
+        for depth, name in enumerate(path):
+            field = _fields(node.DESCRIPTOR).get(name)
+            if field is None or not _is_set(node, field):
+                return path[:depth], {}
+            if field.is_repeated or field.type != FieldDescriptor.TYPE_MESSAGE:
+                return _last(_plain_field(field, getattr(node, field.name)), path, depth + 1)
+            node = getattr(node, field.name)
+        return path, {}
+
 
 _HEADERS = ("request", "http", "headers")
 _ABOVE_HEADERS = (_HEADERS[:0], _HEADERS[:1], _HEADERS[:2])
@@ -125,6 +137,13 @@ def _inside(value: Any, path: tuple[str, ...]) -> Any:
             return ABSENT
         value = value[name]
     return value
+
+
+def _last(value: Any, path: tuple[str, ...], depth: int) -> tuple[tuple[str, ...], Any]:
+    while depth < len(path) and isinstance(value, dict) and path[depth] in value:
+        value = value[path[depth]]
+        depth += 1
+    return path[:depth], {} if isinstance(value, dict) else value
 
 
 @lru_cache(maxsize=64)

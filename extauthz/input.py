@@ -107,6 +107,10 @@ class InputBuilder:
                 found = check.attributes.at(part)
                 if found is not ABSENT:
                     _put(document, ("attributes", *part), found)
+                else:
+                    # `s := input.attributes.source; not s.principal` asks for `source`, too
+                    way, last = check.attributes.above(part)
+                    _put_way(document, ("attributes", *way), last)
             if self._source_principal:
                 principal = check.attributes.at(("source", "principal"))
                 if principal is not ABSENT:
@@ -127,7 +131,7 @@ class InputBuilder:
 
     def _read_http(self, check: CheckInput) -> dict[str, Any]:
         http: dict[str, Any] = {"method": check.method} if check.method else {}
-        if self._headers:
+        if self._headers and check.headers:
             headers = {}
             get = check.headers.get
             for name in self._headers:
@@ -161,3 +165,10 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for name in path[:-1]:
         document = document.setdefault(name, {})
     document[path[-1]] = value
+
+
+def _put_way(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """As `_put`, but what is there already stays: it holds more."""
+    for name in path[:-1]:
+        document = document.setdefault(name, {})
+    document.setdefault(path[-1], value)

@@ -13,6 +13,7 @@ from extauthz.body import ParsedBody, parse_body
 from extauthz.check import CheckInput
 from extauthz.envoy import read
 from extauthz.input import BadInput, InputBuilder
+from tests.extauthz.policy.rego import engine
 
 CLAIMS = {"sub": "alice", "org": {"id": "acme"}}
 
@@ -209,7 +210,38 @@ def test_only_what_is_read_is_built() -> None:
         "attributes": {"request": {"http": {"path": "/pets/dogs?a=1"}}},
     }
     assert document(request, [("identity", "sub")], CLAIMS) == {"identity": CLAIMS}
-    assert document(request, [("no", "such", "thing"), ("attributes", "nope")]) == {}
+    assert document(request, [("no", "such", "thing"), ("attributes", "nope")]) == {
+        "attributes": {}
+    }
+
+
+def test_an_absent_part_leaves_what_it_would_stand_in() -> None:
+    """`s := input.attributes.source; not s.principal` asks for both."""
+    source = ("attributes", "source")
+
+    assert document(check_request(), [(*source, "principal")]) == {"attributes": {"source": {}}}
+    assert document(check_request(), [(*source, "service"), (*source, "address")]) == {
+        "attributes": {
+            "source": {
+                "address": {"socketAddress": {"address": "198.51.100.24", "portValue": 51874}}
+            }
+        }
+    }
+
+
+def test_a_policy_decides_the_same_by_the_parts_that_it_reads() -> None:
+    made = engine(
+        """package test
+        default p := false
+        p if not denied
+        denied if { s := input.attributes.source; not s.principal }"""
+    )
+    assert made.reads == frozenset({("attributes", "source", "principal")})
+
+    for reads in (None, made.reads):
+        asked = document(check_request(), reads)
+        assert isinstance(asked, dict)
+        assert made.decide(asked, None) is False
 
 
 NAMES = [
@@ -276,11 +308,15 @@ def look_up(value: Any, path: tuple[str, ...]) -> Any:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sets(st.sampled_from(NAMES), max_size=8), st.booleans())
+@given(st.sets(st.sampled_from(NAMES), max_size=8), st.booleans(), st.booleans())
 def test_whatever_is_read_is_the_same_as_in_the_whole(
-    reads: set[tuple[str, ...]], raw: bool
+    reads: set[tuple[str, ...]], raw: bool, is_bare: bool
 ) -> None:
     request = rich_request()
+    if is_bare:
+        request = check_request()
+        request.attributes.request.http.headers.clear()
+        request.attributes.tls_session.SetInParent()
     if raw:
         http = request.attributes.request.http
         for name, value in http.headers.items():
@@ -292,3 +328,7 @@ def test_whatever_is_read_is_the_same_as_in_the_whole(
 
     for path in reads:
         assert look_up(part, path) == look_up(whole, path), path
+        for end in range(len(path)):
+            above = look_up(part, path[:end]), look_up(whole, path[:end])
+            assert (above[0] is MISSING) == (above[1] is MISSING), path[:end]
+            assert isinstance(above[0], dict) or above[0] == above[1], path[:end]
