@@ -160,7 +160,7 @@ class _Learner:
         if statement.kind == "ArrayAppendStmt" and type(value) is list:
             value.append(added)
         elif statement.kind == "SetAddStmt" and type(value) is RegoSet:
-            value[encode(added)] = added
+            value.setdefault(encode(added), added)
         elif (
             statement.kind == "ObjectInsertStmt"
             and type(value) is dict

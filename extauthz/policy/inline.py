@@ -14,10 +14,13 @@ GET_FIELD: Final = template("s.get(k, U) if type(s) is dict else dot(s, k)")
 GET_INDEX: Final = template("s[k] if type(s) is list and len(s) > k else dot(s, k)")
 """A look-up by a constant integer that is not negative."""
 GET: Final = template("s.get(k, U) if type(s) is dict and type(k) is str else dot(s, k)")
-GET_STORED: Final = template("s.get(k, U) if type(s) is dict and type(k) is str else stored(s, k)")
+GET_STORED: Final = template(
+    "s.get(k, U) if type(s) is dict and type(k) is str else stored(s, k, m)"
+)
 """The same two in the data (see `values.stored`)."""
-GET_STORED_INDEX: Final = template("s[k] if type(s) is list and len(s) > k else stored(s, k)")
+GET_STORED_INDEX: Final = template("s[k] if type(s) is list and len(s) > k else stored(s, k, m)")
 
+IS_TEXT: Final = template("type(a) is str")
 KEY: Final = template("a if type(a) is str else encode(a)")
 EQUAL: Final = template("a == b and (type(a) is str or same(a, b))")
 EQUAL_NUMBER: Final = template("a == b and type(a) is not bool")

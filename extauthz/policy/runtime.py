@@ -16,7 +16,6 @@ from extauthz.policy.values import (
     merge,
     ordered,
     same,
-    stored,
     upsert,
 )
 
@@ -28,11 +27,39 @@ class _Missing:
 MISSING: Final = _Missing()
 NOW: Final = "now"
 """Where the memo keeps the evaluation's time. The other keys are numbers of functions."""
+REPLACED: Final = "replaced"
+"""In the memo of a `with` that replaces data."""
 
 
-def fork(memo: dict[Any, Any]) -> dict[Any, Any]:
-    """The memo inside a `with`: other input or data, so nothing remembered; the same time."""
-    return {NOW: memo[NOW]} if NOW in memo else {}
+def fork(memo: dict[Any, Any], replaced: bool) -> dict[Any, Any]:
+    """The memo inside a `with`: other input or data, so nothing remembered; the same time.
+
+    Args:
+        memo: the memo outside.
+        replaced: whether it is the data that is another one.
+    """
+    inner = {name: memo[name] for name in (NOW, REPLACED) if name in memo}
+    if replaced:
+        inner[REPLACED] = True
+    return inner
+
+
+def stored(source: Value, key: Value, memo: dict[Any, Any]) -> Value:
+    """`source[key]` in the data, whose paths OPA spells as text: there 2 also finds a field "2".
+
+    Not in what `with` put in the data's place; which of both this is cannot be told any more.
+    """
+    found = dot(source, key)
+    if found is UNDEFINED and type(key) is int and type(source) is dict and str(key) in source:
+        if REPLACED in memo:
+            raise RegoError("rego_builtin", "a field of the data by a number, under `with data`")
+        return source[str(key)]
+    return found
+
+
+def add(members: RegoSet, value: Value) -> None:
+    """Add to a set; of equal values (1 and 1.0) the first stays."""
+    members.setdefault(encode(value), value)
 
 
 def once(current: Value, value: Value, message: str) -> None:
@@ -117,6 +144,7 @@ def dynamic_caller(rules: Mapping[tuple[str, ...], tuple[int, Callable[..., Valu
 
 
 NAMESPACE: Final[dict[str, Any]] = {
+    "add": add,
     "MISSING": MISSING,
     "Set": RegoSet,
     "U": UNDEFINED,

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from extauthz.policy import numbers
-from extauthz.policy.errors import BuiltinError
+from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.values import Key, RegoSet, Value, decode, encode, ordered
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -49,7 +49,11 @@ def _scrub(value: Value) -> Value:
 
 
 def plain(value: Value) -> Value:
-    """`value` as JSON can say it: sets as ordered arrays, names of fields as strings."""
+    """`value` as JSON can say it: sets as ordered arrays, names of fields as strings.
+
+    Raises:
+        RegoError: it holds what JSON cannot say (OPA answers with an error, too).
+    """
     kind = type(value)
     if kind is list:
         return [plain(item) for item in value]
@@ -57,6 +61,8 @@ def plain(value: Value) -> Value:
         return [plain(item) for item in ordered(value.values())]
     if kind is dict:
         return {_field_name(key): plain(item) for key, item in value.items()}
+    if kind is numbers.Written and not numbers.NUMBER.fullmatch(value.text):
+        raise RegoError("rego_number", "a number of the answer is written as no JSON number is")
     return value
 
 
@@ -65,7 +71,11 @@ def _field_name(key: Key) -> str:
 
 
 def to_json(value: Value) -> str:
-    """`value` as Go's `json.Marshal` writes it: fields in order of their bytes, no spaces."""
+    """`value` as Go's `json.Marshal` writes it: fields in order of their bytes, no spaces.
+
+    Raises:
+        BuiltinError: it holds what JSON cannot say.
+    """
     kind = type(value)
     if kind is str:
         return _string(value)
@@ -80,7 +90,10 @@ def to_json(value: Value) -> str:
     if kind is dict:
         named = sorted(((_field_name(key), item) for key, item in value.items()), key=_NAME)
         return "{" + ",".join(f"{_string(name)}:{to_json(item)}" for name, item in named) + "}"
-    return numbers.number_text(value)
+    text = numbers.number_text(value)
+    if kind is numbers.Written and not numbers.NUMBER.fullmatch(text):
+        raise BuiltinError(f"json: invalid number literal {text[:40]!r}")  # to_number("007")
+    return text
 
 
 def _string(text: str) -> str:

@@ -112,8 +112,11 @@ def decode(key: Key) -> Value:
 
 
 def make_set(members: Iterable[Value]) -> RegoSet:
-    """A set of `members`; of equal ones the last stays."""
-    return RegoSet((encode(member), member) for member in members)
+    """A set of `members`; of equal ones (1 and 1.0) the first stays."""
+    made = RegoSet()
+    for member in members:
+        made.setdefault(encode(member), member)
+    return made
 
 
 def same(a: Value, b: Value) -> bool:
@@ -197,14 +200,6 @@ def dot(source: Value, key: Value) -> Value:
         if 0 <= key < len(source):
             return source[key]
     return UNDEFINED
-
-
-def stored(source: Value, key: Value) -> Value:
-    """`source[key]` in the data, whose paths OPA spells as text: there 2 also finds a field "2"."""
-    found = dot(source, key)
-    if found is UNDEFINED and type(key) is int and type(source) is dict:
-        return source.get(str(key), UNDEFINED)
-    return found
 
 
 def merge(a: Value, b: Value) -> Value:

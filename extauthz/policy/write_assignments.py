@@ -2,7 +2,7 @@
 
 import ast
 
-from extauthz.policy import syntax
+from extauthz.policy import inline, syntax
 from extauthz.policy.facts import scalar
 from extauthz.policy.ir import Local, Statement
 from extauthz.policy.writer import Writer, broken, own
@@ -96,9 +96,15 @@ def append(w: Writer, statement: Statement, _: Statement | None) -> None:
 
 def set_add(w: Writer, statement: Statement, _: Statement | None) -> None:
     """Add to a set."""
-    value = w.defined(statement["value"])
-    key = w.key(statement["value"])
-    w.flow.emit(syntax.put(w.value(statement["set"]), key, value))
+    value, members = w.defined(statement["value"]), w.value(statement["set"])
+    put, slow = syntax.put(members, value, value), ast.Expr(syntax.call("add", members, value))
+    if w.facts.is_constant(statement["value"]):
+        is_text = type(w.facts.constant(statement["value"])) is str
+        w.flow.emit(put if is_text else slow)
+    else:
+        either = syntax.when(syntax.fill(inline.IS_TEXT, a=value), [put])
+        either.orelse = [slow]
+        w.flow.emit(either)
 
 
 def insert(w: Writer, statement: Statement, _: Statement | None) -> None:

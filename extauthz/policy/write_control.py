@@ -58,11 +58,12 @@ def with_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:
         value = w.defined(statement["value"])
         path = ast.Tuple([syntax.constant(part) for part in statement["path"]], ast.Load())
         value = syntax.call("upsert", w.value(statement["local"]), path, value)
+    replaced = statement["local"] != w.names.params[0]
     memo, outer = flow.fresh("m"), w.memo
     done = flow.fresh("w")
     flow.emit(
         syntax.assign(own(statement["inner"]), value),
-        syntax.assign(memo, syntax.call("fork", syntax.name(outer))),
+        syntax.assign(memo, syntax.call("fork", syntax.name(outer), syntax.constant(replaced))),
         syntax.assign(done, syntax.FALSE),
     )
     w.memo = memo

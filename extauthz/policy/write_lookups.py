@@ -20,7 +20,7 @@ def dot(w: Writer, statement: Statement, following: Statement | None) -> bool:
         stored = facts.resolve(statement["source"]) in facts.stored
         value = w.get(source, facts.constant(statement["key"]), stored)
     elif facts.resolve(statement["source"]) in facts.stored:
-        value = syntax.fill(inline.GET_STORED, s=source, k=key)
+        value = syntax.fill(inline.GET_STORED, s=source, k=key, m=syntax.name(w.memo))
     else:
         value = syntax.fill(inline.GET, s=source, k=key)
     w.give(target, value)

@@ -228,8 +228,9 @@ class Writer:
         elif type(key) is int and key >= 0:
             shape = inline.GET_STORED_INDEX if stored else inline.GET_INDEX
         else:
-            return syntax.call("stored" if stored else "dot", source, self.literal(key))
-        return syntax.fill(shape, s=source, k=self.literal(key))
+            memo = [syntax.name(self.memo)] if stored else []
+            return syntax.call("stored" if stored else "dot", source, self.literal(key), *memo)
+        return syntax.fill(shape, s=source, k=self.literal(key), m=syntax.name(self.memo))
 
     def key(self, operand: Operand) -> ast.expr:
         """The operand as the key of a set or object."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from extauthz.policy.builtins import operands
+from extauthz.policy.builtins.arithmetic import is_negative, zero
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.numbers import Number, as_int, bounded, from_float, rounded, to_float
 from extauthz.policy.values import RegoSet, Value, compare, is_number, ordered
@@ -23,10 +24,13 @@ def sum_(collection: Value) -> Number:
 
 def product(collection: Value) -> Number:
     """The product of an array or set of numbers."""
-    return _accumulate(collection, 1, lambda x, y: x * y)
+    # OPA starts from `big.NewFloat(1)`, and that has 53 bits
+    return _accumulate(collection, 1, lambda x, y: x * y, 53)
 
 
-def _accumulate(collection: Value, start: int, operation: Callable[..., Fraction]) -> Number:
+def _accumulate(
+    collection: Value, start: int, operation: Callable[..., Fraction], bits: int = 64
+) -> Number:
     items = operands.collection(collection, 1, "set", "array")
     whole = [as_int(item) if is_number(item) else None for item in items]
     if None not in whole:
@@ -36,8 +40,11 @@ def _accumulate(collection: Value, start: int, operation: Callable[..., Fraction
         return exact
     value = Fraction(start)
     for item in operands.all_numbers(collection, items, 1):
-        value = rounded(operation(value, to_float(item)))
-    return from_float(value)
+        value = rounded(operation(value, to_float(item)), bits)
+    if not value and bits == 53:
+        # the product's zero has a sign
+        return zero(sum(map(is_negative, items)) % 2 == 1)
+    return from_float(value, bits)
 
 
 def max_(collection: Value) -> Value:
@@ -102,7 +109,9 @@ def array_reverse(array: Value) -> list[Value]:
 def set_and(a: Value, b: Value) -> RegoSet:
     """`a & b`."""
     x, y = operands.set_(a, 1), operands.set_(b, 2)
-    return RegoSet((key, value) for key, value in x.items() if key in y)
+    # of two that are equal but written otherwise (1 and 1.0), OPA takes the smaller set's
+    few, many = (y, x) if len(y) < len(x) else (x, y)
+    return RegoSet((key, value) for key, value in few.items() if key in many)
 
 
 def set_or(a: Value, b: Value) -> RegoSet:
@@ -121,13 +130,16 @@ def intersection(sets: Value) -> RegoSet:
     inner = [operands.set_(item, 1) for item in ordered(operands.set_(sets, 1).values())]
     if not inner:
         return RegoSet()
-    first, *others = inner
-    return RegoSet((k, v) for k, v in first.items() if all(k in other for other in others))
+    found = inner[0]
+    for other in inner[1:]:
+        found = set_and(found, other)
+    return found
 
 
 def union(sets: Value) -> RegoSet:
     """The members that some set of a set has."""
     joined = RegoSet()
     for item in ordered(operands.set_(sets, 1).values()):
-        joined.update(operands.set_(item, 1))
+        for key, value in operands.set_(item, 1).items():
+            joined.setdefault(key, value)
     return joined

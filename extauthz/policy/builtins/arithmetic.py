@@ -31,7 +31,7 @@ def multiply(a: Value, b: Value) -> Number:
     x, y = bounded(operands.number(a, 1)), bounded(operands.number(b, 2))
     product = _calculate(x, y, lambda left, right: left * right)
     if product == 0 and not (as_int(x) is not None and as_int(y) is not None):
-        return _zero(_is_negative(x) != _is_negative(y))
+        return zero(is_negative(x) != is_negative(y))
     return product
 
 
@@ -54,7 +54,7 @@ def divide(a: Value, b: Value) -> Number:
     if type(x) is int and type(y) is int and x and x in _SMALL and y in _SMALL and x % y == 0:
         return x // y
     if x == 0:
-        return _zero(_is_negative(x) != _is_negative(y))
+        return zero(is_negative(x) != is_negative(y))
     return from_float(rounded(to_float(x) / to_float(y)))
 
 
@@ -71,7 +71,8 @@ def remainder(a: Value, b: Value) -> Number:
 
 def absolute(a: Value) -> Number:
     """`abs(a)`."""
-    return _unary(a, abs)
+    x = operands.number(a, 1)
+    return abs(x) if type(x) is int and x in _SMALL else from_float(abs(to_float(x)))
 
 
 def round_(a: Value) -> Number:
@@ -103,14 +104,13 @@ _HALF: Final = Fraction(1, 2)
 
 
 def _unary(a: Value, operation: Callable[[Fraction], Fraction]) -> Number:
+    """An operation that gives a whole number."""
     x = operands.number(a, 1)
     if type(x) is int and x in _SMALL:
         return int(operation(Fraction(x)))
-    value = operation(to_float(x))
-    if value.denominator == 1:
-        # Go's SetInt takes as many bits as the integer has
-        return from_float(value, max(64, abs(value.numerator).bit_length()))
-    return from_float(value)
+    whole = operation(to_float(x))
+    # Go's SetInt takes as many bits as the integer has
+    return from_float(whole, max(64, abs(whole.numerator).bit_length()))
 
 
 def _calculate(a: Number, b: Number, operation: Callable[..., Fraction]) -> Number:
@@ -120,11 +120,13 @@ def _calculate(a: Number, b: Number, operation: Callable[..., Fraction]) -> Numb
     return from_float(rounded(operation(to_float(a), to_float(b))))
 
 
-def _is_negative(number: Number) -> bool:
+def is_negative(number: Number) -> bool:
+    """Whether it has a minus sign: `-0.0` has."""
     return number.is_signed() if isinstance(number, Decimal) else number < 0
 
 
-def _zero(negative: bool) -> Number:
+def zero(negative: bool) -> Number:
+    """A float's zero, which has a sign."""
     return numbers.parse("-0") if negative else 0
 
 
