@@ -29,6 +29,7 @@ from callout.serve.supervisor import Supervisor
 from gatewright.bundle.load import with_plans
 from gatewright.bundle.sections import SECTIONS
 from gatewright.run import messages
+from gatewright.run.aside import aside
 from gatewright.run.options import server_tls
 from gatewright.run.sockets import places
 
@@ -151,11 +152,16 @@ class Service:
         if self._metrics.name:
             shutil.rmtree(self._metrics, ignore_errors=True)
 
+    def hurry(self) -> None:
+        """Ends a `stop` that is under way: calls in flight are cut off."""
+        if self._supervisor is not None:
+            self._supervisor.kill()
+
     # --- the bundle ---
 
     async def _offered(self, bundle: Bundle | Rejected) -> None:
         # In a thread: compiling takes long, and workers and the admin port must be answered.
-        outcome = await asyncio.to_thread(self._reloader.offer, bundle)
+        outcome = await aside(lambda: self._reloader.offer(bundle))
         if outcome == "rejected":
             self._fleet.config_load("rejected")
             _log.error("bundle rejected; deciding by the last good one", problems=self.problems)
