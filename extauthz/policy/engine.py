@@ -29,6 +29,8 @@ class PolicyFailed(NamedTuple):
     """A stable word for metrics: `rego_error`, `rego_too_deep`, `opa_unavailable`..."""
     message: str
     """For the log. Holds no request data."""
+    unanswered: bool = False
+    """Whether somebody whom we asked did not answer; not what the policy makes of a request."""
 
 
 Answer: TypeAlias = object

@@ -94,8 +94,9 @@ def _go(cache: Path, progress: Callable[[str], None]) -> Path | None:
 
 
 def _in_distribution(folder: Path) -> Path | None:
-    found = sorted(path for path in folder.glob("**/bin/go") if os.access(path, os.X_OK))
-    return found[0] if found else None
+    # `bin/go` is a script that only runs where the distribution is installed
+    program = folder / "go" / "bin" / "go"
+    return program if os.access(program, os.X_OK) else None
 
 
 def _build(go: Path, target: Path) -> None:

@@ -121,17 +121,20 @@ class OpaEngine:
             async with asyncio.timeout_at(until):
                 reply = await self._server.ask(self._path, document)
         except TimeoutError:
-            return PolicyFailed("opa_unavailable", "the OPA server did not answer in time")
+            return _away("the OPA server did not answer in time")
         except aiohttp.ClientResponseError as error:
-            reason = "opa_unavailable" if error.status >= 500 else "opa_error"
-            return PolicyFailed(reason, f"the OPA server answered {error.status}")
+            message = f"the OPA server answered {error.status}"
+            # OPA's 500 is an error of the policy, with this input; above is a proxy before it
+            return _away(message) if error.status > 500 else PolicyFailed("opa_error", message)
         except (aiohttp.ClientError, OSError) as error:
-            return PolicyFailed(
-                "opa_unavailable", f"the OPA server cannot be reached: {type(error).__name__}"
-            )
+            return _away(f"the OPA server cannot be reached: {type(error).__name__}")
         except (ValueError, BuiltinError, RecursionError) as error:
             return PolicyFailed("opa_error", f"no usable JSON: {type(error).__name__}")
         if not isinstance(reply, dict):
             return PolicyFailed("opa_error", "the OPA server's answer is no object")
         result: Answer = reply.get("result", UNDEFINED)
         return result
+
+
+def _away(message: str) -> PolicyFailed:
+    return PolicyFailed("opa_unavailable", message, unanswered=True)

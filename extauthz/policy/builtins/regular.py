@@ -23,7 +23,7 @@ _TEMPLATE: Final = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _SPECIAL: Final = frozenset("*?\\[]{}")
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=256)
 def _compiled(pattern: str) -> Any:
     """A compiled pattern, or None: it is not one."""
     if _ANY_BYTE.match(pattern):
@@ -175,7 +175,7 @@ def glob_quote_meta(pattern: Value) -> str:
     return "".join("\\" + char if char in _SPECIAL else char for char in source)
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=256)
 def _glob(pattern: str, delimiters: str) -> Any:
     expression = _GlobReader(_utf8(pattern), delimiters).read()
     return re2.compile(f"(?s:{expression})", _OPTIONS)
