@@ -115,10 +115,14 @@ class Supervisor:
         _, late = await asyncio.wait(keepers, timeout=seconds) if keepers else ((), ())
         if late:
             _log.warning("drain took too long; killing", workers=len(late), seconds=seconds)
-            for pid in self.pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.kill()
             await asyncio.wait(late, timeout=5.0)
+
+    def kill(self) -> None:
+        """Kills every worker that lives; unless it stops, they are replaced."""
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def _keep(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()

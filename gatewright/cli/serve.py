@@ -11,7 +11,7 @@ from callout.observe import logs
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.settings import read_settings
 from gatewright.run.service import Service, StartFailed
-from gatewright.run.signals import Signals
+from gatewright.run.signals import INTERRUPTED, Signals
 
 HELP = "answer Envoy's authorization and rate limit calls until SIGTERM"
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves; 0 after a clean stop, 1 when it could not start."""
+    """Serves; 0 after a clean stop, 1 when it could not start, 130 when it was cut short."""
     given = {name: getattr(arguments, name) for name in FLAGS}
     settings = read_settings(arguments.settings, given)
     if isinstance(settings, Rejected):
@@ -45,5 +45,13 @@ async def _serve(settings: Settings) -> int:
         return 1
     signals.on_reload(service.reload)
     await signals.stop()
+    status = 0
+
+    def hurry() -> None:
+        nonlocal status
+        status = INTERRUPTED
+        service.hurry()
+
+    signals.on_second(hurry)
     await service.stop()
-    return 0
+    return status

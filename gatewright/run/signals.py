@@ -5,12 +5,16 @@ import os
 import signal
 from collections.abc import Callable
 
+INTERRUPTED = 130
+"""Exit status of a stop that did not wait, as shells give it."""
+
 
 class Signals:
     """Takes the process's signals over, in the running event loop."""
 
     def __init__(self) -> None:
         self._stop = asyncio.Event()
+        self._hurry: Callable[[], None] = lambda: os._exit(INTERRUPTED)
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stopping)
@@ -19,6 +23,10 @@ class Signals:
         """Calls `reload` at each SIGHUP."""
         self._loop.add_signal_handler(signal.SIGHUP, reload)
 
+    def on_second(self, hurry: Callable[[], None]) -> None:
+        """Calls `hurry` when asked to stop again; by default the process ends there and then."""
+        self._hurry = hurry
+
     async def stop(self) -> None:
         """Returns when the process is asked to stop."""
         await self._stop.wait()
@@ -26,5 +34,5 @@ class Signals:
     def _stopping(self) -> None:
         if self._stop.is_set():
             # Whoever asks twice does not want to wait for the drain.
-            os._exit(130)
+            self._hurry()
         self._stop.set()
