@@ -4,7 +4,9 @@ Started as `python -m gatewright.run.worker CONTROL LISTENING...` with inherited
 """
 
 import asyncio
+import contextlib
 import gc
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -92,28 +94,48 @@ async def _collect_rarely() -> None:
         gc.collect()
 
 
+class _Life:
+    """What a worker does as the supervising process says."""
+
+    def __init__(self, control: Control, listening: Sequence[socket.socket]) -> None:
+        self._control = control
+        self._listening = listening
+        self._worker: Worker | None = None
+        self._seconds = 0.0
+
+    async def obey(self) -> None:
+        """Returns when it is told to drain, or nobody is there any more."""
+        async for data in self._control.messages():
+            message = messages.to_worker(data)
+            if isinstance(message, messages.Start):
+                settings = Settings.model_validate_json(message.settings)
+                logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
+                self._seconds = settings.drain
+                self._worker = Worker(settings, Path(message.metrics), self._control)
+                await self._worker.start(self._listening)
+            elif self._worker is None:
+                continue
+            elif isinstance(message, messages.NewBundle):
+                await self._worker.load(Bundle(message.files))
+            else:
+                self._seconds = message.seconds
+                return
+
+    async def end(self) -> None:
+        if self._worker is not None:
+            await self._worker.drain(self._seconds)
+
+
 async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -> int:
     """Does what the supervising process says until it says drain, or is gone."""
     control = await Control.over(control_end)
-    worker: Worker | None = None
-    seconds = 0.0
-    async for data in control.messages():
-        message = messages.to_worker(data)
-        if isinstance(message, messages.Start):
-            settings = Settings.model_validate_json(message.settings)
-            logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-            seconds = settings.drain
-            worker = Worker(settings, Path(message.metrics), control)
-            await worker.start(listening)
-        elif worker is None:
-            continue
-        elif isinstance(message, messages.NewBundle):
-            await worker.load(Bundle(message.files))
-        else:
-            seconds = message.seconds
-            break
-    if worker is not None:
-        await worker.drain(seconds)
+    life = _Life(control, listening)
+    obeying = asyncio.create_task(life.obey())
+    # systemd sends SIGTERM to every process of a service, ours included: that means drain too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, obeying.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await obeying
+    await life.end()
     await control.close()
     return 0
 
