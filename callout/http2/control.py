@@ -30,7 +30,7 @@ class Control(Outbound):
         self._decoder = HeaderDecoder(limits)
         self._floods = Floods(limits)
         self._now: float | None = None
-        self._first_id = -1  # `_last_id` at the beginning of the interval
+        self._first_id = -1  # `_last_id` at the beginning of the interval, less what was skipped
         self._settings_due: float | None = None
         self._acknowledged = False
         # A client that has not seen our SETTINGS yet may use the default.
@@ -105,6 +105,10 @@ class Control(Outbound):
             if self._settings_due is None:
                 self._settings_due = now + self.limits.settings_seconds
 
+    def _begun(self) -> int:
+        """Requests that began in this interval: identifiers go up by two with each."""
+        return (self._last_id - self._first_id) // 2
+
     def _take_unreported(self) -> Events:
         event, self._unreported = self._unreported, None
         return [event] if event is not None else []
@@ -117,7 +121,7 @@ class Control(Outbound):
         else:
             self._drop_reported(stream_id, stream, code, events)
         self._send_reset(stream_id, code)
-        self._floods.reset()
+        self._floods.reset(self._begun())
 
     def _drop_reported(self, stream_id: int, stream: Stream, code: int, events: Events) -> None:
         events.append(Reset(stream_id, code))
@@ -147,10 +151,10 @@ class Control(Outbound):
         stream = self._streams.get(stream_id)
         if stream is None:
             self._must_not_be_idle(stream_id)
-            self._floods.empty_frame()
+            self._floods.late_reset(self._begun())
             return
         self._drop_reported(stream_id, stream, int.from_bytes(payload, "big"), events)
-        self._floods.reset()
+        self._floods.reset(self._begun())
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes, events: Events) -> None:
         if stream_id:
@@ -222,8 +226,7 @@ class Control(Outbound):
     ) -> None:
         if len(payload) != 4:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "window_update")
-        # Stream identifiers go up by two a request, so their difference is two for each.
-        self._floods.window_update(self._last_id - self._first_id + 2 * self._frames_sent)
+        self._floods.window_update(2 * (self._begun() + self._frames_sent))
         increment = int.from_bytes(payload, "big") & frames.MAX_WINDOW
         if stream_id == 0:
             if increment == 0:

@@ -11,23 +11,33 @@ class Floods:
     magnitude below what would hurt, and this costs nothing on the way of a request.
     """
 
-    __slots__ = ("_limits", "empty", "ends", "pings", "resets", "settings", "updates")
+    __slots__ = ("_limits", "empty", "ends", "late", "pings", "resets", "settings", "updates")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.ends = float("-inf")
         """When the interval ends, in the seconds of `now`."""
-        self.empty = self.pings = self.resets = self.settings = self.updates = 0
+        self.empty = self.late = self.pings = self.resets = self.settings = self.updates = 0
 
     def begin(self, now: float) -> None:
         """Begin a new interval."""
         self.ends = now + self._limits.interval
-        self.empty = self.pings = self.resets = self.settings = self.updates = 0
+        self.empty = self.late = self.pings = self.resets = self.settings = self.updates = 0
 
     def empty_frame(self) -> None:
         """A frame that carries nothing."""
         self.empty += 1
         if self.empty > self._limits.empty_frames:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "empty_frame_flood")
+
+    def late_reset(self, requests: int) -> None:
+        """A reset of a request that is over: the client gave up while the answer was on its way.
+
+        Args:
+            requests: how many began in this interval; each may end so.
+        """
+        self.late += 1
+        if self.late > self._limits.empty_frames + requests:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "empty_frame_flood")
 
     def ping(self) -> None:
@@ -36,10 +46,15 @@ class Floods:
         if self.pings > self._limits.pings:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "ping_flood")
 
-    def reset(self) -> None:
-        """A request that was begun in vain."""
+    def reset(self, requests: int) -> None:
+        """A request that was begun in vain.
+
+        Args:
+            requests: how many began in this interval. While most of them are answered, this is
+                a busy gateway whose clients go away, or whose patience is short.
+        """
         self.resets += 1
-        if self.resets > self._limits.resets:
+        if self.resets > self._limits.resets and 2 * self.resets > requests:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "rapid_reset")
 
     def setting(self) -> None:

@@ -94,6 +94,7 @@ class Inbound(Control):
             self._on_late_headers(stream_id)
             return
         if stream_id > self._last_id + 2:
+            self._first_id += stream_id - self._last_id - 2
             self._gaps.append((self._last_id + 2, stream_id))
             del self._gaps[:-_MAX_GAPS]
         self._last_id = stream_id
@@ -137,7 +138,7 @@ class Inbound(Control):
         self._frame_headers(stream_id, _TOO_LARGE, True)
         if not ended:
             self._send_reset(stream_id, ErrorCode.NO_ERROR)  # the body is not wanted (8.1)
-        self._floods.reset()
+        self._floods.reset(self._begun())
         events.append(Refused(stream_id, ErrorCode.NO_ERROR, "header_list"))
 
     def _on_trailers(

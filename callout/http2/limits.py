@@ -67,10 +67,11 @@ class Limits:
     interval: float = 10.0
     """Seconds over which the following are counted."""
 
-    resets: int = 2000
+    resets: int = 10_000
     """Requests that the client cancels, or makes us reset by breaking rules, an interval (rapid
-    reset, CVE-2023-44487; MadeYouReset, CVE-2025-8671). Room for a gateway whose clients go away;
-    two hundred a second cost about a hundredth of a core."""
+    reset, CVE-2023-44487; MadeYouReset, CVE-2025-8671): a thousand a second cost about a twentieth
+    of a core. More are fine while most requests end well: a gateway cancels what takes it too long,
+    and what its own clients leave, and one that does so often has others that must not suffer."""
 
     pings: int = 1000
     """PING frames an interval (CVE-2019-9512). Clients that measure bandwidth send some ten a
@@ -81,7 +82,8 @@ class Limits:
 
     empty_frames: int = 1000
     """Frames an interval that carry nothing: DATA and CONTINUATION without payload, PRIORITY,
-    unknown types, frames for streams that are gone (CVE-2019-9518, CVE-2019-9513)."""
+    unknown types, frames for streams that are gone (CVE-2019-9518, CVE-2019-9513). A reset that
+    crosses its answer is no such frame: every request may have one."""
 
     window_updates: int = 10_000
     """WINDOW_UPDATE frames an interval, beyond the two that every request and every DATA frame

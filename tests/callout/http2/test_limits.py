@@ -125,6 +125,50 @@ def test_requests_and_streamed_answers_earn_window_updates():
     assert wire.ended_by() == (CALM, "window_update_flood")
 
 
+def test_skipped_stream_identifiers_earn_no_window_updates():
+    wire = Wire(Limits(window_updates=20))
+    wire.send(headers(1), headers(1_000_001))
+    for _ in range(24):
+        wire.send(update(0, 1))
+        assert not wire.connection.closed
+    wire.send(update(0, 1))
+    assert wire.ended_by() == (CALM, "window_update_flood")
+
+
+def test_resets_that_cross_their_answers_are_no_flood():
+    """A gateway resets each callout that takes too long; many are answered in that very moment."""
+    wire = Wire(Limits(empty_frames=20, resets=20))
+    for stream_id in range(1, 1000, 2):
+        wire.send(headers(stream_id, BLOCK, 5))
+        wire.connection.respond(stream_id, HEAD, b"x", TRAILERS)
+        wire.send(reset(stream_id))
+        assert not wire.connection.closed, stream_id
+
+
+def test_resets_again_and_again_of_a_request_that_is_over_are_a_flood():
+    wire = Wire(Limits(empty_frames=20))
+    wire.send(headers(1, BLOCK, 5))
+    wire.connection.respond(1, HEAD, b"x", TRAILERS)
+    for _ in range(21):
+        wire.send(reset(1))
+        assert not wire.connection.closed
+    wire.send(reset(1))
+    assert wire.ended_by() == (CALM, "empty_frame_flood")
+
+
+def test_resets_among_as_many_answers_are_no_flood():
+    """A busy gateway whose clients go away, or whose callouts partly take too long."""
+    wire = Wire(Limits(resets=20))
+    for stream_id in range(1, 1000, 4):
+        wire.send(headers(stream_id, BLOCK, 5), headers(stream_id + 2))
+        wire.connection.respond(stream_id, HEAD, b"x", TRAILERS)
+        wire.send(reset(stream_id + 2))
+        assert not wire.connection.closed, stream_id
+    for stream_id in range(1001, 2003, 2):
+        wire.send(headers(stream_id), reset(stream_id))
+    assert wire.ended_by() == (CALM, "rapid_reset")
+
+
 def test_streams_above_the_limit_are_refused_and_those_in_progress_go_on():
     wire = Wire(Limits(max_streams=2))
     events = wire.send(headers(1, BLOCK, 5), headers(3), headers(5))
