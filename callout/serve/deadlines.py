@@ -12,6 +12,8 @@ GRAIN = 0.005
 """Seconds of one bucket: a call may live so much longer than its deadline, never shorter."""
 FAR = 10.0
 """Seconds from which on a deadline is far, and a bucket holds a whole second of them."""
+SWEPT = 1000
+"""Buckets from which on those that were emptied before their time are looked for."""
 
 _SECOND = round(1.0 / GRAIN)
 
@@ -27,11 +29,12 @@ class Expiring(Protocol):
 class Deadlines:
     """Pure: time is an argument."""
 
-    __slots__ = ("_buckets", "_order")
+    __slots__ = ("_buckets", "_order", "_sweep_at")
 
     def __init__(self) -> None:
         self._buckets: dict[int, dict[Expiring, None]] = {}
         self._order: list[int] = []
+        self._sweep_at = SWEPT
 
     def add(self, now: float, deadline: float, item: Expiring) -> int:
         """Remember `item` until `deadline` (seconds); returns the ticket to forget it by."""
@@ -40,6 +43,8 @@ class Deadlines:
             ticket += -ticket % _SECOND
         bucket = self._buckets.get(ticket)
         if bucket is None:
+            if len(self._order) >= self._sweep_at:
+                self._sweep()
             bucket = self._buckets[ticket] = {}
             heappush(self._order, ticket)
         bucket[item] = None
@@ -50,6 +55,12 @@ class Deadlines:
         bucket = self._buckets.get(ticket)
         if bucket is not None:
             bucket.pop(item, None)
+
+    def _sweep(self) -> None:
+        # A client may give every call another deadline, years away, and end it at once.
+        self._buckets = {ticket: bucket for ticket, bucket in self._buckets.items() if bucket}
+        self._order = sorted(self._buckets)  # which is a heap
+        self._sweep_at = max(SWEPT, 2 * len(self._order))
 
     def next(self) -> float | None:
         """When `take` is wanted again, in seconds; None: nothing waits."""

@@ -50,6 +50,17 @@ def test_a_far_deadline_is_coarse_but_never_early() -> None:
     assert set(deadlines.take(3611.1)) == set(items)
 
 
+def test_far_deadlines_that_were_forgotten_take_no_room() -> None:
+    deadlines, item, kept = Deadlines(), Item(), Item()
+    deadlines.add(0.0, 50_000.0, kept)
+    for number in range(100_000):
+        deadlines.forget(deadlines.add(0.0, 100.0 + number, item), item)
+
+    assert len(deadlines._buckets) <= 2000
+    assert len(deadlines._order) <= 2000
+    assert deadlines.take(200_000.0) == [kept]
+
+
 @given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=30), st.floats(0, 40))
 @settings(max_examples=80)
 def test_what_is_taken_is_what_passed(rows: list[tuple[float, bool]], now: float) -> None:
