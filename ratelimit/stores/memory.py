@@ -15,8 +15,9 @@ class MemoryStore:
     def __init__(self, most_keys: int = 200_000) -> None:
         """Hold at most so many counters (about 250 bytes each).
 
-        When there is no room, the counter goes whose window ends soonest and that was hit least
-        recently: a flood of new keys does not wash out a counter that is being hit.
+        When there is no room, of the window that has most counters the one goes that was hit
+        least recently: a flood of new keys does not wash out a counter that is being hit, nor
+        those of other windows.
         """
         self._most = most_keys
         self._windows: dict[int, OrderedDict[bytes, int]] = {}
@@ -61,8 +62,7 @@ class MemoryStore:
             self._keys -= len(self._windows.pop(ends))
 
     def _evict(self) -> None:
-        ends = min(end for end, counters in self._windows.items() if counters)
-        counters = self._windows[ends]
+        ends, counters = max(self._windows.items(), key=lambda window: len(window[1]))
         # A plain dictionary would walk over all that was deleted before: 100 us under a flood.
         counters.popitem(last=False)
         self._keys -= 1

@@ -128,6 +128,14 @@ async def test_memory_forgets_windows_that_ended() -> None:
     assert len(store) <= 3
 
 
+async def test_memory_keeps_a_counter_that_is_hit_while_longer_windows_are_flooded() -> None:
+    store = MemoryStore(most_keys=100)
+    for n in range(1000):
+        counts = await add(store, hit(b"minute"), hit(b"hour%d" % n, ends=END + 3600))
+        assert list(counts) == [n + 1, 1]
+    assert len(store) == 100
+
+
 async def test_memory_holds_no_more_keys_than_it_may() -> None:
     store = MemoryStore(most_keys=100)
     for n in range(10_000):
