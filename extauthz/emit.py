@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from callout.config.identity import encode
-
 from extauthz.header_rules import is_value
 from extauthz.identity.contract import Identity
 from extauthz.outcome import Headers
@@ -52,8 +51,8 @@ def emission(
         part: the snapshot's.
 
     Returns:
-        None when a claim has characters that no header can carry: it must not be sent, and
-        leaving it out would say that there is none.
+        None when a claim has characters that no header can carry, or spaces around it: it must
+        not be sent, and leaving it out would say that there is none.
     """
     claims = identity.claims
     if claims is None:
@@ -76,7 +75,8 @@ def _made(
     for header, name in table:
         value = field_text(claims, name)
         if value:
-            if not is_value(value):
+            # whoever reads the header trims it: ` alice` must not become `alice`
+            if not is_value(value) or value.strip(" \t") != value:
                 return None
             headers.append((header, value))
     fields = {name: text for name in part.fields if (text := field_text(claims, name))}

@@ -6,7 +6,7 @@ through; each of these lets two readers see two different documents (extauthz.md
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 _DIGITS_MOST = 4300
@@ -82,7 +82,10 @@ def _integer(text: str) -> int:
 
 
 def _decimal(text: str) -> Decimal:
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of 19 digits or more
+        raise ValueError("a number out of range") from None
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or number.is_zero():
         return number

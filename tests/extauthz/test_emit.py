@@ -65,7 +65,9 @@ def test_nobody_has_all_headers_removed() -> None:
     assert emission(ANONYMOUS, TABLE, PART) == nobody(PART) == Emission((), PART.emitted, "")
 
 
-@pytest.mark.parametrize("value", ["a\r\nx-b: 1", "\0", "a" * 40_000], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["a\r\nx-b: 1", "\0", "a" * 40_000, " alice", "alice\t", " "], ids=repr
+)
 def test_a_value_that_no_header_can_carry_makes_no_emission(value: str) -> None:
     assert emission(Identity({"sub": value}), TABLE, PART) is None
 
