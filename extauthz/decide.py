@@ -97,10 +97,20 @@ def identify(
     return NotPresent() if token is None else BadCredential("unknown_issuer")
 
 
+def overdue(
+    auth: CompiledAuth, token: UnverifiedToken | None, keys: KeySource, now: float
+) -> BadCredential | IdentityFailed:
+    """What to say when the wait that `identify` asked for has been too long."""
+    for entry in auth.identity:
+        if entry.applies(token):
+            return entry.overdue(keys, now)
+    return IdentityFailed("deadline")
+
+
 def refusal(found: BadCredential | NotPresent | IdentityFailed) -> Deny | Failed:
     """What becomes of a request whose caller is not known."""
     if isinstance(found, IdentityFailed):
-        return Failed(found.reason)
+        return Failed(found.reason, unanswered=True)
     if isinstance(found, NotPresent):
         return Deny("no_credential", 401, _CHALLENGE)
     return Deny(found.reason, 401, _INVALID_TOKEN)
@@ -143,8 +153,10 @@ def conclude(
         verdict, sent = "deny", outcome
     else:
         verdict = "error"
-        status = auth.on_error
-        sent = Allow(outcome.reason) if status is None else Deny(outcome.reason, status)
+        if auth.on_error is None and outcome.unanswered:
+            sent = Allow(outcome.reason)
+        else:
+            sent = Deny(outcome.reason, auth.on_error or 503)
     shadow = mode == "shadow" and not isinstance(sent, Allow)
     if mode == "shadow":
         # as if no policy had spoken; but the identity headers are ours in any mode

@@ -53,6 +53,9 @@ class Failed(NamedTuple):
 
     reason: str
     """A stable word for metrics: `keys_unavailable`, `rego_error`, `deadline`."""
+    unanswered: bool = False
+    """Whether somebody whom we asked did not answer: then `onError: allow` lets the request pass.
+    Never what a policy makes of a request, or fails to: its sender could choose that."""
 
 
 Outcome: TypeAlias = Allow | Deny | Failed

@@ -45,7 +45,7 @@ def outcome_of(answer: object, reason: str) -> Outcome:
     if answer is UNDEFINED:
         return Failed("undefined")
     if isinstance(answer, PolicyFailed):
-        return Failed(answer.reason)
+        return Failed(answer.reason, answer.unanswered)
     if not isinstance(answer, Mapping):
         return Failed("result_type")
     try:

@@ -28,6 +28,7 @@ from extauthz.identity.contract import (
     IdentityFailed,
     KeySource,
     NotPresent,
+    UnverifiedToken,
 )
 from extauthz.identity.token_cache import TokenCache
 from extauthz.outcome import Allow, Deny, Failed, Outcome
@@ -48,7 +49,7 @@ _WHAT_MOST = 200
 class _Work:
     """One request under way."""
 
-    __slots__ = ("call", "check", "chosen", "part", "started")
+    __slots__ = ("call", "check", "chosen", "part", "started", "token")
 
     def __init__(
         self, started: float, call: Call, check: CheckInput, chosen: Chosen, part: AuthPart
@@ -58,6 +59,7 @@ class _Work:
         self.check = check
         self.chosen = chosen
         self.part = part
+        self.token: UnverifiedToken | None = None
 
 
 class AuthorizationService:
@@ -129,7 +131,7 @@ class AuthorizationService:
             if chosen.mode == "off":
                 return self._conclude(work, None, Allow("off"))
             if call.deadline is not None and started >= call.deadline:
-                return self._conclude(work, None, Failed("deadline"))
+                return self._conclude(work, None, Failed("deadline", unanswered=True))
             found = self._identify(work)
             if isinstance(found, _AT_ONCE):
                 return self._identified(work, found)
@@ -153,6 +155,7 @@ class AuthorizationService:
         token = credentials.read_token(text)
         if isinstance(token, BadCredential):
             return token
+        work.token = token
         found = decide.identify(auth, token, self._keys, now)
         if not isinstance(found, _AT_ONCE):
             return self._remembering(auth.scope, text, found, now)
@@ -174,7 +177,7 @@ class AuthorizationService:
                 async with asyncio.timeout(self._left(work)):
                     found = await finding
             except TimeoutError:
-                found = IdentityFailed("deadline")
+                found = decide.overdue(work.chosen.auth, work.token, self._keys, self._now())
             reply = self._identified(work, found)
             return reply if isinstance(reply, bytes) else await reply
         except Exception as error:
@@ -208,7 +211,7 @@ class AuthorizationService:
                 async with asyncio.timeout(self._left(work)):
                     outcome = outcome_of(await asking, word)
             except TimeoutError:
-                outcome = Failed("deadline")
+                outcome = Failed("deadline", unanswered=True)
             return self._conclude(work, identity, outcome)
         except Exception as error:
             return self._broken(work.started, error)

@@ -1,6 +1,6 @@
 """`anonymous: {}`: a request without credential is somebody, too."""
 
-from extauthz.identity.contract import Identity, KeySource, UnverifiedToken
+from extauthz.identity.contract import Identity, IdentityFailed, KeySource, UnverifiedToken
 
 ANONYMOUS = Identity(None)
 
@@ -22,3 +22,7 @@ class AnonymousEntry:
     ) -> Identity:
         """Nobody, without claims."""
         return ANONYMOUS
+
+    def overdue(self, keys: KeySource, now: float) -> IdentityFailed:  # noqa: ARG002
+        """Never asked: there is nothing to wait for."""
+        return IdentityFailed("deadline")

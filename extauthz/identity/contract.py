@@ -98,3 +98,7 @@ class Identifier(Protocol):
     ) -> Found | Awaitable[Found]:
         """Verify it. `now` is in seconds since 1970; only a fetch of keys makes it wait."""
         ...
+
+    def overdue(self, keys: KeySource, now: float) -> BadCredential | IdentityFailed:
+        """What to say when that wait has been too long."""
+        ...

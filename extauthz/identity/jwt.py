@@ -148,6 +148,14 @@ class JwtEntry:
             return self._by(known, token, now)
         return self._later(known, token, now)
 
+    def overdue(self, keys: KeySource, now: float) -> BadCredential | IdentityFailed:
+        """Our failure, unless there are keys: then only the token's key id made us wait for more.
+
+        A client may name any id, and must not be able to call for `onError`.
+        """
+        known = self.keys if self.keys is not None else keys.current(self.url, now)
+        return IdentityFailed("deadline") if known is None else BadCredential("unknown_key")
+
     async def _later(
         self, keys: Awaitable[KeySet | None], token: UnverifiedToken, now: float
     ) -> Found:

@@ -174,9 +174,8 @@ def test_a_claim_that_no_header_can_carry_is_our_failure() -> None:
     assert (decision.verdict, decision.reason) == ("error", "emit_value")
 
     answer, _ = World(auth(on_error=None)).ask(evil)
-    assert answer.allowed
+    assert (answer.allowed, answer.status) == (False, 503)  # whoever sends it chose it
     assert answer.headers == {}
-    assert answer.removed == ["x-org", "x-role", "x-user"]
     assert "id" not in answer.metadata
 
 
@@ -243,6 +242,17 @@ async def test_a_deadline_ends_the_wait_for_keys() -> None:
     assert (decision.verdict, decision.reason) == ("error", "deadline")
 
 
+async def test_a_wait_for_a_key_id_that_the_client_made_up_is_not_our_failure() -> None:
+    never: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    block = auth(jwt_entry(url=URL), AnonymousEntry(), on_error=None)
+    world = World(block, keys=NoKeys(key_set("ec"), later=never))
+
+    answer, decision = await world.ask_later(request(token()), deadline=100.01)
+
+    assert answer.status == 401
+    assert (decision.verdict, decision.reason) == ("deny", "unknown_key")
+
+
 # --- may they ---
 
 
@@ -263,6 +273,7 @@ NOT_DECIDED: dict[str, tuple[object, str]] = {
     "no allowed": ({}, "result_allowed"),
     "failed": (PolicyFailed("rego_conflict", "..."), "rego_conflict"),
 }
+AWAY = PolicyFailed("opa_unavailable", "...", unanswered=True)
 
 
 @pytest.mark.parametrize("name", NOT_DECIDED)
@@ -273,8 +284,19 @@ def test_what_is_no_decision_is_our_failure(name: str, on_error: int | None) -> 
 
     answer, decision = world.ask(request(token()))
 
-    assert answer.status == (on_error or 0)
+    # `onError: allow` is not for this: a client can make a policy fail
+    assert answer.status == (on_error or 503)
     assert (decision.verdict, decision.reason) == ("error", reason)
+
+
+@pytest.mark.parametrize("on_error", [503, 500, None])
+def test_an_engine_that_is_away_is_our_failure(on_error: int | None) -> None:
+    world = World(auth(engine=ScriptedEngine(AWAY), on_error=on_error))
+
+    answer, decision = world.ask(request(token()))
+
+    assert answer.status == (on_error or 0)
+    assert (decision.verdict, decision.reason) == ("error", "opa_unavailable")
     if on_error is None:
         assert answer.headers == {"x-user": "alice"}
 
