@@ -185,10 +185,18 @@ class OwnServer:
             await asyncio.sleep(CHECK_EVERY)
             now = time.monotonic()
             for connection in list(self._core.connections):
-                connection.check(now)
+                self._check(connection, now)
             if self._options.tls is not None and now >= certificates_at and self._listeners:
                 certificates_at = now + CERTIFICATES_EVERY
                 await self.reload_certificates()
+
+    def _check(self, connection: GrpcProtocol, now: float) -> None:
+        try:
+            connection.check(now)
+        except Exception:
+            # A mistake of ours in one connection must not end the limits of all others.
+            _log.exception("the check of a connection failed; it is cut off")
+            connection.abort("failed")
 
     async def reload_certificates(self) -> None:
         """Use the certificate files again if they changed, for connections that come from now on.

@@ -372,7 +372,7 @@ class GrpcProtocol(asyncio.Protocol):
             self._counters.close(word)
             self._cut_at = now + self.core.options.max_age_grace
             self._http2.go_away()
-            self._flush()
+        self._flush()
 
     def abort(self, word: str) -> None:
         """Cut the connection off."""

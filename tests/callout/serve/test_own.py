@@ -39,6 +39,11 @@ class Server:
         self.counters = options.counters
         self.target = server.addresses[0]
 
+    def stop_checks(self) -> None:
+        """From now on only `check` looks."""
+        assert self.server._keeper is not None
+        self.server._keeper.cancel()
+
     def check(self, after: float) -> None:
         """What the server does once a second, as if so many seconds had gone by."""
         for connection in list(self.server._core.connections):
@@ -384,6 +389,38 @@ async def test_an_idle_connection_is_asked_to_go(start: Start) -> None:
         server.check(after=103)  # no answer to the PING was needed: nothing is open
         assert await raw.ended()
     assert server.counters.closed == {"idle": 1}
+
+
+async def test_an_old_connection_that_answers_no_ping_is_closed_when_it_has_no_calls(
+    start: Start,
+) -> None:
+    server = await start(max_age=100.0)
+    server.stop_checks()
+    async with connect(server.target) as raw:
+        raw.send(call(1))
+        assert await raw.status(1) == 0
+        for after in (111, 112.5, 113):
+            server.check(after=after)
+        assert await raw.ended()
+    assert server.counters.closed == {"age": 1}
+
+
+async def test_a_connection_whose_check_fails_is_cut_off_and_the_others_are_checked(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start(idle=0.01)
+    async with connect(server.target) as broken, connect(server.target) as idle:
+        for raw in (broken, idle):
+            raw.send(call(1))
+            assert await raw.status(1) == 0
+        first = next(iter(server.server._core.connections))
+
+        def fail(_now: float) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(first._http2, "tick", fail)
+        await until(lambda: server.counters.open_connections == 0)
+    assert server.counters.closed == {"failed": 1, "idle": 1}
 
 
 async def test_an_old_connection_is_asked_to_go_and_then_cut(start: Start) -> None:
