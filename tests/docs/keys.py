@@ -29,7 +29,9 @@ def _of_object(schema: dict[str, Any], defs: dict[str, Any], prefix: str) -> lis
     return found
 
 
-def _of_field(path: str, field: dict[str, Any], defs: dict[str, Any], *, required: bool) -> list[Key]:
+def _of_field(
+    path: str, field: dict[str, Any], defs: dict[str, Any], *, required: bool
+) -> list[Key]:
     alternatives = [_resolved(each, defs) for each in field.get("anyOf", [field])]
     alternatives = [each for each in alternatives if each.get("type") != "null"]
     objects = [each for each in alternatives if each.get("properties")]

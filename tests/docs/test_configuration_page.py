@@ -31,7 +31,9 @@ def _compare(rows: list[Key], model: list[Key]) -> None:
 
 def test_the_table_of_settings_is_the_model() -> None:
     table = pages.table(PAGE, "settings")
-    _compare([Key(path.strip("`"), type_, default) for path, _, type_, default, _ in table], SETTINGS)
+    _compare(
+        [Key(path.strip("`"), type_, default) for path, _, type_, default, _ in table], SETTINGS
+    )
     assert len(SETTINGS) == 17
     assert all(meaning for *_, meaning in table)
 
