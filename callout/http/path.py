@@ -181,16 +181,18 @@ def _resolve(segments: list[str], flags: set[str], rules: PathRules) -> RefusedP
     if "." not in segments and ".." not in segments:
         return None
     resolved: list[str] = []
+    named = 0  # segments of `resolved` that are not empty
     ambiguous = False
     for segment in segments:
         if segment == "..":
-            if not any(resolved):
+            if not named:
                 return RefusedPath("above_root")
             # `/a//../b` is `/a/b` to whoever resolves first, `/b` to whoever merges first.
             ambiguous = ambiguous or not resolved[-1]
-            resolved.pop()
+            named -= bool(resolved.pop())
         elif segment != ".":
             resolved.append(segment)
+            named += bool(segment)
     if ambiguous or rules.dot_segments != "resolve":
         return RefusedPath("dot_segments")
     if segments[-1] in (".", ".."):

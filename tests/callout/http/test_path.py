@@ -1,4 +1,5 @@
 import string
+import time
 from urllib.parse import unquote
 
 import pytest
@@ -199,6 +200,15 @@ def test_only_options_may_ask_for_the_asterisk() -> None:
     assert canonical("*", "OPTIONS") == CanonicalPath("*", None)
     assert canonical("*", "GET") == RefusedPath("not_absolute")
     assert canonical("/*", "GET") == CanonicalPath("/*", None)
+
+
+def test_resolving_takes_time_that_grows_with_the_length_only() -> None:
+    raw = "/" * 20_000 + "a/" * 10_000 + "../" * 6_600
+    assert len(raw) < MAX_PATH
+
+    started = time.process_time()
+    assert canonical(raw, rules=RESOLVE).path == "/" + "a/" * 3_400  # type: ignore[union-attr]
+    assert time.process_time() - started < 0.2
 
 
 def test_the_length_of_a_path_is_limited_but_not_that_of_its_query() -> None:
