@@ -163,7 +163,7 @@ class Compiler:
         if isinstance(block, Rejected):
             return _Block(block.problems)
         own = merged.value.get("mode") if isinstance(merged.value, dict) else None
-        return _Block((), block, _MODES.get(own))
+        return _Block((), block, _MODES.get(own) if isinstance(own, str) else None)
 
 
 _NO_BLOCK: Final = _Block()

@@ -1,6 +1,6 @@
 import json
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callout.config.bundle import Bundle
@@ -140,6 +140,7 @@ heads = st.fixed_dictionaries(
 )
 
 
+@example([{"apiVersion": "bundle/v1", "kind": "Policy", "name": "a", "auth": {"mode": []}}])
 @given(st.lists(heads | junk, max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_no_documents_whatever_raise(documents: list[object]) -> None:
