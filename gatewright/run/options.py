@@ -1,5 +1,6 @@
 """Settings of the process as options of its parts."""
 
+import resource
 from pathlib import Path
 
 from callout.config.settings import Settings
@@ -7,6 +8,12 @@ from callout.grpc.health import HealthBoard
 from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
+
+MOST_CONNECTIONS = 10_000
+"""Of one worker, if the system allows it so many descriptors; a gateway has a few."""
+RESERVED = 128
+"""Descriptors that connections leave for Redis, key sets, metrics and files: whoever only opens
+connections must not keep the worker from reaching them."""
 
 
 def server_tls(settings: Settings) -> ServerTls | None:
@@ -31,5 +38,13 @@ def serve_options(settings: Settings, health: HealthBoard, counters: Counters) -
         health=health,
         reflection=True,
         reuse_port=settings.shares_port,
+        max_connections=_max_connections(),
         counters=counters,
     )
+
+
+def _max_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, descriptors - RESERVED))

@@ -6,6 +6,7 @@ Started as `python -m gatewright.run.worker CONTROL LISTENING...` with inherited
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import sys
@@ -70,9 +71,7 @@ class Worker:
             )
             return
         self._snapshot = built
-        # The snapshot lives long and has no garbage: no later collection need walk it.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         self._health.set("", serving=True)
         self._control.send(messages.encode(messages.Loaded(built.digest)))
 
@@ -85,6 +84,20 @@ class Worker:
             self._collecting.cancel()
         await self._faces.close()
         self._telemetry.stop()
+
+
+def settle_memory() -> None:
+    """Takes what lives now out of later collections: a snapshot lives long and has no garbage."""
+    # What was frozen with the snapshot before is garbage by now, or will be at the next one's turn.
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def raise_descriptor_limit() -> None:
+    """Allows as many descriptors as the system does: the usual 1024 are kept for old programs."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _collect_rarely() -> None:
@@ -142,6 +155,7 @@ async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -
 
 def main(argv: Sequence[str]) -> int:
     """The process."""
+    raise_descriptor_limit()
     control, *listening = (socket.socket(fileno=int(each)) for each in argv)
     return uvloop.run(work(control, listening))
 
