@@ -13,6 +13,7 @@ from extauthz.input import InputBuilder
 from extauthz.outcome import Allow, Deny, Failed
 from extauthz.policy import compilers, opa_build
 from extauthz.policy.compiler import TESTS
+from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.opa_server import MOST_SECONDS
 from extauthz.result import BODY_MOST, outcome_of
 from tests.docs import builtins, pages
@@ -91,6 +92,13 @@ def test_numbers_and_names_are_those_of_the_code() -> None:
     assert all(f"`{name}`" in text for name in OUR_METADATA)
     assert f"`{TESTS}`" in text
     assert outcome_of({"allowed": False}, "rego") == Deny("rego", 403)
+
+
+@pytest.mark.parametrize("answer", [UNDEFINED, None, "yes", 1, [], {}, {"allowed": "yes"}], ids=str)
+def test_whatever_else_comes_is_denied_also_with_on_error_allow(answer: object) -> None:
+    outcome = outcome_of(answer, "rego")
+    assert isinstance(outcome, Failed)
+    assert not outcome.unanswered
 
 
 def test_the_ways_to_compile_are_in_the_order_that_is_told() -> None:
