@@ -5,16 +5,15 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from callout.config.identity import fields_in_use
-
 from callout.config.bundle import Bundle
+from callout.config.identity import fields_in_use
 from callout.config.problems import Problem, Rejected
 from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
 from extauthz import models
 from extauthz.compiled import Authenticated, ByOpa, ByRego, CompiledAuth, Decider
-from extauthz.emit import AuthPart
+from extauthz.emit import AuthPart, aliases
 from extauthz.header_rules import why_not_settable
 from extauthz.identity import keys as jwk
 from extauthz.identity.anonymous import AnonymousEntry
@@ -67,7 +66,7 @@ class AuthSection(Section):
             table = policy.at("auth", "emit").value
             if isinstance(table, dict):
                 emitted.update(name for name in table if isinstance(name, str))
-        return AuthPart(tuple(sorted(emitted)), fields_in_use(policies))
+        return AuthPart(tuple(sorted(emitted)), fields_in_use(policies), aliases(emitted))
 
     def _decider(
         self, model: models.Auth, block: Source, bundle: Bundle, problems: list[Problem]

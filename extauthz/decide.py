@@ -164,7 +164,7 @@ def conclude(
             outcome.reason, metadata=None if isinstance(outcome, Failed) else outcome.metadata
         )
     if isinstance(sent, Allow):
-        sent = _with_identity(sent, emitted.headers, emitted.remove, part.emitted)
+        sent = _with_identity(sent, emitted.headers, emitted.remove, part.ours)
     return Answer(sent, verdict, outcome.reason, shadow, emitted.fields)
 
 

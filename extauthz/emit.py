@@ -5,9 +5,11 @@ verified claims, or taken off. Otherwise a client could send `x-user` to a route
 emits nothing, and the upstream would believe it (extauthz.md 6).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
+from operator import add
 from typing import Any, NamedTuple
 
 from callout.config.identity import encode
@@ -24,6 +26,34 @@ class AuthPart:
     """All headers that some policy emits, lower case, sorted."""
     fields: tuple[str, ...]
     """Identity fields that some policy's `by` or `emit` uses, sorted."""
+    aliases: tuple[str, ...] = ()
+    """Other spellings of `emitted`; see `aliases`."""
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """All headers that nobody else may set."""
+        return self.emitted + self.aliases
+
+
+_HYPHENS_MOST = 5
+
+
+def aliases(emitted: Iterable[str]) -> tuple[str, ...]:
+    """Names that an upstream may take for one of `emitted`.
+
+    CGI, WSGI and PHP know both `x-user` and `x_user` as `HTTP_X_USER`, and Envoy lets both
+    through. Of a name with more than five hyphens only the one without any.
+    """
+    names = frozenset(emitted)
+    found: set[str] = set()
+    for name in names:
+        parts = name.replace("_", "-").split("-")
+        if len(parts) - 1 > _HYPHENS_MOST:
+            found.add(name.replace("-", "_"))
+            continue
+        for marks in product("-_", repeat=len(parts) - 1):
+            found.add(parts[0] + "".join(map(add, marks, parts[1:])))
+    return tuple(sorted(found - names))
 
 
 class Emission(NamedTuple):
@@ -37,7 +67,7 @@ class Emission(NamedTuple):
 
 def nobody(part: AuthPart) -> Emission:
     """What becomes of no identity: everything that is ours is taken off."""
-    return Emission((), part.emitted, "")
+    return Emission((), part.ours, "")
 
 
 def emission(
@@ -83,7 +113,7 @@ def _made(
     mine = {header for header, _ in headers}
     return Emission(
         tuple(headers),
-        tuple(name for name in part.emitted if name not in mine),
+        tuple(name for name in part.ours if name not in mine),
         encode(fields) if fields else "",
     )
 

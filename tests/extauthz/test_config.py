@@ -156,7 +156,9 @@ def test_the_part_knows_what_any_policy_emits_and_uses() -> None:
     snapshot = build(bundle(one, two), [AuthSection()])
 
     assert isinstance(snapshot, Snapshot)
-    assert snapshot.parts["auth"] == AuthPart(("x-org", "x-user"), ("org.id", "sub"))
+    assert snapshot.parts["auth"] == AuthPart(
+        ("x-org", "x-user"), ("org.id", "sub"), ("x_org", "x_user")
+    )
 
 
 OK = "decide: authenticated"

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from extauthz.emit import AuthPart, Emission, emission, field_text, nobody
+from extauthz.emit import AuthPart, Emission, aliases, emission, field_text, nobody
 from extauthz.identity.anonymous import ANONYMOUS
 from extauthz.identity.contract import Identity
 
@@ -59,6 +59,27 @@ def test_headers_are_set_or_removed_and_fields_are_those_in_use() -> None:
     found = emission(Identity(CLAIMS), TABLE, PART)
 
     assert found == Emission((("x-a", "alice"),), ("x-b", "x-c"), '{"org.id":"acme","sub":"alice"}')
+
+
+def test_spellings_that_an_upstream_takes_for_the_same_header() -> None:
+    assert aliases(()) == aliases(("user",)) == ()
+    assert aliases(("x-user", "x-auth-id")) == (
+        "x-auth_id",
+        "x_auth-id",
+        "x_auth_id",
+        "x_user",
+    )
+    assert aliases(("x-user", "x_user")) == ()
+    assert aliases(("x_user",)) == ("x-user",)
+    assert aliases(("a-b-c-d-e-f-g",)) == ("a_b_c_d_e_f_g",)
+
+
+def test_other_spellings_are_removed_whoever_asks() -> None:
+    part = AuthPart(("x-a", "x-b"), (), ("x_a", "x_b"))
+
+    assert nobody(part).remove == ("x-a", "x-b", "x_a", "x_b")
+    found = emission(Identity(CLAIMS), (("x-a", "sub"),), part)
+    assert found == Emission((("x-a", "alice"),), ("x-b", "x_a", "x_b"), "")
 
 
 def test_nobody_has_all_headers_removed() -> None:
