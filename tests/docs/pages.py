@@ -1,5 +1,6 @@
 """The documentation as data: fenced blocks with what they are, and tables between markers."""
 
+import os
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,6 +40,11 @@ KINDS: Final = {
 
 _FENCED: Final = re.compile(r"^```(?P<all>(?P<info>[^`\n]*)\n(?P<text>.*?))^```$", re.M | re.S)
 _CELL: Final = re.compile(r"(?<!\\)\|")
+
+
+def fresh_environ() -> dict[str, str]:
+    """As a terminal has it: these tests may themselves be started by make, which tells its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 
 def read(page: str) -> str:

@@ -1,6 +1,5 @@
 """Every fenced block of README.md and docs/ is what it says it is."""
 
-import os
 import subprocess
 
 import pytest
@@ -58,7 +57,7 @@ def test_a_command_does_what_it_says_and_changes_nothing_here(
         text=True,
         timeout=100,
         check=False,
-        env=os.environ,
+        env=pages.fresh_environ(),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
@@ -73,7 +72,13 @@ def _shipped() -> dict[str, bytes]:
 def test_make_test_runs_the_tests() -> None:
     (block,) = (each for each in pages.of_kind("command") if each.text == "make test\n")
     done = subprocess.run(
-        ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
+        ["make", "-n", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+        env=pages.fresh_environ(),
     )
     assert block.page == "README.md"
     assert done.stdout.splitlines()[-1] == ".venv/bin/python -m pytest"

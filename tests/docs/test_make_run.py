@@ -42,6 +42,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            env=pages.fresh_environ(),
         )
         threading.Thread(target=self._pump, daemon=True).start()
 
