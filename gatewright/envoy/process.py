@@ -66,6 +66,7 @@ class EnvoyProcess:
         self._executable = executable
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
+        self._applying = asyncio.Lock()
         self.admin = ""
         """`host:port` of Envoy's admin, once it has started."""
 
@@ -75,11 +76,12 @@ class EnvoyProcess:
         Raises:
             EnvoyFailed: Envoy refuses it; what was in place stays.
         """
-        if refused := await validate(self._executable, render.static(gateway), self._folder):
-            raise EnvoyFailed(f"Envoy refuses the rendered configuration:\n{refused}")
-        version = hashlib.sha256(repr(gateway).encode()).hexdigest()[:12]
-        self._put("cds.json", render.clusters(gateway, version))
-        self._put("lds.json", render.listeners(gateway, version))
+        async with self._applying:  # in order: of two changes at once the later one stays
+            if refused := await validate(self._executable, render.static(gateway), self._folder):
+                raise EnvoyFailed(f"Envoy refuses the rendered configuration:\n{refused}")
+            version = hashlib.sha256(repr(gateway).encode()).hexdigest()[:12]
+            self._put("cds.json", render.clusters(gateway, version))
+            self._put("lds.json", render.listeners(gateway, version))
 
     async def start(self) -> None:
         """Starts Envoy with what was applied, and waits until it accepts connections.
