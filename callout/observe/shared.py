@@ -72,11 +72,18 @@ class SharedMetrics(Collector):
         """The sums; gauges are the sum or the maximum of the workers that live."""
         # A worker that was killed between creating and sizing its file left it empty, which the
         # library's own collector cannot read.
-        files = [str(path) for path in sorted(self._directory.glob("*.db")) if path.stat().st_size]
+        files = [str(path) for path in sorted(self._directory.glob("*.db")) if _size(path)]
         merged: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(  # type: ignore[no-untyped-call]  # theirs
             files
         )
         return merged
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # gauges of the dead, removed by their replacement just now
+        return 0
 
 
 def _take_place(directory: Path) -> tuple[int, int]:

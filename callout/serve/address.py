@@ -106,6 +106,7 @@ def remove_socket(path: str) -> None:
 
 def _remove_stale(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a server whose queue is full would let us wait
         try:
             probe.connect(path)
         except ConnectionRefusedError:

@@ -162,5 +162,14 @@ def test_a_file_that_a_kill_left_empty_does_not_break_the_scrape(
     assert scrape()[ALLOWED] == 2
 
 
+def test_a_file_that_goes_during_the_scrape_does_not_break_it(
+    worker: Callable[[], Worker], scrape: Callable[[], dict[str, float]], tmp_path: Path
+) -> None:
+    worker().do("decide 2")
+    # As it looks to who has listed the directory just before a replacement removed the file.
+    (tmp_path / "gauge_livesum_7.db").symlink_to(tmp_path / "gone")
+    assert scrape()[ALLOWED] == 2
+
+
 def test_nobody_has_joined_yet(scrape: Callable[[], dict[str, float]]) -> None:
     assert scrape() == {}

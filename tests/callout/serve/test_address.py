@@ -98,3 +98,12 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 )
 def test_a_peer_has_one_form(name: object, text: str) -> None:
     assert peer_text(name) == text
+
+
+def test_a_unix_socket_whose_server_is_overrun_is_in_use(tmp_path: Path) -> None:
+    address = Address(path=str(tmp_path / "gate.sock"))
+    with bind(address) as served, socket.socket(socket.AF_UNIX) as waiting:
+        served.listen(0)
+        waiting.connect(address.path)
+        with pytest.raises(OSError, match="in use"):
+            bind(address)
