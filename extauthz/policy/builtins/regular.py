@@ -17,7 +17,7 @@ from extauthz.policy.values import Value
 
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
-_ANY_BYTE: Final = re.compile(r"(?:\\Q.*?(?:\\E|$)|\\[^CQ]|[^\\])*?\\C", re.DOTALL)
+_ANY_BYTE: Final = re.compile(r"(?>\\Q.*?(?:\\E|$)|\\[^CQ]|[^\\])*?\\C", re.DOTALL)
 """`\\C`, which RE2 has and Go has not."""
 _TEMPLATE: Final = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
 _SPECIAL: Final = frozenset("*?\\[]{}")
