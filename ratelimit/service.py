@@ -9,6 +9,7 @@ from typing import TypeAlias
 from callout.config import identity
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Call, Code, Face, Reply, Status, Unary
+from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer
 from callout.observe.decision import Verdict as Seen
 from ratelimit.decide import Answer, decide, without_counts
@@ -83,7 +84,7 @@ class RateLimitService:
             return self._store.add(
                 plan.hits(now),
                 now,
-                _own_deadline(call.deadline, started),
+                answer_by(call.deadline, started),
                 lambda counts: self._answer(message, plan, counts, now, started),
             )
         except Exception:
@@ -190,16 +191,6 @@ class RateLimitService:
     def _broken(self, started: float) -> Status:
         log.exception("a rate limit decision failed")
         return self._failed(started, "internal", Status(Code.INTERNAL, "internal error"))
-
-
-def _own_deadline(deadline: float | None, now: float) -> float | None:
-    """When our answer must be made so that it reaches the caller before it stops waiting.
-
-    A limit's own `onError` is then what decides, and not the gateway's impatience.
-    """
-    if deadline is None:
-        return None
-    return deadline - min(0.003, max(deadline - now, 0.0) / 4)
 
 
 def _texts(message: bytes) -> tuple[str, str]:

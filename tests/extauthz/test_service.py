@@ -345,6 +345,18 @@ async def test_a_deadline_ends_the_wait_for_an_opa_server() -> None:
     assert (decision.verdict, decision.reason) == ("error", "deadline")
 
 
+async def test_a_policy_that_lets_pass_on_error_is_obeyed_before_the_caller_gives_up() -> None:
+    never: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    engine = ScriptedEngine(never, later=True)
+    world = World(auth(decider=OPA, on_error=None), opa=lambda path: engine)
+
+    answer, decision = await world.ask_later(request(token()), deadline=100.08)
+
+    assert engine.deadlines == [pytest.approx(100.06)]
+    assert answer.allowed
+    assert (decision.verdict, decision.reason) == ("error", "deadline")
+
+
 async def test_an_exception_while_waiting_is_a_denial() -> None:
     async def broken() -> object:
         raise RuntimeError("x")

@@ -27,15 +27,17 @@ HOST = "shop.example"
 
 
 class ScriptedEngine:
-    """Answers `answer`, or awaits it, and keeps the documents that it was asked about."""
+    """Answers `answer`, or awaits it, and keeps what it was asked about, and until when."""
 
     def __init__(self, answer: object = True, *, later: bool = False) -> None:
         self.answer = answer
         self.later = later
         self.documents: list[dict[str, Any]] = []
+        self.deadlines: list[float | None] = []
 
     def decide(self, document: dict[str, Any], deadline: float | None) -> Any:
         self.documents.append(document)
+        self.deadlines.append(deadline)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self._later() if self.later else self.answer

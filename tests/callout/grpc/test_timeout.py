@@ -1,6 +1,6 @@
 import pytest
 
-from callout.grpc.timeout import parse_timeout
+from callout.grpc.timeout import answer_by, parse_timeout
 
 VALUES = [
     (b"1H", 3600.0),
@@ -45,3 +45,11 @@ def test_anything_else_is_malformed(value: bytes) -> None:
 def test_all_rows_ran() -> None:
     assert (len(VALUES), len(MALFORMED)) == (9, 15)
     assert {value[-1:] for value, _ in VALUES} == {b"H", b"M", b"S", b"m", b"u", b"n"}
+
+
+@pytest.mark.parametrize(
+    ("deadline", "by"),
+    [(None, None), (100.5, 100.48), (100.08, 100.06), (100.02, 100.015), (100.0, 100.0), (99, 99)],
+)
+def test_an_answer_leaves_time_for_its_way_back(deadline: float | None, by: float | None) -> None:
+    assert answer_by(deadline, 100.0) == (by if by is None else pytest.approx(by))
