@@ -33,6 +33,10 @@ def rego_wanted(policies: Sequence[Source]) -> list[RegoSource]:
     return found
 
 
+NO_PLAN = "expected a compiled plan"
+"""How the problem begins of Rego that was not compiled; when compiling failed, it says no more."""
+
+
 class PlanCache:
     """Translates each plan once: 1,000 rules take 0.4 s, and many policies share one.
 
@@ -72,7 +76,7 @@ class PlanCache:
             return _rejected(
                 source,
                 "rego",
-                f"expected a compiled plan of `{rego.rego}` for `{rego.entrypoint}`, found no "
+                f"{NO_PLAN} of `{rego.rego}` for `{rego.entrypoint}`, found no "
                 f"`{path}`: `gatewright build` makes it",
             )
         found = self._load(plan, rego.entrypoint, data, bundle.digest)

@@ -16,6 +16,7 @@ from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
 from callout.config.validate import SECRET, Block, annotations_at, validate
 from callout.config.yaml import parse
+from callout.redis.connect import Dialer
 from callout.serve.address import parse as parse_address
 
 PREFIX: Final = "GATEWRIGHT_"
@@ -64,11 +65,19 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
 
 
 def _redis(text: str) -> str:
-    return _url(text, ("redis", "rediss", "unix"))
+    _url(text, ("redis", "rediss", "unix"))
+    try:
+        Dialer(text, timeout=1.0)
+    except ValueError:
+        raise ValueError("expected a URL with options that redis-py knows") from None
+    return text
 
 
 def _opa(text: str) -> str:
-    return _url(text, ("http", "https"))
+    parts = urlsplit(_url(text, ("http", "https")))
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("expected scheme, host and port only: policies name the document")
+    return text
 
 
 Address = Annotated[str, pydantic.AfterValidator(_address)]

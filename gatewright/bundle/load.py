@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from extauthz.policy.compiler import compile_missing
-
 from callout.config import documents
 from callout.config.bundle import Bundle, read_directory
-from callout.config.problems import Rejected
+from callout.config.problems import Rejected, in_order
 from callout.config.snapshot import Snapshot, build
-from extauthz.plans import rego_wanted
+from extauthz.plans import NO_PLAN, rego_wanted
+from extauthz.policy.compiler import compile_missing
 from gatewright.bundle.sections import SECTIONS
 
 
@@ -23,30 +22,31 @@ class Loaded(NamedTuple):
 
 
 def load(directory: Path, cache: Path, progress: Callable[[str], None]) -> Loaded | Rejected:
-    """Reads the bundle and checks it whole, as `serve`, `up` and `check` all do.
+    """Reads a directory and checks it whole; see `check`."""
+    read = read_directory(directory)
+    return read if isinstance(read, Rejected) else check(read, cache, progress)
+
+
+def check(bundle: Bundle, cache: Path, progress: Callable[[str], None]) -> Loaded | Rejected:
+    """Compiles a bundle's Rego and checks it whole, as `serve`, `up` and `check` all do.
 
     Args:
-        directory: the bundle.
+        bundle: the files.
         cache: where compiled plans, and the compiler itself, are kept between runs.
         progress: told in a sentence of what takes long.
 
     Returns:
-        All problems, if there is any error.
+        All problems, if there is any error: those of the Rego and those of the policies.
     """
-    read = read_directory(directory)
-    if isinstance(read, Rejected):
-        return read
-    bundle = with_plans(read, cache, progress)
-    if isinstance(bundle, Rejected):
-        return bundle
-    snapshot = build(bundle, SECTIONS)
-    return snapshot if isinstance(snapshot, Rejected) else Loaded(bundle, snapshot)
-
-
-def with_plans(bundle: Bundle, cache: Path, progress: Callable[[str], None]) -> Bundle | Rejected:
-    """The bundle, and beside its files a plan for each Rego policy that brings none."""
     plans = plans_of(bundle, cache, progress)
-    return plans if isinstance(plans, Rejected) else Bundle({**bundle.files, **plans})
+    if isinstance(plans, Rejected):
+        rest = build(bundle, SECTIONS)
+        others = rest.problems if isinstance(rest, Rejected) else ()
+        told = [each for each in others if not each.message.startswith(NO_PLAN)]
+        return Rejected(in_order([*plans.problems, *told]))
+    planned = Bundle({**bundle.files, **plans})
+    snapshot = build(planned, SECTIONS)
+    return snapshot if isinstance(snapshot, Rejected) else Loaded(planned, snapshot)
 
 
 def plans_of(

@@ -18,7 +18,7 @@ from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from callout.config.reload import Reloader
 from callout.config.settings import Settings
-from callout.config.snapshot import Snapshot, build
+from callout.config.snapshot import Snapshot
 from callout.config.watch import Watcher
 from callout.observe import admin, shared
 from callout.observe.admin import AdminSources, Effective, Readiness
@@ -26,8 +26,7 @@ from callout.observe.fleet import FleetMetrics
 from callout.observe.metrics import exposition
 from callout.serve import address
 from callout.serve.supervisor import Supervisor
-from gatewright.bundle.load import with_plans
-from gatewright.bundle.sections import SECTIONS
+from gatewright.bundle.load import check
 from gatewright.run import messages
 from gatewright.run.aside import aside
 from gatewright.run.options import server_tls
@@ -179,13 +178,11 @@ class Service:
         self._on_loaded(snapshot)
 
     def _build(self, bundle: Bundle) -> Snapshot | Rejected:
-        planned = with_plans(bundle, self._cache, self._progress)
-        if isinstance(planned, Rejected):
-            # Tell what is wrong with the policies too, all at once, if that is why.
-            whole = build(bundle, SECTIONS)
-            return whole if isinstance(whole, Rejected) and not planned.problems else planned
-        self._planned = planned
-        return build(planned, SECTIONS)
+        checked = check(bundle, self._cache, self._progress)
+        if isinstance(checked, Rejected):
+            return checked
+        self._planned = checked.bundle
+        return checked.snapshot
 
     # --- the workers ---
 

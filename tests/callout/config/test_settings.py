@@ -163,12 +163,15 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
     ("redis: 'redis://hunter2:x'", {}, {}, "redis: expected a URL (/?#@ of a password escaped"),
     ("redis: 'http://hunter2@h'", {}, {}, "redis: expected a URL with a host that begins"),
     ("redis: [hunter2]", {}, {}, "redis: expected text, found a list of 1"),
+    ("redis: 'redis://h?hunter2=1'", {}, {}, "redis: expected a URL with options that redis-py"),
     ("opa: 'redis://hunter2@h'", {}, {}, "opa: expected a URL with a host that begins with one"),
+    ("opa: 'http://h:8181/v1/hunter2'", {}, {}, "opa: expected scheme, host and port only"),
+    ("opa: 'http://u:hunter2@h'", {}, {}, "opa: expected scheme, host and port only"),
 ]
 
 
 def test_the_table_is_whole() -> None:
-    assert len(WRONG) == 31
+    assert len(WRONG) == 34
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_all_mistakes_are_given_at_once() -> None:
 
 
 def test_passwords_are_not_in_the_representation() -> None:
-    found = loaded("redis: redis://:hunter2@h\nopa: http://u:hunter2@h")
+    found = loaded("redis: redis://:hunter2@h")
     assert "hunter2" not in repr(found)
     assert "hunter2" not in str(found)
 

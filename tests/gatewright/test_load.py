@@ -1,0 +1,42 @@
+"""A bundle is read, its Rego compiled, and all that is wrong told at once."""
+
+from pathlib import Path
+
+from callout.config.bundle import Bundle
+from callout.config.problems import Rejected
+from gatewright.bundle.load import Loaded, check, load
+
+SAMPLE = Path(__file__).resolve().parents[2] / "gateway-config" / "shop"
+
+POLICY = b"""\
+apiVersion: bundle/v1
+kind: Policy
+name: a
+on: [{host: "*"}]
+auth:
+  identity: [{anonymous: {}}]
+  decide: {rego: rego, entrypoint: a/allow}
+  emmit: {}
+limits: [{name: x, rate: 5/fortnight}]
+"""
+
+
+def test_the_sample_bundle_brings_plans_that_are_fresh(tmp_path: Path) -> None:
+    said: list[str] = []
+    loaded = load(SAMPLE, tmp_path / "cache", said.append)
+    assert isinstance(loaded, Loaded), loaded
+    assert loaded.snapshot.policies.names == ("partners", "search", "shop", "staff")
+    assert loaded.snapshot.warnings == ()
+    assert said == []
+    assert not (tmp_path / "cache").exists()
+
+
+def test_problems_of_rego_and_of_policies_come_together(tmp_path: Path) -> None:
+    files = {"a.yaml": POLICY, "rego/a.rego": b"package a\n\nallow if {\n  foo\n}\n"}
+    found = check(Bundle(files), tmp_path, print)
+    assert isinstance(found, Rejected)
+    assert [f"{each.file}:{each.line}:{each.column}" for each in found.problems] == [
+        "a.yaml:8:3",
+        "a.yaml:9:26",
+        "rego/a.rego:4:3",
+    ]
