@@ -5,6 +5,7 @@ from pathlib import Path
 from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from gatewright.bundle.load import Loaded, check, load
+from gatewright.cli.folders import cache_folder
 
 SAMPLE = Path(__file__).resolve().parents[2] / "gateway-config" / "shop"
 
@@ -31,9 +32,9 @@ def test_the_sample_bundle_brings_plans_that_are_fresh(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_problems_of_rego_and_of_policies_come_together(tmp_path: Path) -> None:
+def test_problems_of_rego_and_of_policies_come_together() -> None:
     files = {"a.yaml": POLICY, "rego/a.rego": b"package a\n\nallow if {\n  foo\n}\n"}
-    found = check(Bundle(files), tmp_path, print)
+    found = check(Bundle(files), cache_folder(), print)
     assert isinstance(found, Rejected)
     assert [f"{each.file}:{each.line}:{each.column}" for each in found.problems] == [
         "a.yaml:8:3",
