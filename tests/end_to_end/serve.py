@@ -68,7 +68,8 @@ class Serve:
             if wait:
                 until(lambda: self.admin("/readyz")[0] == 200, START_WITHIN)
                 until(lambda: None not in self.config()["workers"].values(), START_WITHIN)
-        except BaseException:
+        except BaseException as error:
+            error.add_note(self.log)
             self.close()
             raise
 
