@@ -1,10 +1,8 @@
 """OPA's own compliance cases (with the plans that OPA made of them) through the translator.
 
-The cases are read where they are, `../shared/data/opa-compliance` beside the clone; they are not
-part of it.
+The cases are read where they are (`callout.testing.data`); they are no part of the clone.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from callout.testing import data
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.plan_reader import read_plan
@@ -22,8 +21,6 @@ from extauthz.policy.runtime import NOW
 from extauthz.policy.text import from_json, plain, to_json
 from extauthz.policy.values import equal, make_set, ordered
 from tests.extauthz.policy.terms import parse_term
-
-CASES = Path(__file__).resolve().parents[4] / "shared" / "data" / "opa-compliance" / "v1"
 
 CONTRADICTED = {"reachable_paths/cycle_1022_3"}
 """`opa eval` v1.22.0 itself gives what we give: a longer path than the case says."""
@@ -93,8 +90,8 @@ class Outcome(NamedTuple):
     """`passed`, `refused NAME...`, or what went wrong."""
 
 
-def _cases() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(CASES.rglob("*.*")):
+def _cases(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(folder.rglob("*.*")):
         if path.suffix in (".json", ".yml", ".yaml"):
             for case in from_json(path.read_bytes())["cases"]:
                 yield path.parent.name, case
@@ -148,12 +145,8 @@ def _compare(case: dict[str, Any], results: list[Any], error_code: str, error_te
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:
-    if not CASES.is_dir():
-        reason = f"OPA's compliance cases are not here: expected them in {CASES}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return [Outcome(folder, case["note"], _run(case)) for folder, case in _cases()]
+    cases = _cases(data.require("opa-compliance/v1"))
+    return [Outcome(folder, case["note"], _run(case)) for folder, case in cases]
 
 
 def test_no_case_gives_a_wrong_answer(outcomes: list[Outcome]) -> None:
