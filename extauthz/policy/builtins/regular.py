@@ -65,22 +65,19 @@ def match(pattern: Value, text: Value) -> bool:
 
 def _matches(pattern: Any, text: str, limit: int = -1) -> Iterator[Any]:
     """Go's `allMatches`: an empty match right behind another does not count."""
-    at, previous, count = 0, -1, 0
-    while at <= len(text) and count != limit:
-        found = pattern.search(text, at)
-        if found is None:
+    if "\\B" in pattern.pattern and not text.isascii():
+        # RE2 finds it between the bytes of one character
+        raise RegoError("rego_builtin", "a regex with \\B over text that is not ASCII")
+    previous, count = -1, 0
+    # not `search` from each place on: it reads the whole text every time
+    for found in pattern.finditer(text):
+        if count == limit:
             return
         start, end = found.span()
-        accepted = True
-        if end == at:
-            accepted = start != previous
-            at += 1
-        else:
-            at = end
-        previous = end
-        if accepted:
+        if not start == end == previous:
             count += 1
             yield found
+        previous = end
 
 
 def find_n(pattern: Value, text: Value, count: Value) -> list[str]:
