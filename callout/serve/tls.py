@@ -1,8 +1,9 @@
 """TLS of the listener: our certificate, and which client certificates are let in."""
 
+import contextlib
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +37,18 @@ class ServerTls:
         """Read the files.
 
         Raises:
-            OSError: a file cannot be read, or (ssl.SSLError) is not what it should be.
+            OSError: a file cannot be read, or (ssl.SSLError) is not what it should be; it is
+                named.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.cert, self.key)
+        with _naming(self.cert, self.key):
+            context.load_cert_chain(self.cert, self.key)
         context.set_alpn_protocols([ALPN])
         if self.client_ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.client_ca)
+            with _naming(self.client_ca):
+                context.load_verify_locations(self.client_ca)
         return context
 
     def admits(self, names: Iterable[tuple[str, str]]) -> bool:
@@ -65,3 +69,15 @@ class ServerTls:
         files = [each for each in (self.cert, self.key, self.client_ca) if each is not None]
         stats = [os.stat(each) for each in files]
         return tuple((each.st_ino, each.st_mtime_ns) for each in stats)
+
+
+@contextlib.contextmanager
+def _naming(*files: Path) -> Iterator[None]:
+    """The `ssl` module's errors say neither which file is missing nor which is wrong."""
+    for each in files:
+        each.open("rb").close()
+    try:
+        yield
+    except ssl.SSLError as error:
+        named = ", ".join(str(each) for each in files)
+        raise ssl.SSLError(error.errno, f"{named}: {error}") from error

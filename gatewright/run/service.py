@@ -94,16 +94,16 @@ class Service:
         """
         settings = self._settings
         workers = settings.worker_count(len(os.sched_getaffinity(0)))
-        try:
+        with _or_fail("cannot start: tls"):
             tls = server_tls(settings)
             if tls is not None:
                 tls.context()
-            # grpcio binds for itself, beside the socket that reserves its address.
-            shares = workers > 1 or settings.transport == "grpcio"
+        # grpcio binds for itself, beside the socket that reserves its address.
+        shares = workers > 1 or settings.transport == "grpcio"
+        with _or_fail(f"cannot listen at {settings.listen.grpc}"):
             sockets = places(address.parse(settings.listen.grpc), workers, reuse_port=shares)
+        with _or_fail(f"cannot listen at {settings.listen.admin}"):
             admin_socket = address.bind(address.parse(settings.listen.admin))
-        except OSError as error:
-            raise StartFailed(f"cannot start: {error}") from error
         self.grpc = str(address.address_of(sockets[0][0]))
         self.admin = str(address.address_of(admin_socket))
         self._metrics = Path(tempfile.mkdtemp(prefix="gatewright-metrics-"))
@@ -240,3 +240,11 @@ class Service:
             problems=self.problems,
             workers={str(each.index): self._digests.get(each.index) for each in workers},
         )
+
+
+@contextlib.contextmanager
+def _or_fail(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartFailed(f"{what}: {error}") from error

@@ -52,6 +52,23 @@ def test_the_context_asks_for_certificates_only_with_an_authority(tmp_path: Path
     assert plain.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
+def test_a_file_that_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("server")
+    missing, wrong = tmp_path / "missing.crt", tmp_path / "wrong.crt"
+    wrong.write_text("no certificate")
+    for tls, named in (
+        (ServerTls(missing, pair.key), missing),
+        (ServerTls(pair.cert, missing), missing),
+        (ServerTls(pair.cert, pair.key, missing), missing),
+        (ServerTls(wrong, pair.key), wrong),
+        (ServerTls(pair.cert, authority.issue("other").key), pair.cert),
+        (ServerTls(pair.cert, pair.key, wrong), wrong),
+    ):
+        with pytest.raises(OSError, match=str(named)):
+            tls.context()
+
+
 def test_the_state_of_files_changes_when_one_is_replaced(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("server")
