@@ -240,3 +240,19 @@ class Edge:
 def _die_with_parent() -> None:
     # Linux: a test run that is killed leaves no service behind.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(
+    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> "subprocess.CompletedProcess[str]":
+    """One `gatewright` command that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "gatewright", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=cwd,
+        env=environment(environ),
+    )
