@@ -70,6 +70,10 @@ class Malformed(NamedTuple):
     """Not a CheckRequest at all."""
 
 
+class TooManyHeaders(NamedTuple):
+    """More than any gateway takes: Envoy's own default is 100."""
+
+
 class Unreadable(ValueError):
     """A part of the request that has no certain meaning; raised and caught inside the core."""
 

@@ -16,12 +16,15 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
 
 from callout.grpc.call import Code
-from extauthz.check import ABSENT, CheckInput, Malformed, NetworkCheck
+from extauthz.check import ABSENT, CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.exact_json import exact
 from extauthz.header_rules import is_value, why_not_settable
 from extauthz.outcome import STATUSES, Allow, Deny, Headers
 
 SERVICE = "envoy.service.auth.v3.Authorization"
+
+MOST_HEADERS = 1000
+"""In one request. Envoy takes 100 unless told otherwise; a policy may look at each of them."""
 
 _OK: Final = int(Code.OK)
 _DENIED: Final = int(Code.PERMISSION_DENIED)
@@ -32,7 +35,7 @@ _parse = external_auth_pb2.CheckRequest.FromString
 # --- requests ---------------------------------------------------------------------------------
 
 
-def read(message: bytes) -> CheckInput | NetworkCheck | Malformed:
+def read(message: bytes) -> CheckInput | NetworkCheck | TooManyHeaders | Malformed:
     """Read a CheckRequest.
 
     Costs 3 us for 1.2 KB with 16 headers: the header map is handed on as upb has it, since
@@ -49,7 +52,11 @@ def read(message: bytes) -> CheckInput | NetworkCheck | Malformed:
         return NetworkCheck()
     http = attributes.request.http
     headers: Mapping[str, str] = http.headers
+    if len(headers) > MOST_HEADERS:
+        return TooManyHeaders()
     if http.HasField("header_map"):
+        if len(http.header_map.headers) > MOST_HEADERS:
+            return TooManyHeaders()
         headers = _merged(headers, http.header_map.headers)
     return CheckInput(
         http.host or headers.get(":authority", ""),

@@ -18,7 +18,7 @@ from callout.grpc.call import Call, Face, Unary
 from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer, Verdict
 from extauthz import credentials, decide, envoy
-from extauthz.check import CheckInput, Malformed, NetworkCheck
+from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
 from extauthz.decide import Chosen, Refused
 from extauthz.emit import AuthPart
@@ -287,6 +287,7 @@ def _what(check: CheckInput) -> str:
 _UNREADABLE: dict[type[Any], Deny] = {
     Malformed: Deny("malformed", 400),
     NetworkCheck: Deny("no_http", 403),
+    TooManyHeaders: Deny("too_many_headers", 431),
 }
 _NOT_READY = Deny("not_ready", 503)
 _BROKEN = Deny("internal", 503)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callout.testing.requests import check_request
-from extauthz.check import ABSENT, CheckInput, Malformed, NetworkCheck
-from extauthz.envoy import read
+from extauthz.check import ABSENT, CheckInput, Malformed, NetworkCheck, TooManyHeaders
+from extauthz.envoy import MOST_HEADERS, read
 
 
 def http(request: Any) -> CheckInput:
@@ -48,6 +48,16 @@ def test_a_request_of_the_tcp_filter_has_no_http_part() -> None:
     request.attributes.request.time.FromSeconds(1)
     assert read(request.SerializeToString()) == NetworkCheck()
     assert read(b"") == NetworkCheck()
+
+
+def test_headers_by_the_thousand_are_refused_in_either_form() -> None:
+    extra = MOST_HEADERS - 4  # the pseudo-headers
+    for more, found in ((0, CheckInput), (1, TooManyHeaders)):
+        names = [f"x-{index}" for index in range(extra + more)]
+        as_map = check_request(headers=dict.fromkeys(names, "v"))
+        assert type(read(as_map.SerializeToString())) is found
+        as_list = raw(*((f"x-{index}", b"v") for index in range(MOST_HEADERS + more)))
+        assert type(read(as_list.SerializeToString())) is found
 
 
 MALFORMED = {
@@ -240,4 +250,4 @@ def test_a_number_that_json_cannot_write_is_an_error() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_malformed(data: bytes) -> None:
-    assert isinstance(read(data), CheckInput | NetworkCheck | Malformed)
+    assert isinstance(read(data), CheckInput | NetworkCheck | TooManyHeaders | Malformed)
