@@ -33,6 +33,9 @@ class ServeOptions:
     max_connections: int = 10_000
     """Connections open at a time; one more is closed at once. A gateway has a few. Own
     transport."""
+    max_calls: int = 10_000
+    """Calls in progress, over all connections, beyond which no stream is opened: each costs some
+    kilobytes for as long as its client likes. Own transport."""
     max_age: float = 3600.0
     """Seconds until a connection is asked to go (GOAWAY), give or take a tenth so that not all
     go at once: clients come back, and then also to servers that are newer."""

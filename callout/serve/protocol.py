@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _DEADLINE = Status(Code.DEADLINE_EXCEEDED, "deadline exceeded")
 _LATE = Status(Code.DEADLINE_EXCEEDED, "the request did not arrive in time")
 _FULL = Status(Code.RESOURCE_EXHAUSTED, "too many unfinished requests on this connection")
+_TOO_MANY = Status(Code.RESOURCE_EXHAUSTED, "too many calls in progress")
 _CLOSING_SECONDS = 5.0
 _NEVER = float("inf")
 
@@ -286,6 +287,10 @@ class GrpcProtocol(asyncio.Protocol):
         if deadline is not None and deadline <= now:
             self._counters.deadline_exceeded += 1
             self._end_early(stream_id, _DEADLINE, end, now)
+            return
+        if self._counters.open_calls >= self.core.options.max_calls:
+            self._counters.refuse("too_many_calls")
+            self._end_early(stream_id, _TOO_MANY, end, now)
             return
         self._counters.open_calls += 1
         call = Call(head.metadata, deadline, self._peer)

@@ -16,6 +16,10 @@ from callout.grpc.head import Head
 if TYPE_CHECKING:
     from callout.serve.protocol import GrpcProtocol
 
+TURN = 16
+"""Messages that a handler is given in a row; then others have their turn, whatever a client has
+sent in one go."""
+
 _OK = Status(Code.OK)
 
 
@@ -35,6 +39,7 @@ class Stream:
         "_deframer",
         "_drained",
         "_head",
+        "_in_a_row",
         "_messages",
         "_method",
         "_owed",
@@ -73,7 +78,8 @@ class Stream:
         self._drained: asyncio.Future[None] | None = None
         core = protocol.core
         self._ticket = None if call.deadline is None else core.watch(now, call.deadline, self)
-        self._task = core.loop.create_task(self._run())
+        self._in_a_row = 0
+        self._task: asyncio.Task[None] | None = core.loop.create_task(self._run())
 
     # What the connection tells.
 
@@ -107,7 +113,10 @@ class Stream:
         """Stop the handler; nothing of it is sent any more."""
         self._forget()
         self._credit()
-        self._task.cancel()
+        if self._task is not None:
+            # The exception that ends the task refers to us: without a way back there is no cycle.
+            self._task.cancel()
+            self._task = None
 
     # What the handler does.
 
@@ -115,9 +124,14 @@ class Stream:
         return self
 
     async def __anext__(self) -> bytes:
+        self._in_a_row += 1
+        if self._in_a_row > TURN:
+            self._in_a_row = 1
+            await asyncio.sleep(0)
         while not self._messages:
             if self.ended:
                 raise StopAsyncIteration
+            self._in_a_row = 1
             self._wanted = self._protocol.core.loop.create_future()
             await self._wanted
         raw = self._messages.popleft()
@@ -151,10 +165,11 @@ class Stream:
         self._protocol.end_stream(self, status)
 
     async def _send(self, message: bytes) -> None:
+        # Before it, not after: each of many streams of a client that reads nothing would send one.
+        await self._protocol.writable()
         if self._protocol.send_message(self, frame(message)):
             self._drained = self._protocol.core.loop.create_future()
             await self._drained
-        await self._protocol.writable()
 
     def _credit(self) -> None:
         if self._owed:

@@ -1,6 +1,7 @@
 """Our own transport where well-behaved clients do not go."""
 
 import asyncio
+import gc
 import gzip
 import ssl
 import time
@@ -21,6 +22,7 @@ from callout.serve.options import ServeOptions
 from callout.serve.own import OwnServer
 from callout.serve.protocol import GrpcProtocol
 from callout.serve.server import serve
+from callout.serve.streaming import TURN, Stream
 from callout.serve.tls import ServerTls
 from tests.callout.http2 import wire
 from tests.callout.serve.raw import call, connect, head
@@ -137,7 +139,7 @@ class Recorder(asyncio.Transport):
         return ("127.0.0.1", 1) if name == "peername" else default
 
 
-def connection(*methods: Unary) -> tuple[GrpcProtocol, Recorder]:
+def connection(*methods: Unary | Streaming) -> tuple[GrpcProtocol, Recorder]:
     core = own.Core(Methods([Face("raw", "raw.Test", methods)]), ServeOptions())
     protocol, transport = GrpcProtocol(core), Recorder()
     protocol.connection_made(transport)
@@ -532,6 +534,72 @@ async def test_a_stream_waits_for_a_client_that_does_not_read(start: Start, wind
         fields, body = await raw.answer(1)
         assert (fields[b"grpc-status"], len(body)) == (b"0", 300 * 100_005)
     assert server.counters.open_calls == 0
+
+
+async def test_many_streams_of_a_client_that_does_not_read_wait_before_they_answer(
+    start: Start,
+) -> None:
+    server = await start(write_buffer=50_000)
+    async with connect(server.target, limit=1000) as raw:
+        raw.send(wire.settings((frames.INITIAL_WINDOW_SIZE, 2**31 - 1)), wire.update(0, 2**30))
+        raw.send(
+            *(
+                head(number, path="/raw.Test/Count") + wire.data(number, message(b"1"))
+                for number in range(1, 1000, 2)
+            )
+        )
+        await until(lambda: server.counters.requests > 100)
+        await asyncio.sleep(0.3)
+        (connection,) = server.server._core.connections
+        waiting = sum(map(len, connection._http2._out))
+        assert waiting + connection._transport.get_write_buffer_size() < 500_000
+
+
+async def test_a_stream_that_was_given_up_leaves_no_cycle(start: Start) -> None:
+    server = await start()
+    gc.collect()
+    gc.disable()
+    try:
+        async with connect(server.target) as raw:
+            raw.send(*(head(number, path="/raw.Test/Chat") for number in range(1, 100, 2)))
+            await until(lambda: server.counters.open_calls == 50)
+            raw.send(*(wire.reset(number) for number in range(1, 100, 2)))
+            await until(lambda: server.counters.cancelled == 50)
+            await asyncio.sleep(0.05)
+            assert not [each for each in gc.get_objects() if type(each) is Stream]
+    finally:
+        gc.enable()
+
+
+async def test_a_stream_with_many_messages_lets_others_have_their_turn() -> None:
+    async def chat(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[Reply]:
+        async for each in messages:
+            yield each
+
+    protocol, _ = connection(Streaming("/raw.Test/Chat", chat))
+    protocol.data_received(head(1, path="/raw.Test/Chat"))
+    protocol.data_received(wire.data(1, message(b"") * 3000, end=True))
+    turns = 0
+    while protocol._streams:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 3000 / TURN
+
+
+async def test_streams_over_all_connections_are_bounded(start: Start) -> None:
+    server = await start(max_calls=3)
+    async with connect(server.target) as first, connect(server.target) as second:
+        first.send(*(head(number, path="/raw.Test/Chat") for number in (1, 3, 5)))
+        await until(lambda: server.counters.open_calls == 3)
+        second.send(head(1, path="/raw.Test/Chat"))
+        assert await second.status(1) == EXHAUSTED
+        second.send(call(3))
+        assert await second.status(3) == 0
+        first.send(wire.reset(1))
+        await until(lambda: server.counters.open_calls == 2)
+        second.send(head(5, path="/raw.Test/Chat"), wire.data(5, message(b"x"), end=True))
+        assert await second.status(5) == 0
+    assert server.counters.refused == {"too_many_calls": 1}
 
 
 async def test_a_client_that_opens_no_window_is_cut_off(start: Start) -> None:
