@@ -12,7 +12,7 @@ from callout.config.problems import Problem, Rejected
 from callout.config.source import Source
 from extauthz import models
 from extauthz.input import InputBuilder
-from extauthz.policy.compiler import RegoSource, compiled_path, plan_key, rego_sources
+from extauthz.policy.compiler.plans import RegoSource, compiled_path, plan_key, rego_sources
 from extauthz.policy.engine import Engine
 from extauthz.policy.problems import PlanProblem, PlanRejected
 from extauthz.policy.rego import load_plan

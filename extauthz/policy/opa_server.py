@@ -10,7 +10,7 @@ from opa_client import AsyncOpaClient
 
 from extauthz.policy.engine import UNDEFINED, Answer, Engine, PolicyFailed
 from extauthz.policy.errors import BuiltinError
-from extauthz.policy.text import from_json, to_json
+from extauthz.policy.values.text import from_json, to_json
 
 MOST_SECONDS: Final = 5.0
 """For a decision whose caller has no deadline."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from extauthz.policy.engine import UNDEFINED, Answer, PolicyFailed
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.plan_reader import read_plan
+from extauthz.policy.plan.reader import read_plan
+from extauthz.policy.plan.reads import Reads
 from extauthz.policy.problems import PlanError, PlanRejected, refuse
-from extauthz.policy.program import Compiled, compile_plan
-from extauthz.policy.reads import Reads
-from extauthz.policy.runtime import NOW
-from extauthz.policy.text import from_json, plain
-from extauthz.policy.values import Value
+from extauthz.policy.translator.program import Compiled, compile_plan
+from extauthz.policy.translator.runtime import NOW
+from extauthz.policy.values.representation import Value
+from extauthz.policy.values.text import from_json, plain
 
 
 class RegoEngine:

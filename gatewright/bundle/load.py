@@ -9,7 +9,7 @@ from callout.config.bundle import Bundle, read_directory
 from callout.config.problems import Rejected, in_order
 from callout.config.snapshot import Snapshot, build
 from extauthz.plans import NO_PLAN, rego_wanted
-from extauthz.policy.compiler import compile_missing
+from extauthz.policy.compiler.plans import compile_missing
 from gatewright.bundle.sections import SECTIONS
 
 

@@ -10,7 +10,7 @@ from callout.config.problems import Rejected
 from callout.config.settings import Settings, load
 from extauthz.outcome import Allow, Deny
 from extauthz.plans import rego_wanted
-from extauthz.policy.compiler import compiled_path, plan_key, rego_sources
+from extauthz.policy.compiler.plans import compiled_path, plan_key, rego_sources
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.rego import RegoEngine, load_plan
 from extauthz.result import outcome_of

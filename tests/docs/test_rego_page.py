@@ -11,8 +11,9 @@ from extauthz.check import CheckInput
 from extauthz.envoy import OUR_METADATA, read
 from extauthz.input import InputBuilder
 from extauthz.outcome import Allow, Deny, Failed
-from extauthz.policy import compilers, opa_build
-from extauthz.policy.compiler import TESTS
+from extauthz.policy.compiler import build as opa_build
+from extauthz.policy.compiler import ways as compilers
+from extauthz.policy.compiler.plans import TESTS
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.opa_server import MOST_SECONDS
 from extauthz.result import BODY_MOST, outcome_of

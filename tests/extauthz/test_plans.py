@@ -16,7 +16,7 @@ from callout.testing.requests import check_request
 from callout.testing.tools import require
 from extauthz.config import AuthSection
 from extauthz.plans import PlanCache, rego_wanted
-from extauthz.policy.compiler import (
+from extauthz.policy.compiler.plans import (
     RegoSource,
     compile_missing,
     compiled_path,

@@ -6,8 +6,8 @@ from fractions import Fraction
 from extauthz.policy.builtins import operands
 from extauthz.policy.builtins.arithmetic import is_negative, zero
 from extauthz.policy.engine import UNDEFINED
-from extauthz.policy.numbers import Number, as_int, bounded, from_float, rounded, to_float
-from extauthz.policy.values import RegoSet, Value, compare, is_number, ordered
+from extauthz.policy.values.numbers import Number, as_int, bounded, from_float, rounded, to_float
+from extauthz.policy.values.representation import RegoSet, Value, compare, is_number, ordered
 
 
 def count(collection: Value) -> int:

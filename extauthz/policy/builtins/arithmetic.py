@@ -9,11 +9,11 @@ from fractions import Fraction
 from math import trunc
 from typing import Final
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, OperandError, RegoError
-from extauthz.policy.numbers import Number, as_int, bounded, from_float, rounded, to_float
-from extauthz.policy.values import RegoSet, Value, is_number
+from extauthz.policy.values import numbers
+from extauthz.policy.values.numbers import Number, as_int, bounded, from_float, rounded, to_float
+from extauthz.policy.values.representation import RegoSet, Value, is_number
 
 MAX_RANGE: Final = 1_000_000
 """Elements of `numbers.range`. OPA has no bound but the request's deadline."""

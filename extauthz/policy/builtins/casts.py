@@ -4,11 +4,11 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.numbers import Number, Written
-from extauthz.policy.values import RegoSet, Value, is_number, make_set
+from extauthz.policy.values import numbers
+from extauthz.policy.values.numbers import Number, Written
+from extauthz.policy.values.representation import RegoSet, Value, is_number, make_set
 
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ODD: Final = re.compile(r"[+-]?(?:0[xX].*|.*_.*)", re.DOTALL)

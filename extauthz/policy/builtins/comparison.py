@@ -1,7 +1,7 @@
 """`==` and its kin as functions, membership, and what type a value has."""
 
-from extauthz.policy.runtime import member
-from extauthz.policy.values import (
+from extauthz.policy.translator.runtime import member
+from extauthz.policy.values.representation import (
     RegoSet,
     Value,
     compare,

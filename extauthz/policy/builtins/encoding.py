@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, OperandError, RegoError
-from extauthz.policy.text import from_json, go_bytes, go_string, plain, to_json
-from extauthz.policy.values import Value
+from extauthz.policy.values.representation import Value
+from extauthz.policy.values.text import from_json, go_bytes, go_string, plain, to_json
 
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _BASE64_URL: Final = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?")

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError
-from extauthz.policy.values import RegoSet, Value, decode, encode, make_set, members, ordered
+from extauthz.policy.values.representation import (
+    RegoSet,
+    Value,
+    decode,
+    encode,
+    make_set,
+    members,
+    ordered,
+)
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 """What IPv4 addresses in IPv6 form begin with."""

@@ -6,7 +6,7 @@ from typing import Any
 from extauthz.policy.builtins import operands
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import OperandError, RegoError
-from extauthz.policy.values import (
+from extauthz.policy.values.representation import (
     Key,
     RegoSet,
     Value,

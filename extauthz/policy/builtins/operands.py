@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from extauthz.policy import numbers
 from extauthz.policy.errors import OperandError
-from extauthz.policy.numbers import Number
-from extauthz.policy.values import RegoSet, Value, is_number, members, type_name
+from extauthz.policy.values import numbers
+from extauthz.policy.values.numbers import Number
+from extauthz.policy.values.representation import RegoSet, Value, is_number, members, type_name
 
 
 def wrong_type(position: int, found: Value, *expected: str) -> OperandError:

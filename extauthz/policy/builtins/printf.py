@@ -7,11 +7,11 @@ as text. What is rare and not done here stops the evaluation instead of giving a
 import re
 from typing import Final
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import RegoError
-from extauthz.policy.text import go_bytes, quoted, term
-from extauthz.policy.values import Value, is_number
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import Value, is_number
+from extauthz.policy.values.text import go_bytes, quoted, term
 
 MAX_WIDTH: Final = 1_000_000
 """Go's own bound of a width or precision."""

@@ -13,7 +13,7 @@ import re2
 
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.values import Value
+from extauthz.policy.values.representation import Value
 
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False

@@ -5,11 +5,11 @@ from fractions import Fraction
 from math import trunc
 from typing import Final
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, OperandError, RegoError
-from extauthz.policy.text import go_bytes, go_string, term
-from extauthz.policy.values import RegoSet, Value, decode, ordered
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import RegoSet, Value, decode, ordered
+from extauthz.policy.values.text import go_bytes, go_string, term
 
 GO_SPACE: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

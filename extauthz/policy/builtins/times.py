@@ -7,11 +7,11 @@ from datetime import tzinfo as TimeZone  # noqa: N812
 from fractions import Fraction
 from typing import Any, Final
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.runtime import NOW
-from extauthz.policy.values import Value, is_number
+from extauthz.policy.translator.runtime import NOW
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import Value, is_number
 
 _SECOND: Final = 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,11 +6,11 @@ from fractions import Fraction
 from math import trunc
 from typing import Final, NamedTuple
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import operands
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.numbers import Number
-from extauthz.policy.values import Value
+from extauthz.policy.values import numbers
+from extauthz.policy.values.numbers import Number
+from extauthz.policy.values.representation import Value
 
 _VERSION: Final = re.compile(
     r"v?(?P<major>0|[1-9][0-9]*)\.(?P<minor>0|[1-9][0-9]*)\.(?P<patch>0|[1-9][0-9]*)"

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from callout.testing import tools
-from extauthz.policy import compilers
-from extauthz.policy.compiler import plan_key, write_atomically
+from extauthz.policy.compiler import ways as compilers
+from extauthz.policy.compiler.plans import plan_key, write_atomically
 from extauthz.policy.problems import PlanRejected
 from extauthz.policy.rego import RegoEngine, load_plan
-from extauthz.policy.text import to_json
+from extauthz.policy.values.text import to_json
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache"
 

@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from extauthz.policy.text import from_json
-from extauthz.policy.values import RegoSet, encode, make_set
+from extauthz.policy.values.representation import RegoSet, encode, make_set
+from extauthz.policy.values.text import from_json
 
 _TOKEN = re.compile(r'\s*(set\(\)|"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,]+)')
 

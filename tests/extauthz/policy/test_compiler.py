@@ -11,15 +11,16 @@ import pytest
 from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from callout.testing import tools
-from extauthz.policy import compilers, opa_build
-from extauthz.policy.compiler import (
+from extauthz.policy.compiler import build as opa_build
+from extauthz.policy.compiler import ways as compilers
+from extauthz.policy.compiler.plans import (
     RegoSource,
     compile_missing,
     compiled_path,
     plan_key,
     rego_sources,
 )
-from extauthz.policy.compilers import Compile, Request
+from extauthz.policy.compiler.ways import Compile, Request
 from extauthz.policy.problems import PlanProblem
 from extauthz.policy.rego import RegoEngine, load_plan
 from tests.extauthz.policy.rego import CACHE

@@ -14,12 +14,12 @@ import pytest
 from callout.testing import data
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.plan_reader import read_plan
+from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.problems import PlanError
-from extauthz.policy.program import compile_plan
-from extauthz.policy.runtime import NOW
-from extauthz.policy.text import from_json, plain, to_json
-from extauthz.policy.values import equal, make_set, ordered
+from extauthz.policy.translator.program import compile_plan
+from extauthz.policy.translator.runtime import NOW
+from extauthz.policy.values.representation import equal, make_set, ordered
+from extauthz.policy.values.text import from_json, plain, to_json
 from tests.extauthz.policy.terms import parse_term
 
 CONTRADICTED = {"reachable_paths/cycle_1022_3"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from callout.testing.opa import OpaServer
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
 from extauthz.policy.rego import RegoEngine
-from extauthz.policy.text import from_json, to_json
+from extauthz.policy.values.text import from_json, to_json
 from tests.extauthz.policy.rego import engine
 
 NUMBERS = st.one_of(

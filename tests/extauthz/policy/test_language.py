@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
-from extauthz.policy.runtime import NAMESPACE
+from extauthz.policy.translator.runtime import NAMESPACE
 from tests.extauthz.policy.rego import decide, engine
 
 

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extauthz.policy import numbers
 from extauthz.policy.builtins import arithmetic, encoding, printf, regular, strings
 from extauthz.policy.builtins.casts import to_number
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.text import from_json, plain, term, to_json
-from extauthz.policy.values import (
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import (
     compare,
     decode,
     dot,
@@ -25,6 +24,7 @@ from extauthz.policy.values import (
     ordered,
     upsert,
 )
+from extauthz.policy.values.text import from_json, plain, term, to_json
 
 VALUES = st.recursive(
     st.one_of(

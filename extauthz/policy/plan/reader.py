@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from extauthz.policy.ir import (
+from extauthz.policy.plan.ir import (
     STATEMENTS,
     Block,
     Function,

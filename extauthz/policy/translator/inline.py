@@ -7,7 +7,7 @@ usual types, and calls it for the others.
 
 from typing import Final
 
-from extauthz.policy.syntax import Template, template
+from extauthz.policy.translator.syntax import Template, template
 
 GET_FIELD: Final = template("s.get(k, U) if type(s) is dict else dot(s, k)")
 """A look-up by a constant string."""

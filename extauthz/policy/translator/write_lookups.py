@@ -1,8 +1,8 @@
 """Look-ups, comparisons and questions about a value."""
 
-from extauthz.policy import inline, syntax
-from extauthz.policy.ir import Local, Statement
-from extauthz.policy.writer import Writer
+from extauthz.policy.plan.ir import Local, Statement
+from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator.writer import Writer
 
 
 def dot(w: Writer, statement: Statement, following: Statement | None) -> bool:

@@ -3,11 +3,11 @@
 import ast
 from typing import Final
 
-from extauthz.policy import inline, syntax
-from extauthz.policy.ir import FOUND_UNDEFINED, Function, Local, Statement
+from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
 from extauthz.policy.problems import PlanError, PlanProblem
-from extauthz.policy.write_control import leave
-from extauthz.policy.writer import Writer, broken, own
+from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator.write_control import leave
+from extauthz.policy.translator.writer import Writer, broken, own
 
 NEEDS_MEMO: Final = frozenset({"time.now_ns"})
 """Builtins that must give one value for a whole evaluation: they get the memo first."""

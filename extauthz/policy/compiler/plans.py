@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
-from extauthz.policy.compilers import (
+from extauthz.policy.compiler.ways import (
     CompilerMissing,
     Progress,
     Request,

@@ -18,7 +18,7 @@ from typing import Final
 
 SOURCE: Final = Path(__file__).parent / "opa_compiler"
 PACKAGED: Final = SOURCE / "opa_compiler.wasm"
-"""A wheel brings it; a clone builds it."""
+"""Where a release puts it, so that no machine need build it; a clone keeps its own in the cache."""
 SECONDS: Final = 900.0
 """For Go to fetch OPA and build it: 40 s on two idle cores."""
 _FILES: Final = ("go.mod", "go.sum", "main.go")

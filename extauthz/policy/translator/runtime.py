@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import RegoError
-from extauthz.policy.values import (
+from extauthz.policy.values.representation import (
     RegoSet,
     Value,
     compare,

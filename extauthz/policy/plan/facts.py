@@ -8,12 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from extauthz.policy import numbers
 from extauthz.policy.errors import BuiltinError
-from extauthz.policy.ir import CHANGES, Block, Local, Operand, Statement, walk
-from extauthz.policy.names import Names
+from extauthz.policy.plan.ir import CHANGES, Block, Local, Operand, Statement, walk
 from extauthz.policy.problems import PlanError, PlanProblem
-from extauthz.policy.values import RegoSet, encode
+from extauthz.policy.translator.names import Names
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import RegoSet, encode
 
 Path: TypeAlias = tuple[Any, ...]
 """A parameter's local (input or data), then constant keys."""

@@ -1,9 +1,9 @@
 """Holds a plan to changing only values that it made: anything else could change the data."""
 
-from extauthz.policy.facts import Facts
-from extauthz.policy.ir import CHANGES, Block, Local, Statement, walk
-from extauthz.policy.names import Names
+from extauthz.policy.plan.facts import Facts
+from extauthz.policy.plan.ir import CHANGES, Block, Local, Statement, walk
 from extauthz.policy.problems import PlanError, PlanProblem
+from extauthz.policy.translator.names import Names
 
 MAKERS = frozenset({"MakeArrayStmt", "MakeObjectStmt", "MakeSetStmt", "ResetLocalStmt"})
 _HANDING_ON = frozenset({"DotStmt", "AssignVarStmt", "AssignVarOnceStmt"})

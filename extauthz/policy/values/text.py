@@ -6,9 +6,9 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any, Final
 
-from extauthz.policy import numbers
 from extauthz.policy.errors import BuiltinError, RegoError
-from extauthz.policy.values import Key, RegoSet, Value, decode, encode, ordered
+from extauthz.policy.values import numbers
+from extauthz.policy.values.representation import Key, RegoSet, Value, decode, encode, ordered
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HTML: Final = str.maketrans(

@@ -3,14 +3,14 @@
 import ast
 from typing import Final
 
-from extauthz.policy import syntax
-from extauthz.policy import write_assignments as assignments
-from extauthz.policy import write_calls as calls
-from extauthz.policy import write_control as control
-from extauthz.policy import write_lookups as lookups
-from extauthz.policy.ir import Block, Function
-from extauthz.policy.names import Names
-from extauthz.policy.writer import Program, Write, Writer, own
+from extauthz.policy.plan.ir import Block, Function
+from extauthz.policy.translator import syntax
+from extauthz.policy.translator import write_assignments as assignments
+from extauthz.policy.translator import write_calls as calls
+from extauthz.policy.translator import write_control as control
+from extauthz.policy.translator import write_lookups as lookups
+from extauthz.policy.translator.names import Names
+from extauthz.policy.translator.writer import Program, Write, Writer, own
 
 WRITERS: Final[dict[str, Write]] = {
     "ArrayAppendStmt": assignments.append,

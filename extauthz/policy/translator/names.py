@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from extauthz.policy.ir import FOUND_UNDEFINED, STATEMENTS, Block, Local, Role, Statement, walk
+from extauthz.policy.plan.ir import FOUND_UNDEFINED, STATEMENTS, Block, Local, Role, Statement, walk
 
 
 @dataclass(slots=True)

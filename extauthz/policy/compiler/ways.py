@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from extauthz.policy import opa_build
+from extauthz.policy.compiler import build as opa_build
 from extauthz.policy.problems import PlanProblem
 
 SECONDS: Final = 300.0
 """For one run: usually milliseconds, but WebAssembly's first translation takes 15 s or more."""
-_VERSION: Final = re.compile(r"^Version: 1\.(\d+)\.", re.MULTILINE)
-_OLDEST_OPA: Final = 0
-"""Of 1.x: Rego v1 is the language; 0.x reads it otherwise."""
+_USABLE: Final = re.compile(r"^Version: 1\.", re.MULTILINE)
+"""What `opa version` says: Rego v1 is the language of 1.x; 0.x reads it otherwise."""
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -73,10 +72,7 @@ def native_opa(_cache: Path, _progress: Progress) -> Compile | None:
         version = _run([program, "version"]).stdout.decode(errors="replace")
     except CompilerMissing:
         return None
-    found = _VERSION.search(version)
-    if found is None or int(found[1]) < _OLDEST_OPA:
-        return None
-    return with_opa(program)
+    return with_opa(program) if _USABLE.search(version) else None
 
 
 def with_opa(program: str | Path) -> Compile:
@@ -122,7 +118,7 @@ def _filter(program: Path, cache: Path) -> Compile:
     command: list[str | Path] = [program]
     if program.suffix == ".wasm":
         # `-I` would also ignore PYTHONPATH, by which a clone may find this very package
-        command = [sys.executable, "-m", "extauthz.policy.compile_worker", program, cache]
+        command = [sys.executable, "-m", "extauthz.policy.compiler.worker", program, cache]
 
     def run(requests: Sequence[Request]) -> list[Answer]:
         answers: list[Answer | None] = [_not_text(request) for request in requests]

@@ -3,11 +3,11 @@
 import ast
 from collections import Counter
 
-from extauthz.policy import syntax
-from extauthz.policy.changes import MAKERS
-from extauthz.policy.early import settled_by
-from extauthz.policy.ir import CHANGES, Local, Statement, walk
-from extauthz.policy.writer import MAX_LOOPS, Writer, broken, own
+from extauthz.policy.plan.changes import MAKERS
+from extauthz.policy.plan.ir import CHANGES, Local, Statement, walk
+from extauthz.policy.translator import syntax
+from extauthz.policy.translator.early import settled_by
+from extauthz.policy.translator.writer import MAX_LOOPS, Writer, broken, own
 
 
 def block_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:

@@ -8,9 +8,9 @@ same). Worth a factor of 15 on a chain of rules whose first matches.
 from collections import Counter
 from typing import Any
 
-from extauthz.policy.facts import Facts
-from extauthz.policy.ir import CHANGES, STATEMENTS, Block, Local, Role, Statement, walk
-from extauthz.policy.names import Names
+from extauthz.policy.plan.facts import Facts
+from extauthz.policy.plan.ir import CHANGES, STATEMENTS, Block, Local, Role, Statement, walk
+from extauthz.policy.translator.names import Names
 
 
 def returned_constant(

@@ -8,8 +8,8 @@ replaced input counts as if it were the real one.
 from collections.abc import Container, Iterable
 from typing import TypeAlias
 
-from extauthz.policy.ir import STATEMENTS, Block, Local, Role, Statement, walk
-from extauthz.policy.names import Names
+from extauthz.policy.plan.ir import STATEMENTS, Block, Local, Role, Statement, walk
+from extauthz.policy.translator.names import Names
 
 Reads: TypeAlias = frozenset[tuple[str, ...]] | None
 """Paths into the input, each with all that is below it; None: anything.

@@ -1,4 +1,4 @@
-"""`python -m extauthz.policy.compile_worker WASM CACHE`: runs OPA's compiler as WebAssembly.
+"""`python -m extauthz.policy.compiler.worker WASM CACHE`: runs OPA's compiler as WebAssembly.
 
 Requests come on standard input, answers go to standard output (see `opa_compiler/main.go`). The
 module gets no folder and no network: WASI gives it only two files, its own input and output.

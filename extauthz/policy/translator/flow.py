@@ -9,8 +9,8 @@ is then `break` (`continue` for the body of a scan). A jump over several loops s
 import ast
 from dataclasses import dataclass, field
 
-from extauthz.policy import syntax
-from extauthz.policy.ir import FOUND_UNDEFINED, Block, Local, Statement
+from extauthz.policy.plan.ir import FOUND_UNDEFINED, Block, Local, Statement
+from extauthz.policy.translator import syntax
 
 
 @dataclass(slots=True, eq=False)

@@ -2,10 +2,10 @@
 
 import ast
 
-from extauthz.policy import inline, syntax
-from extauthz.policy.facts import scalar
-from extauthz.policy.ir import Local, Statement
-from extauthz.policy.writer import Writer, broken, own
+from extauthz.policy.plan.facts import scalar
+from extauthz.policy.plan.ir import Local, Statement
+from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator.writer import Writer, broken, own
 
 
 def assign_var(w: Writer, statement: Statement, _: Statement | None) -> None:

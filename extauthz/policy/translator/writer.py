@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from extauthz.policy import inline, syntax
-from extauthz.policy.changes import parts_are_changed
-from extauthz.policy.early import returned_constant
-from extauthz.policy.facts import Path, learn, sorted_paths
-from extauthz.policy.flow import Flow, is_left_from_inside, loop_depth
-from extauthz.policy.ir import Block, Function, Local, Operand, Statement, walk
-from extauthz.policy.names import Names
+from extauthz.policy.plan.changes import parts_are_changed
+from extauthz.policy.plan.facts import Path, learn, sorted_paths
+from extauthz.policy.plan.ir import Block, Function, Local, Operand, Statement, walk
 from extauthz.policy.problems import PlanError, PlanProblem
-from extauthz.policy.values import decode
+from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator.early import returned_constant
+from extauthz.policy.translator.flow import Flow, is_left_from_inside, loop_depth
+from extauthz.policy.translator.names import Names
+from extauthz.policy.values.representation import decode
 
 MAX_LOOPS: Final = 14
 """Python allows 20 loops inside each other; a scan deeper than this becomes a function inside."""

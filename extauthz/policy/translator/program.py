@@ -5,18 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from extauthz.policy import runtime
 from extauthz.policy.builtins.table import BUILTINS, Builtin
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError
-from extauthz.policy.inline import NEEDS
-from extauthz.policy.ir import DATA, INPUT, Block, Function, Plan, prune, walk
-from extauthz.policy.names import rename
+from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Plan, prune, walk
+from extauthz.policy.plan.reads import Reads, reads_of
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
-from extauthz.policy.reads import Reads, reads_of
-from extauthz.policy.translate import WRITERS, write_entrypoint, write_function
-from extauthz.policy.values import Value
-from extauthz.policy.writer import Program
+from extauthz.policy.translator import runtime
+from extauthz.policy.translator.inline import NEEDS
+from extauthz.policy.translator.names import rename
+from extauthz.policy.translator.translate import WRITERS, write_entrypoint, write_function
+from extauthz.policy.translator.writer import Program
+from extauthz.policy.values.representation import Value
 
 ENTRYPOINT: Final = "entrypoint"
 Evaluate = Callable[[Value, Value, dict[Any, Any]], list[Value]]

@@ -1,0 +1,1 @@
+"""Rego values in Python: how they live, exact numbers, their text."""
