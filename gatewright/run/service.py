@@ -163,7 +163,8 @@ class Service:
         outcome = await aside(lambda: self._reloader.offer(bundle))
         if outcome == "rejected":
             self._fleet.config_load("rejected")
-            _log.error("bundle rejected; deciding by the last good one", problems=self.problems)
+            last = "the last good one decides" if self._sent else "everything is denied"
+            _log.error(f"bundle rejected; {last}", problems=self.problems)
             return
         self._fleet.config_load("loaded")
         snapshot = self._reloader.snapshot
