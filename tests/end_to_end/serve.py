@@ -24,7 +24,8 @@ from gatewright.envoy import render
 from gatewright.envoy.gateway import FailureModes, Gateway, parse_upstream
 from tests.end_to_end.conftest import ROOT, Answer, children, until
 
-START_WITHIN = 30.0
+START_WITHIN = 90.0
+"""Seconds; the first use of Rego that brings no plan may build the compiler."""
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 LIMIT = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 FAIL_CLOSED = FailureModes(auth_allows=False, limits_allow=False)
