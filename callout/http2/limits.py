@@ -28,10 +28,10 @@ class Limits:
         ValueError: a value that the protocol does not allow.
     """
 
-    max_streams: int = 1000
+    max_streams: int = 1024
     """Requests in progress at a time (SETTINGS_MAX_CONCURRENT_STREAMS). Those above it get
     REFUSED_STREAM, which tells the client that retrying is safe. A gateway opens another
-    connection instead."""
+    connection instead. As many as Envoy opens before it has heard of ours."""
 
     header_list: int = 32 << 10
     """Bytes of one header list as RFC 9113, 6.5.2 counts them: name + value + 32 a field
