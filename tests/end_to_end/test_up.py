@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from callout.testing import tools
 from tests.end_to_end.conftest import Up, children, until
 
 
 def test_the_three_commands_end_as_it_says(start_up: Callable[..., Up]) -> None:
+    tools.require("curl")
     up = start_up()
     assert [each["name"] for each in up.ready["try"]] == ["allowed", "denied", "limited"]
     for each in up.ready["try"]:
