@@ -246,13 +246,13 @@ def _die_with_parent() -> None:
 def run(
     *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> "subprocess.CompletedProcess[str]":
-    """One `gatewright` command that ends by itself."""
+    """One `gatewright` command that ends by itself; `serve` does where it must not start."""
     return subprocess.run(
         [sys.executable, "-m", "gatewright", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=15 if arguments[:1] == ("serve",) else START_WITHIN,
         check=False,
         cwd=cwd,
         env=environment(environ),

@@ -92,7 +92,9 @@ def test_sighup_reads_the_bundle_again(good: Serve) -> None:
         assert allowed(client)
 
 
-def test_a_change_while_no_worker_lives_reaches_the_next_one(good: Serve, tmp_path: Path) -> None:
+def test_a_change_while_a_worker_is_replaced_reaches_the_new_one(
+    good: Serve, tmp_path: Path
+) -> None:
     (worker,) = good.workers()
     os.kill(worker, signal.SIGKILL)
     write_bundle(tmp_path / "bundle", NOBODY)
