@@ -1,7 +1,6 @@
 """A real program as a child process: started, awaited, stopped, frozen, killed."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -9,11 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from callout.serve.tied import tied
+
 START_WITHIN = 20.0
 """Seconds: all these programs need well under one; a loaded machine may need a few."""
 STOP_WITHIN = 5.0
 """Seconds after SIGTERM, before SIGKILL."""
-_PR_SET_PDEATHSIG = 1
 
 
 class DidNotStart(RuntimeError):
@@ -45,13 +45,12 @@ class Process:
         self._log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                self._command,
+                tied(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environ or {})},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
         try:
             self._wait(ready)
@@ -115,8 +114,3 @@ class Process:
         raise DidNotStart(
             f"{self._command[0]} is not ready after {START_WITHIN:.0f} s:\n{self.logs[-2000:]}"
         )
-
-
-def _die_with_parent() -> None:
-    # Linux: a test run that is killed leaves no Redis or Envoy behind.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import hashlib
 import json
 import signal
@@ -12,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from callout.serve.tied import tied
 from gatewright.envoy import render
 from gatewright.envoy.gateway import Gateway
 
@@ -19,7 +19,6 @@ READY_WITHIN = 20.0
 """Seconds: Envoy itself takes a tenth of one; a loaded machine may take a few."""
 STOP_WITHIN = 3.0
 """Seconds that Envoy gets after SIGTERM before it is killed."""
-_PR_SET_PDEATHSIG = 1
 
 
 class EnvoyFailed(RuntimeError):
@@ -96,16 +95,15 @@ class EnvoyProcess:
                 "gatewright-up", "127.0.0.1", str(folder / "lds.json"), str(folder / "cds.json")
             ),
         )
+        command: list[str | Path] = [self._executable, "-c", folder / "bootstrap.json"]
+        command += ["--use-dynamic-base-id", "--admin-address-path", folder / "admin"]
+        command += ["-l", "warning", "--log-path", folder / "envoy.log"]
         self._process = await asyncio.create_subprocess_exec(
-            self._executable,
-            *("-c", str(folder / "bootstrap.json"), "--use-dynamic-base-id"),
-            *("--admin-address-path", str(folder / "admin")),
-            *("-l", "warning", "--log-path", str(folder / "envoy.log")),
+            *tied(command),  # were we killed with SIGKILL, Envoy would go on holding the port
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
         try:
             await asyncio.wait_for(self._ready(), READY_WITHIN)
@@ -161,8 +159,3 @@ class EnvoyProcess:
             return ""
         last = log.read_text(errors="replace").strip().splitlines()[-5:]
         return ":\n" + "\n".join(last) if last else ""
-
-
-def _die_with_parent() -> None:
-    # Linux: were we killed with SIGKILL, Envoy would go on holding the port.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,7 +1,6 @@
 """`gatewright serve` as an operator starts it: another process, alone, with whatever settings."""
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from callout.serve.tied import tied
 from callout.testing import tools
 from callout.testing.envoy import Envoy
 from callout.testing.grpc_client import Client
@@ -29,7 +29,6 @@ START_WITHIN = 90.0
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 LIMIT = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 FAIL_CLOSED = FailureModes(auth_allows=False, limits_allow=False)
-_PR_SET_PDEATHSIG = 1
 
 
 class Serve:
@@ -52,13 +51,12 @@ class Serve:
         command += ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", *flags]
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                command,
+                tied(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
                 env={**environment(environ), "TMPDIR": str(folder)},
-                preexec_fn=_die_with_parent,
             )
         try:
             until(lambda: self.said("listening") or self.process.poll() is not None, START_WITHIN)
@@ -236,11 +234,6 @@ class Edge:
             for name, value in self.envoy.stats().items()
             if name.endswith(("ext_authz.error", "ratelimit.error"))
         )
-
-
-def _die_with_parent() -> None:
-    # Linux: a test run that is killed leaves no service behind.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run(
