@@ -17,6 +17,7 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Call, Face, Unary
 from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer, Verdict
+from callout.observe.place import place_of
 from extauthz import credentials, decide, envoy
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
@@ -266,12 +267,7 @@ class AuthorizationService:
         return reply
 
     def _broken(self, started: float, error: Exception) -> bytes:
-        # the exception's text may hold request data: its type and place say enough
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = f"{frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame else ""
-        _log.error("check_failed", error=type(error).__name__, place=place)
+        _log.error("check_failed", error=type(error).__name__, place=place_of(error))
         return self._turn_away(started, _BROKEN, "", "error", None)
 
     def _decision_id(self) -> str:

@@ -12,6 +12,7 @@ from callout.grpc.call import Call, Code, Face, Reply, Status, Unary
 from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer
 from callout.observe.decision import Verdict as Seen
+from callout.observe.place import place_of
 from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.envoy import METHOD, SERVICE, encode, parse
 from ratelimit.plan import Plan, Refusal
@@ -87,8 +88,8 @@ class RateLimitService:
                 answer_by(call.deadline, started),
                 lambda counts: self._answer(message, plan, counts, now, started),
             )
-        except Exception:
-            return self._broken(started)
+        except Exception as error:
+            return self._broken(started, error)
 
     def _renew(self, snapshot: Snapshot | None) -> None:
         # Plans hold compiled rules: none outlives the snapshot that it was made under.
@@ -141,8 +142,8 @@ class RateLimitService:
             reply = encode(answer)
             self._tell(message, planned, verdict, reason, started, answer)
             return reply
-        except Exception:
-            return self._broken(started)
+        except Exception as error:
+            return self._broken(started, error)
 
     def _tell(
         self,
@@ -188,8 +189,8 @@ class RateLimitService:
         )
         return status
 
-    def _broken(self, started: float) -> Status:
-        log.exception("a rate limit decision failed")
+    def _broken(self, started: float, error: Exception) -> Status:
+        log.error("a rate limit decision failed: %s at %s", type(error).__name__, place_of(error))
         return self._failed(started, "internal", Status(Code.INTERNAL, "internal error"))
 
 

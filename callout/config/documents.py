@@ -17,7 +17,6 @@ from callout.http.path import PathRules
 
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
 
-API_VERSION: Final = "bundle/v1"
 RATE_LIMITS: Final = "ratelimit/"
 """The folder of envoyproxy/ratelimit's files, which are no documents."""
 LATER_KINDS: Final = ("Callout", "Layer", "Release")

@@ -43,7 +43,6 @@ class PathPattern:
 
 
 ANY_HOST: Final = HostPattern("any")
-ANY_PATH: Final = PathPattern("prefix")
 
 
 def host_pattern(text: str) -> HostPattern:

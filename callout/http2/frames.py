@@ -9,7 +9,6 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_WINDOW = 2**31 - 1
 MAX_STREAM_ID = 2**31 - 1
 INITIAL_WINDOW = 65_535
-HEADER_SIZE = 9
 
 SENT_FRAME_SIZE = 16_384
 """Bytes of payload in a frame of ours: what every peer must take, so no setting is needed."""

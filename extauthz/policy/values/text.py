@@ -151,11 +151,3 @@ def go_bytes(text: str) -> bytes:
 def go_string(data: bytes) -> str:
     """A Go string of `data`; bytes that are not UTF-8 become surrogate escapes."""
     return data.decode("utf-8", "surrogateescape")
-
-
-def read_builtin_json(text: str) -> Value:
-    """`json.unmarshal`: JSON of a string, or the builtin's error."""
-    try:
-        return from_json(text)
-    except (ValueError, RecursionError) as error:
-        raise BuiltinError(str(error)) from None
