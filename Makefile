@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench tools lock
+.PHONY: help setup run test lint bench soak tools lock
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -27,6 +27,9 @@ lint: .venv/dev.stamp  ## format check, lint, types, import contracts
 
 bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 	@$(BIN)/python -m tests.load.bench
+
+soak: .venv/dev.stamp tools  ## ten million decisions, a million connections: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.soak
 
 lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
 	@scripts/lock

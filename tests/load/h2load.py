@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +54,14 @@ _UNIT = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 def run(
     tool: Path,
-    core: int,
+    core: int | None,
     url: str | Path,
     requests: int,
     shape: Shape,
     headers: Mapping[str, str],
     body: Path | None = None,
 ) -> Outcome:
-    """Send `requests` requests from `core` to a URL, or to the URLs of a file in turn.
+    """Send `requests` requests from `core` (None: any) to a URL, or to the URLs of a file in turn.
 
     Raises:
         LoadFailed: Not every request was answered with a 2xx status.
@@ -73,7 +74,7 @@ def run(
     if body:
         command += ["-d", str(body)]
     command += ["-i", str(url)] if isinstance(url, Path) else [url]
-    with on_core(core):
+    with on_core(core) if core is not None else nullcontext():
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
         )
