@@ -73,6 +73,9 @@ class Unary:
     path: str
     """`/package.Service/Method`."""
     handler: UnaryHandler
+    overloaded: Reply | None = None
+    """What is answered at once, unread, when more is asked than the process can answer in time:
+    made beforehand, the same for every request. None: this method is never refused so."""
 
 
 @dataclass(frozen=True, slots=True)

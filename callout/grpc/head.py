@@ -5,7 +5,8 @@ headers pays for this once a connection, not once a request.
 """
 
 from callout.grpc.answers import BAD_TIMEOUT, NOT_GRPC, NOT_POST, UNKNOWN_ENCODING, Refusal
-from callout.grpc.call import Metadata, Streaming, Unary
+from callout.grpc.call import Metadata, Reply, Streaming, Unary
+from callout.grpc.framing import frame
 from callout.grpc.methods import Methods
 from callout.grpc.timeout import parse_timeout
 
@@ -20,7 +21,7 @@ _ONCE = {
 class Head:
     """A call that can begin."""
 
-    __slots__ = ("gzip", "metadata", "method", "timeout", "unary")
+    __slots__ = ("gzip", "metadata", "method", "overloaded", "timeout", "unary")
 
     def __init__(
         self, method: Unary | Streaming, timeout: float | None, gzip: bool, metadata: Metadata
@@ -28,6 +29,11 @@ class Head:
         self.method = method
         self.unary = method.handler if isinstance(method, Unary) else None
         """The handler of a unary method, at hand for the fast way."""
+        overloaded = method.overloaded if isinstance(method, Unary) else None
+        self.overloaded: Reply | None = (
+            frame(overloaded) if isinstance(overloaded, bytes) else overloaded
+        )
+        """The answer of `Unary.overloaded`, a message framed already."""
         self.timeout = timeout
         """Seconds that the caller waits; None: for ever."""
         self.gzip = gzip

@@ -15,6 +15,7 @@ class Counters:
         "handler_errors",
         "open_calls",
         "open_connections",
+        "overloaded",
         "refused",
         "requests",
     )
@@ -39,9 +40,17 @@ class Counters:
         self.closed: dict[str, int] = {}
         """Connections that we ended, by a stable word: `idle`, `protocol_error`, `san`."""
 
+        self.overloaded: dict[str, int] = {}
+        """Calls answered with `Unary.overloaded`, by path."""
+
     def refuse(self, word: str) -> None:
         """Count a refused call."""
         self.refused[word] = self.refused.get(word, 0) + 1
+
+    def overload(self, path: str) -> None:
+        """Count a call that is refused because there are too many."""
+        self.overloaded[path] = self.overloaded.get(path, 0) + 1
+        self.refuse("overload")
 
     def close(self, word: str) -> None:
         """Count a connection that we end."""

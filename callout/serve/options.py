@@ -5,6 +5,8 @@ from typing import Literal
 
 from callout.grpc.health import HealthBoard
 from callout.http2.limits import Limits
+from callout.serve.certificates import Certificates
+from callout.serve.admission import AdmissionOptions
 from callout.serve.counters import Counters
 from callout.serve.tls import ServerTls
 
@@ -17,6 +19,9 @@ class ServeOptions:
     """`own`: this project's HTTP/2, ten times cheaper a call. `grpcio`: the second opinion."""
     tls: ServerTls | None = None
     """TLS on TCP listeners. Unix sockets are guarded by their file's permissions instead."""
+    certificates: Certificates | None = None
+    """What the files of `tls` held when they were judged. None: they are read at the start. The
+    server never looks again; `Server.renew` gives it others."""
     limits: Limits = field(default_factory=Limits)
     """Of HTTP/2: streams, headers, floods. grpcio takes the number of streams and leaves the rest
     to its own rules."""
@@ -36,6 +41,9 @@ class ServeOptions:
     max_calls: int = 10_000
     """Calls in progress, over all connections, beyond which no stream is opened: each costs some
     kilobytes for as long as its client likes. Own transport."""
+    admission: AdmissionOptions | None = None
+    """When calls are refused because there are too many (`Unary.overloaded`). None: never. Own
+    transport."""
     max_age: float = 3600.0
     """Seconds until a connection is asked to go (GOAWAY), give or take a tenth so that not all
     go at once: clients come back, and then also to servers that are newer."""

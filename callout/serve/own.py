@@ -7,14 +7,18 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import structlog
 
 from callout.grpc.head import Interpreter
 from callout.grpc.methods import Methods
+from callout.serve.admission import Admission
 from callout.serve.address import BACKLOG, address_of, remove_socket
+from callout.serve.certificates import Certificates, load
 from callout.serve.deadlines import GRAIN, Deadlines, Expiring
 from callout.serve.failures import Failures
+from callout.serve.handshakes import HANDSHAKE_SECONDS, Handshakes
 from callout.serve.options import ServeOptions
 from callout.serve.protocol import GrpcProtocol
 from callout.serve.tls import ALPN
@@ -23,9 +27,6 @@ _log = structlog.get_logger("callout.serve")
 
 CHECK_EVERY = 1.0
 """Seconds between two looks at ages, stalls and unfinished requests."""
-CERTIFICATES_EVERY = 10.0
-"""Seconds between two looks at the certificate files; they are replaced days before they end."""
-HANDSHAKE_SECONDS = 10.0
 
 
 class Core:
@@ -34,11 +35,13 @@ class Core:
     __slots__ = (
         "_armed",
         "_timer",
+        "admission",
         "connections",
         "counters",
         "deadlines",
         "emptied",
         "failures",
+        "handshakes",
         "interpret",
         "loop",
         "options",
@@ -51,6 +54,9 @@ class Core:
         self.counters = options.counters
         self.failures = Failures(options.counters)
         self.deadlines = Deadlines()
+        self.admission = Admission(options.admission) if options.admission else None
+        self.handshakes: Handshakes | None = None
+        """Of TLS; None: plain."""
         self.connections: set[GrpcProtocol] = set()
         self.emptied = asyncio.Event()
         """Set when the last connection ends."""
@@ -89,13 +95,22 @@ class Core:
         if len(self.connections) >= self.options.max_connections:
             return "too_many"
         session = transport.get_extra_info("ssl_object")
-        if session is None or self.options.tls is None:
+        if session is None or self.options.tls is None or self.handshakes is None:
             return ""
         if session.selected_alpn_protocol() != ALPN:
             return "alpn"
         certificate = transport.get_extra_info("peercert") or {}
-        admitted = self.options.tls.admits(certificate.get("subjectAltName", ()))
-        return "" if admitted else "client_san"
+        # A session that is resumed (TLS 1.2) is not verified again, and lives for two hours.
+        ends = certificate.get("notAfter")
+        if ends is not None and ssl.cert_time_to_seconds(ends) < time.time():
+            return "tls_certificate"
+        if not self.options.tls.admits(certificate.get("subjectAltName", ())):
+            return "client_san"
+        if self.handshakes.is_former(session):
+            # It began before the client authorities were replaced: see `OwnServer.renew`.
+            connection = cast(GrpcProtocol, transport.get_protocol())
+            self.loop.call_soon(connection.leave, "client_ca", time.monotonic())
+        return ""
 
     def lost(self, connection: GrpcProtocol) -> None:
         """A connection ended."""
@@ -115,7 +130,7 @@ class OwnServer:
         self.addresses: tuple[str, ...] = ()
         """Where it listens, as `callout.serve.address.parse` reads it."""
         self._listeners: list[asyncio.Server] = []
-        self._files: object = None
+        self._certificates: Certificates | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[socket.socket], paths: Sequence[str]) -> None:
@@ -130,21 +145,16 @@ class OwnServer:
         """
         self._sockets, self._paths = list(sockets), tuple(paths)
         self.addresses = tuple(str(address_of(each)) for each in sockets)
+        tls = self._options.tls
+        if tls is not None:
+            self._certificates = self._options.certificates or load(tls)
+            counters = self._options.counters
+            self._core.handshakes = Handshakes.of(tls, self._certificates, counters)
         await self._listen()
         self._keeper = self._core.loop.create_task(self._keep())
 
     async def _listen(self) -> None:
-        """Listen with the certificates that the files hold now; then stop the former listeners.
-
-        Each listener has a duplicate of its socket: the queue of waiting connections is the
-        socket's, so none is lost when a listener is replaced by the next.
-        """
-        context: ssl.SSLContext | None = None
-        if self._options.tls is not None:
-            self._files = self._options.tls.state_of_files()
-            context = self._options.tls.context()
-        loop = self._core.loop
-        listeners: list[asyncio.Server] = []
+        loop, handshakes = self._core.loop, self._core.handshakes
         for each in self._sockets:
             if each.family == socket.AF_UNIX:
                 listener = await loop.create_unix_server(
@@ -155,12 +165,10 @@ class OwnServer:
                     self._connected,
                     sock=each.dup(),
                     backlog=BACKLOG,
-                    ssl=context,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+                    ssl=handshakes,
+                    ssl_handshake_timeout=HANDSHAKE_SECONDS if handshakes else None,
                 )
-            listeners.append(listener)
-        self._stop_listening()
-        self._listeners = listeners
+            self._listeners.append(listener)
 
     def _connected(self) -> GrpcProtocol:
         return GrpcProtocol(self._core)
@@ -180,15 +188,11 @@ class OwnServer:
         self._sockets, self._paths = [], ()
 
     async def _keep(self) -> None:
-        certificates_at = time.monotonic() + CERTIFICATES_EVERY
         while True:
             await asyncio.sleep(CHECK_EVERY)
             now = time.monotonic()
             for connection in list(self._core.connections):
                 self._check(connection, now)
-            if self._options.tls is not None and now >= certificates_at and self._listeners:
-                certificates_at = now + CERTIFICATES_EVERY
-                await self.reload_certificates()
 
     def _check(self, connection: GrpcProtocol, now: float) -> None:
         try:
@@ -198,24 +202,23 @@ class OwnServer:
             _log.exception("the check of a connection failed; it is cut off")
             connection.abort("failed")
 
-    async def reload_certificates(self) -> None:
-        """Use the certificate files again if they changed, for connections that come from now on.
+    def renew(self, certificates: Certificates) -> None:
+        """Use these for connections that come from now on.
 
-        Files that do not fit together, as while they are being replaced, leave the former in use.
+        When the client authorities are others than before, connections that are open are asked to
+        go, and what comes back is verified anew: nobody stays by an authority that is gone.
+
+        Raises:
+            OSError: OpenSSL does not take them; the former stay in use.
         """
-        tls = self._options.tls
-        if tls is None:
+        if self._core.handshakes is None or self._certificates is None:
             return
-        before = self._files
-        try:
-            if tls.state_of_files() == before:
-                return
-            await self._listen()
-        except OSError as error:
-            self._files = before
-            _log.error("certificates cannot be reloaded; the former stay in use", error=str(error))
-        else:
-            _log.info("certificates reloaded")
+        self._core.handshakes.renew(certificates)
+        former, self._certificates = self._certificates, certificates
+        if former.client_ca != certificates.client_ca:
+            now = time.monotonic()
+            for connection in list(self._core.connections):
+                connection.leave("client_ca", now)
 
     async def drain(self, seconds: float) -> None:
         """Say NOT_SERVING, take no new connection, ask clients to go, and wait for their calls.

@@ -24,6 +24,7 @@ from callout.http2.events import (
     Trailers,
 )
 from callout.serve.address import peer_text
+from callout.serve.admission import READ_SIZE
 from callout.serve.streaming import Stream
 from callout.serve.unary import Receiving, Waiting
 
@@ -58,6 +59,7 @@ class GrpcProtocol(asyncio.Protocol):
     def __init__(self, core: "Core") -> None:
         self.core = core
         self._counters = core.counters
+        self._admission = core.admission
         self._http2: Connection[Head | Refusal] = Connection(core.interpret, core.options.limits)
         self._limit = core.options.max_message
         self._streams: dict[int, State] = {}
@@ -73,6 +75,10 @@ class GrpcProtocol(asyncio.Protocol):
         self._unwritten = 0  # bytes of streams since the last write
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
+        self._drained = self._last_call  # when nothing waited in the socket
+        self._since = self._last_call  # the earliest that what is being read can have come
+        self._behind = False
+        self._arrived = self._last_call  # an estimate: the middle of what is possible
 
     # asyncio tells.
 
@@ -120,6 +126,16 @@ class GrpcProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came: answer all that they complete with one write."""
         now = time.monotonic()
+        admission = self._admission
+        if admission is not None:
+            size = len(data)
+            self._since = since = admission.arrived(now, size, self._drained)
+            self._arrived = (since + now) / 2
+            self._behind = admission.behind(now)
+            if size < READ_SIZE:
+                self._drained = now
+        else:
+            self._arrived = now
         for event in self._http2.receive(data, now):
             # Ordered by how often they come.
             if isinstance(event, Data):
@@ -129,6 +145,8 @@ class GrpcProtocol(asyncio.Protocol):
             else:
                 self._rare(event, now)
         self._flush()
+        if admission is not None:
+            admission.ended = time.monotonic()
 
     # HTTP/2 tells.
 
@@ -161,7 +179,7 @@ class GrpcProtocol(asyncio.Protocol):
             self._counters.refuse("not_one_message")
             self._end(stream_id, NOT_ONE)
         else:
-            self._streams[stream_id] = (head, now)
+            self._streams[stream_id] = (head, self._arrived)
 
     def _data(self, stream_id: int, data: bytes, flow: int, end: bool, now: float) -> None:
         state = self._streams.get(stream_id)
@@ -211,6 +229,10 @@ class GrpcProtocol(asyncio.Protocol):
     def _unary(
         self, stream_id: int, head: Head, arrived: float, message: bytes, now: float
     ) -> None:
+        if self._behind:
+            now = time.monotonic()
+            if head.overloaded is not None and self._refuses(stream_id, head, now):
+                return
         self._counters.requests += 1
         handler, deadline = head.unary, None
         assert handler is not None  # noqa: S101  # `_request` let no other head come so far
@@ -241,6 +263,18 @@ class GrpcProtocol(asyncio.Protocol):
             self._streams[stream_id] = Waiting(
                 self, stream_id, head.method.path, future, deadline, now
             )
+
+    def _refuses(self, stream_id: int, head: Head, now: float) -> bool:
+        admission, reply = self._admission, head.overloaded
+        assert admission is not None  # noqa: S101  # nobody else says that the loop is behind
+        if not admission.refuses(now, self._since, head.timeout):
+            return False
+        self._counters.overload(head.method.path)
+        if isinstance(reply, bytes):
+            self._http2.respond(stream_id, OK_HEAD, reply, OK_TRAILERS)
+        elif reply is not None:
+            self._end(stream_id, reply)
+        return True
 
     def finish(self, call: Waiting, future: "asyncio.Future[Reply]") -> None:
         """A waiting call's handler is done."""
@@ -283,7 +317,7 @@ class GrpcProtocol(asyncio.Protocol):
 
     def _open_stream(self, stream_id: int, head: Head, end: bool, now: float) -> None:
         self._counters.requests += 1
-        deadline = None if head.timeout is None else now + head.timeout
+        deadline = None if head.timeout is None else self._arrived + head.timeout
         if deadline is not None and deadline <= now:
             self._counters.deadline_exceeded += 1
             self._end_early(stream_id, _DEADLINE, end, now)
@@ -434,7 +468,13 @@ class GrpcProtocol(asyncio.Protocol):
         """Write at the end of this tick, with whatever else it brings."""
         if not self._flushing:
             self._flushing = True
-            self.core.loop.call_soon(self._flush)
+            self.core.loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush()
+        if self._admission is not None:
+            # Answers of neighbours are work, too: the loop did not rest.
+            self._admission.ended = time.monotonic()
 
     def _flush(self) -> None:
         self._flushing = False
