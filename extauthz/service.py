@@ -51,16 +51,23 @@ _WHAT_MOST = 200
 class _Work:
     """One request under way."""
 
-    __slots__ = ("check", "chosen", "deadline", "part", "started", "token")
+    __slots__ = ("check", "chosen", "deadline", "digest", "part", "started", "token")
 
     def __init__(
-        self, started: float, call: Call, check: CheckInput, chosen: Chosen, part: AuthPart
+        self,
+        started: float,
+        call: Call,
+        check: CheckInput,
+        chosen: Chosen,
+        part: AuthPart,
+        digest: str,
     ) -> None:
         self.started = started
         self.deadline = answer_by(call.deadline, started)
         self.check = check
         self.chosen = chosen
         self.part = part
+        self.digest = digest
         self.token: UnverifiedToken | None = None
 
 
@@ -125,11 +132,13 @@ class AuthorizationService:
                 return self._turn_away(started, _NOT_READY, "", "error", check)
             chosen = decide.choose(check, snapshot.policies)
             if isinstance(chosen, Refused):
-                return self._turn_away(started, chosen.sent, chosen.policy, chosen.verdict, check)
+                return self._turn_away(
+                    started, chosen.sent, chosen.policy, chosen.verdict, check, snapshot.digest
+                )
             part = snapshot.parts["auth"]
             if not isinstance(part, AuthPart):
                 raise TypeError("the snapshot has no part for auth")
-            work = _Work(started, call, check, chosen, part)
+            work = _Work(started, call, check, chosen, part, snapshot.digest)
             if chosen.mode == "off":
                 return self._conclude(work, None, Allow("off"))
             if work.deadline is not None and started >= work.deadline:
@@ -237,12 +246,18 @@ class AuthorizationService:
     def _conclude(self, work: _Work, identity: Identity | None, outcome: Outcome) -> bytes:
         chosen = work.chosen
         answer = decide.conclude(chosen.auth, chosen.mode, work.part, identity, outcome)
-        reply = envoy.respond(answer.sent, chosen.policy, answer.fields, self._decision_id())
+        decision_id = self._decision_id()
+        reply = envoy.respond(answer.sent, chosen.policy, answer.fields, decision_id)
+        observer, seconds = self._observer, self._clock() - work.started
         who = what = ""
-        if self._observer.wants_text:
-            who = identity.subject or "anonymous" if identity is not None else ""
-            what = _what(work.check)
-        self._observer.decided(
+        sample = 0.0
+        if observer.wants_text:
+            verdict, reason = answer.verdict, answer.reason
+            sample = observer.sample("authz", verdict, chosen.policy, reason, seconds)
+            if sample:
+                who = identity.subject or "anonymous" if identity is not None else ""
+                what = _what(work.check)
+        observer.decided(
             Decision(
                 "authz",
                 answer.verdict,
@@ -250,19 +265,46 @@ class AuthorizationService:
                 answer.reason,
                 who,
                 what,
-                self._clock() - work.started,
+                seconds,
                 answer.shadow,
+                "",
+                decision_id,
+                work.digest,
+                "",
+                sample,
             )
         )
         return reply
 
     def _turn_away(
-        self, started: float, sent: Deny, policy: str, verdict: Verdict, check: CheckInput | None
+        self,
+        started: float,
+        sent: Deny,
+        policy: str,
+        verdict: Verdict,
+        check: CheckInput | None,
+        digest: str = "",
     ) -> bytes:
-        reply = envoy.respond(sent, policy, "", self._decision_id())
-        what = _what(check) if check is not None and self._observer.wants_text else ""
-        self._observer.decided(
-            Decision("authz", verdict, policy, sent.reason, "", what, self._clock() - started)
+        decision_id = self._decision_id()
+        reply = envoy.respond(sent, policy, "", decision_id)
+        observer, seconds = self._observer, self._clock() - started
+        what, sample = "", 0.0
+        if observer.wants_text:
+            sample = observer.sample("authz", verdict, policy, sent.reason, seconds)
+            what = _what(check) if check is not None and sample else ""
+        observer.decided(
+            Decision(
+                "authz",
+                verdict,
+                policy,
+                sent.reason,
+                "",
+                what,
+                seconds,
+                id=decision_id,
+                digest=digest,
+                sample=sample,
+            )
         )
         return reply
 

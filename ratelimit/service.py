@@ -71,6 +71,7 @@ class RateLimitService:
             snapshot = self._snapshot()
             if snapshot is not self._current:
                 self._renew(snapshot)
+            digest = snapshot.digest if snapshot is not None else ""
             # The key is the whole message: most requests of a busy client are equal, and an equal
             # one skips parsing, matching and naming its counters: 7 us of 12, with one descriptor.
             plan = self._plans.get(message)
@@ -80,13 +81,13 @@ class RateLimitService:
                     return self._refused(planned, started)
                 plan = planned
             if not plan.counted:
-                return self._answer(message, plan, (), 0.0, started)
+                return self._answer(message, plan, (), 0.0, started, digest)
             now = self._now()
             return self._store.add(
                 plan.hits(now),
                 now,
                 answer_by(call.deadline, started),
-                lambda counts: self._answer(message, plan, counts, now, started),
+                lambda counts: self._answer(message, plan, counts, now, started, digest),
             )
         except Exception as error:
             return self._broken(started, error)
@@ -115,7 +116,13 @@ class RateLimitService:
         return self._failed(started, planned.reason, Status(Code.UNAVAILABLE, planned.message))
 
     def _answer(
-        self, message: bytes, planned: Plan, counts: Counts, now: float, started: float
+        self,
+        message: bytes,
+        planned: Plan,
+        counts: Counts,
+        now: float,
+        started: float,
+        digest: str,
     ) -> Reply:
         try:
             verdict: Seen
@@ -129,7 +136,13 @@ class RateLimitService:
                 else:
                     reply = encode(without)
                 self._tell(
-                    message, planned, "error", "store_unavailable", started, detail=counts.reason
+                    message,
+                    planned,
+                    "error",
+                    "store_unavailable",
+                    started,
+                    digest,
+                    detail=counts.reason,
                 )
                 return reply
             answer = decide(planned, counts, now)
@@ -140,7 +153,7 @@ class RateLimitService:
             else:
                 verdict, reason = "allow", planned.reason
             reply = encode(answer)
-            self._tell(message, planned, verdict, reason, started, answer)
+            self._tell(message, planned, verdict, reason, started, digest, answer)
             return reply
         except Exception as error:
             return self._broken(started, error)
@@ -152,12 +165,16 @@ class RateLimitService:
         verdict: Seen,
         reason: str,
         started: float,
+        digest: str,
         answer: Answer | None = None,
         detail: str = "",
     ) -> None:
-        observer = self._observer
+        observer, seconds = self._observer, time.monotonic() - started
         who = what = ""
+        sample = 0.0
         if observer.wants_text:
+            sample = observer.sample("limit", verdict, planned.policy, reason, seconds)
+        if sample:
             who, what = _texts(message)
             if answer is not None and answer.limit is not None:
                 limit = answer.limit
@@ -174,17 +191,35 @@ class RateLimitService:
                 reason,
                 who,
                 what,
-                time.monotonic() - started,
+                seconds,
                 answer is not None and answer.shadow,
                 detail,
+                "",
+                digest,
+                "",
+                sample,
             )
         )
 
     def _failed(self, started: float, reason: str, status: Status) -> Status:
-        detail = status.message if self._observer.wants_text else ""
-        self._observer.decided(
+        observer, seconds = self._observer, time.monotonic() - started
+        sample = 0.0
+        if observer.wants_text:
+            sample = observer.sample("limit", "error", "", reason, seconds)
+        detail = status.message if sample else ""
+        digest = self._current.digest if self._current is not None else ""
+        observer.decided(
             Decision(
-                "limit", "error", "", reason, "", "", time.monotonic() - started, detail=detail
+                "limit",
+                "error",
+                "",
+                reason,
+                "",
+                "",
+                seconds,
+                detail=detail,
+                digest=digest,
+                sample=sample,
             )
         )
         return status

@@ -17,6 +17,7 @@ from callout.config.source import Mark, Origin, Source, Step
 from callout.config.validate import SECRET, Block, annotations_at, validate
 from callout.config.yaml import parse
 from callout.redis.connect import Dialer
+from callout.serve import client_names
 from callout.serve.address import parse as parse_address
 
 PREFIX: Final = "GATEWRIGHT_"
@@ -80,7 +81,19 @@ def _opa(text: str) -> str:
     return text
 
 
+def _client_name(text: str) -> str:
+    if wrong := client_names.mistake(text):
+        raise ValueError(f"expected a SPIFFE id or a DNS name, found {wrong}")
+    return text
+
+
+def _version(value: object) -> object:
+    """YAML reads 1.3 as a number."""
+    return str(value) if isinstance(value, float) else value
+
+
 Address = Annotated[str, pydantic.AfterValidator(_address)]
+ClientName = Annotated[str, pydantic.AfterValidator(_client_name)]
 FaceName = Literal["authz", "limit"]
 
 
@@ -102,16 +115,44 @@ class Tls(Block):
     key: str
     """Its private key, not encrypted."""
     client_ca: str | None = None
-    """Authorities of client certificates; with it, a client must have one."""
-    client_san: tuple[str, ...] = ()
-    """Names (`spiffe://...` or DNS) of which a client's certificate must have one: an authority
-    usually certifies more than our gateways. Empty: any."""
+    """Authorities of client certificates. None: no client is asked for one."""
+    client: Literal["required", "optional"] | None = None
+    """Whether a client may come without a certificate. None: it must have one if there is a
+    client_ca."""
+    client_san: tuple[ClientName, ...] = ()
+    """Names of which a client's certificate must have one: an authority usually certifies more
+    than our gateways. Without a certificate a client has none of them. Empty: any."""
+    min_version: Annotated[Literal["1.2", "1.3"], pydantic.BeforeValidator(_version)] = "1.2"
+    """The oldest TLS that is spoken. 1.2: the newest that Envoy speaks to upstreams unless its
+    `tls_maximum_protocol_version` says more."""
 
     @pydantic.model_validator(mode="after")
-    def _names_are_verified(self) -> "Tls":
-        if self.client_san and self.client_ca is None:
-            raise ValueError("expected client_ca beside client_san: unverified names say nothing")
+    def _clients_are_verified(self) -> "Tls":
+        if self.client_ca is None:
+            if self.client_san:
+                raise ValueError(
+                    "expected client_ca beside client_san: unverified names say nothing"
+                )
+            if self.client is not None:
+                raise ValueError("expected client_ca beside client: nobody could be verified")
         return self
+
+
+class DecisionRule(Block):
+    """Decisions that are alike, and how many of them are a line; what is left out fits any."""
+
+    face: FaceName | None = None
+    """Of this face."""
+    policy: str | None = None
+    """By this policy, or rate limit domain."""
+    verdict: Literal["allow", "deny", "error"] | None = None
+    """With this verdict; `error` is our own failure, whatever the caller was told."""
+    reason: str | None = None
+    """For this reason, as metrics name it: `over_limit`."""
+    slower: Annotated[float, pydantic.Field(ge=0, le=3600)] = 0.0
+    """Seconds: those that took at least so long."""
+    sample: Annotated[float, pydantic.Field(ge=0, le=1)] = 1.0
+    """The share of them that is a line, chosen at random."""
 
 
 class Telemetry(Block):
@@ -121,9 +162,9 @@ class Telemetry(Block):
     """`json`: one object a line, for collectors. `text`: for a terminal."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe that is logged."""
-    decisions: Literal["off", "denied", "all"] = "off"
-    """Which decisions are a line each. Off: lines are request data, and cost more than the
-    decision itself; metrics count all of them in any case."""
+    decisions: Literal["off", "denied", "all"] | tuple[DecisionRule, ...] = "off"
+    """Which decisions are a line each; of rules, the first that fits decides. Off: lines are
+    request data, and cost half of a decision; metrics count all of them in any case."""
 
 
 class Settings(Block):
@@ -222,6 +263,14 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if settings.counts_in_memory and settings.workers not in ("auto", 1):
         message = f"expected 1 while counters are in memory (no redis), found {settings.workers}"
         problems.append(source.problem(("workers",), message))
+    tls = settings.tls
+    if settings.transport == "grpcio" and tls is not None:
+        # Refused rather than left out: grpcio for Python has no way to say them.
+        if tls.client == "optional":
+            problems.append(source.problem(("tls", "client"), "expected transport `own` beside it"))
+        if tls.min_version != "1.2":
+            message = "expected transport `own` beside it"
+            problems.append(source.problem(("tls", "min_version"), message))
     if len(set(settings.faces)) != len(settings.faces):
         problems.append(source.problem(("faces",), "expected each face once, found one again"))
     return problems
@@ -256,6 +305,8 @@ def _typed(path: tuple[str, ...], text: str) -> Any:
     if text == "":
         return None
     wanted = annotations_at(Settings, path)
+    if text in {word for each in wanted for word in getattr(each, "__args__", ())}:
+        return text
     if tuple in {getattr(each, "__origin__", None) for each in wanted}:
         return [each.strip() for each in text.strip("[]").split(",")]
     if str not in wanted and any(each in (int, float) for each in wanted):

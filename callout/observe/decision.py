@@ -26,6 +26,14 @@ class Decision(NamedTuple):
     """True when the request was let through although `verdict` says otherwise."""
     detail: str = ""
     """What a person needs beside the reason: the limit's name, the rule. Request data: log only."""
+    id: str = ""
+    """Of this decision, as Envoy is told it; empty where nobody is told one."""
+    digest: str = ""
+    """Of the snapshot that it was decided by; empty: by none."""
+    trace: str = ""
+    """The trace that it belongs to, 32 hexadecimal digits; empty: not traced."""
+    sample: float = 0.0
+    """The share of its like that is shown, and this one is; 0: this one is not."""
 
 
 class Observer(Protocol):
@@ -37,5 +45,17 @@ class Observer(Protocol):
 
     @property
     def wants_text(self) -> bool:
-        """Whether `who`, `what` and `detail` are looked at: services leave them empty if not."""
+        """Whether `who`, `what` and `detail` of any decision are looked at; if not, services
+        leave them empty and need not ask `sample`."""
+        ...
+
+    def sample(
+        self, face: str, verdict: Verdict, policy: str, reason: str, seconds: float
+    ) -> float:
+        """Chooses whether this decision is shown, before its texts are made: they cost more than
+        the choice. Goes into `Decision.sample`.
+
+        Returns:
+            The share of such decisions that are shown; 0: not this one.
+        """
         ...

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from callout.observe.decision import Decision
+from callout.observe.decision_rules import DecisionRules
 from callout.observe.secrets import mask_text
 from callout.observe.text import clean
 
@@ -35,20 +36,20 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 class DecisionLines:
     """An observer that hands decisions to a writer of lines."""
 
-    def __init__(self, put: Callable[[Seen], None], which: Literal["all", "denied"]) -> None:
+    def __init__(self, put: Callable[[Seen], None], rules: DecisionRules) -> None:
         """Prepares.
 
         Args:
             put: takes a decision to be shown, and must not wait: `LineWriter.put`.
-            which: `denied` leaves out what was simply allowed.
+            rules: which are shown.
         """
         self._put = put
-        self._all = which == "all"
+        self.sample = rules.sample
         self.wants_text = True
 
     def decided(self, decision: Decision) -> None:
-        """Shows it, or not."""
-        if self._all or decision.verdict != "allow":
+        """Shows it, if it was chosen."""
+        if decision.sample:
             self._put((time.time(), decision))
 
 
@@ -73,14 +74,27 @@ def readable(colours: bool) -> Style:
         colour = _COLOURS.get(decision.verdict, "")
         return f"{_DIM}{start}{_PLAIN} {colour}{verdict:7}{_PLAIN} {columns}"
 
-    return Style(render, lambda lines: f"({lines} decisions not shown: the reader is slow)")
+    return Style(render, lambda lines: f"({lines} decisions not shown: they could not be written)")
 
 
-def _as_json(seen: Seen) -> str:
+def json_lines(worker: int) -> Style:
+    """For machines: one object a line, `{"kind": "decision", "time", "face", "verdict", ...}`.
+
+    Args:
+        worker: the place of this process among the workers; each writes lines of its own.
+    """
+    return Style(
+        lambda seen: _as_json(seen, worker),
+        lambda lines: f'{{"kind": "dropped", "worker": {worker}, "lines": {lines}}}',
+    )
+
+
+def _as_json(seen: Seen, worker: int) -> str:
     at, decision = seen
     fields = {
         "kind": "decision",
         "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "id": decision.id,
         "face": clean(decision.face, LONGEST),
         "verdict": decision.verdict,
         "shadow": decision.shadow,
@@ -90,12 +104,12 @@ def _as_json(seen: Seen) -> str:
         "what": _text(decision.what),
         "detail": _text(decision.detail),
         "seconds": round(decision.seconds, 6),
+        "digest": decision.digest,
+        "worker": worker,
+        "trace": decision.trace,
+        "sample": decision.sample,
     }
     return msgspec.json.encode(fields).decode()
-
-
-JSON: Final = Style(_as_json, lambda lines: f'{{"kind": "dropped", "lines": {lines}}}')
-"""For machines: one object a line, `{"kind": "decision", "time", "face", "verdict", ...}`."""
 
 
 def _text(text: str) -> str:

@@ -1,6 +1,6 @@
 """Who is told of decisions."""
 
-from callout.observe.decision import Decision, Observer
+from callout.observe.decision import Decision, Observer, Verdict
 from callout.observe.tallies import DecisionTally
 
 
@@ -13,6 +13,10 @@ class MetricsObserver:
         self.decided = tally.add
         self.wants_text = False
 
+    def sample(self, *_: object) -> float:
+        """Shows none."""
+        return 0.0
+
 
 class Tee:
     """Tells several observers, in order."""
@@ -20,6 +24,12 @@ class Tee:
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
         self.wants_text = any(each.wants_text for each in observers)
+
+    def sample(
+        self, face: str, verdict: Verdict, policy: str, reason: str, seconds: float
+    ) -> float:
+        """The largest share that one of them wants."""
+        return max(each.sample(face, verdict, policy, reason, seconds) for each in self._observers)
 
     def decided(self, decision: Decision) -> None:
         """Tells each of them."""

@@ -93,7 +93,7 @@ class DecisionTally:
 
     def add(self, decision: Decision) -> None:
         """Counts one decision."""
-        face, verdict, policy, reason, _, _, seconds, shadow, _ = decision
+        face, verdict, policy, reason, _, _, seconds, shadow, _, _, _, _, _ = decision
         try:
             row = self._found[face, policy, verdict, reason, shadow]
         except KeyError:

@@ -8,6 +8,7 @@ from callout.config.settings import Telemetry as TelemetrySettings
 from callout.observe import decision_lines, shared
 from callout.observe.decision import Observer
 from callout.observe.decision_lines import DecisionLines
+from callout.observe.decision_rules import PRESETS, DecisionRules, Rule
 from callout.observe.line_writer import LineWriter
 from callout.observe.loop import LoopMonitor
 from callout.observe.metrics import Metrics
@@ -24,7 +25,7 @@ class Telemetry:
 
     def __init__(self, settings: TelemetrySettings, metrics_directory: Path) -> None:
         """Joins the workers that share `metrics_directory`."""
-        shared.join(metrics_directory)
+        place = shared.join(metrics_directory)
         self.metrics = Metrics()
         self.counters = Counters()
         """Of the transport."""
@@ -37,17 +38,17 @@ class Telemetry:
         if settings.decisions != "off":
             output = sys.stdout.fileno()
             style = (
-                decision_lines.JSON
+                decision_lines.json_lines(place)
                 if settings.log == "json"
                 else decision_lines.readable(colours=os.isatty(output))
             )
             self._lines = lines = LineWriter(output, style.line, style.dropped)
             self.metrics.follow_counter(
                 "gatewright_decision_lines_dropped",
-                "Decision lines that were not written, because their reader is slow.",
+                "Decision lines that were not written: their reader is slow, or their disk full.",
                 lambda: lines.dropped,
             )
-            self.observer = Tee(counting, DecisionLines(lines.put, settings.decisions))
+            self.observer = Tee(counting, DecisionLines(lines.put, _rules(settings)))
 
     def start(self) -> None:
         """Begins to watch the event loop, and to write down what was counted."""
@@ -58,3 +59,10 @@ class Telemetry:
         self._monitor.stop()
         if self._lines is not None:
             self._lines.close()
+
+
+def _rules(settings: TelemetrySettings) -> DecisionRules:
+    chosen = settings.decisions
+    if isinstance(chosen, str):
+        return DecisionRules(PRESETS[chosen])
+    return DecisionRules([Rule(**each.model_dump()) for each in chosen])

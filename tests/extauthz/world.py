@@ -71,6 +71,9 @@ class Recorder:
         self.decisions: list[Decision] = []
         self._wants_text = wants_text
 
+    def sample(self, *_: object) -> float:
+        return 1.0
+
     def decided(self, decision: Decision) -> None:
         self.decisions.append(decision)
 

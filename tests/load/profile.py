@@ -54,6 +54,10 @@ class Silent:
 
     wants_text = False
 
+    def sample(self, *_: object) -> float:
+        """None is shown."""
+        return 0.0
+
     def decided(self, decision: Decision) -> None:
         """Nothing."""
 

@@ -41,6 +41,9 @@ class Seen:
         self.decisions: list[Decision] = []
         self.wants_text = True
 
+    def sample(self, *_: object) -> float:
+        return 1.0
+
     def decided(self, decision: Decision) -> None:
         self.decisions.append(decision)
 

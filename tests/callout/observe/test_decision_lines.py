@@ -3,7 +3,8 @@ import json
 import pytest
 
 from callout.observe.decision import Decision
-from callout.observe.decision_lines import JSON, DecisionLines, Seen, Style, readable
+from callout.observe.decision_lines import DecisionLines, Seen, Style, json_lines, readable
+from callout.observe.decision_rules import PRESETS, DecisionRules
 from callout.observe.observers import Tee
 from tests.callout.observe.planted import JWT, PASSWORD, found_in
 
@@ -24,6 +25,7 @@ FORGED = Decision(
     detail="x\x9b\x00y",
 )
 AT = 1_735_689_600.123
+JSON = json_lines(3)
 
 
 def line(decision: Decision, colours: bool = False) -> str:
@@ -70,8 +72,14 @@ def test_a_forged_line_stays_inside_its_column() -> None:
 
 
 def test_a_json_line_has_every_field_on_one_line() -> None:
-    assert json.loads(JSON.line((AT, SHADOW))) == {
+    told = SHADOW._replace(id="a1", digest="d0", trace="0af7", sample=0.25)
+    assert json.loads(JSON.line((AT, told))) == {
         "kind": "decision",
+        "id": "a1",
+        "digest": "d0",
+        "trace": "0af7",
+        "sample": 0.25,
+        "worker": 3,
         "time": "2025-01-01T00:00:00.123+00:00",
         "face": "limit",
         "verdict": "deny",
@@ -107,14 +115,17 @@ def test_a_token_that_reached_a_decision_is_not_shown(style: Style) -> None:
 def test_lines_are_for_all_decisions_or_for_those_that_were_not_simply_allowed() -> None:
     every: list[Seen] = []
     some: list[Seen] = []
-    both = Tee(DecisionLines(every.append, "all"), DecisionLines(some.append, "denied"))
-    assert both.wants_text
-    for each in (ALLOWED, DENIED, SHADOW, FAILED):
-        both.decided(each)
-    assert [each for _, each in every] == [ALLOWED, DENIED, SHADOW, FAILED]
-    assert [each for _, each in some] == [DENIED, SHADOW, FAILED]
+    for seen, which in ((every, "all"), (some, "denied")):
+        lines = DecisionLines(seen.append, DecisionRules(PRESETS[which]))  # type: ignore[index]
+        tee = Tee(lines)
+        assert tee.wants_text
+        for each in (ALLOWED, DENIED, SHADOW, FAILED):
+            sample = tee.sample(each.face, each.verdict, each.policy, each.reason, each.seconds)
+            tee.decided(each._replace(sample=sample))
+    assert [each.verdict for _, each in every] == ["allow", "deny", "deny", "error"]
+    assert [each.verdict for _, each in some] == ["deny", "deny", "error"]
 
 
 def test_lines_that_were_dropped_are_said_in_the_same_style() -> None:
-    assert json.loads(JSON.dropped(7)) == {"kind": "dropped", "lines": 7}
+    assert json.loads(JSON.dropped(7)) == {"kind": "dropped", "worker": 3, "lines": 7}
     assert "7" in readable(False).dropped(7)
