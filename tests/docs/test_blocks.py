@@ -21,7 +21,7 @@ from tests.docs.pages import ROOT, Block
 BLOCKS = {
     "README.md": 6,
     "docs/configuration.md": 7,
-    "docs/operations.md": 1,
+    "docs/operations.md": 2,
     "docs/performance.md": 0,
     "docs/reliability.md": 0,
     "docs/rego.md": 16,
@@ -89,7 +89,9 @@ def test_make_test_runs_the_tests() -> None:
 def test_settings_are_read(block: Block) -> None:
     settings = load(block.text.encode(), {}, {}, block.name)
     assert isinstance(settings, Settings), settings
-    assert set(yaml.safe_load(block.text)) == set(Settings.model_fields)
+    shown = set(yaml.safe_load(block.text))
+    if block.page == "docs/configuration.md":
+        assert shown == set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("page", BUNDLES)
