@@ -36,7 +36,8 @@ class OpaServer:
         command: list[str | Path] = [tools.require("opa"), "run", "--server"]
         command += ["--addr", f"127.0.0.1:{self.port}", "--log-level", "error"]
         command += ["--disable-telemetry", sources]
-        self._process = Process(command, folder / "opa.log", self._ready)
+        self._start = lambda: Process(command, folder / "opa.log", self._ready)
+        self._process = self._start()
 
     @property
     def url(self) -> str:
@@ -70,6 +71,10 @@ class OpaServer:
     def cont(self) -> None:
         """Ends `stop`."""
         self._process.thaw()
+
+    def restart(self) -> None:
+        """Starts it again at the same port, after `close`."""
+        self._process = self._start()
 
     def close(self) -> None:
         """Kills it: connections break, and new ones are refused."""

@@ -1,0 +1,1 @@
+"""Faults while requests come: each has a bound, and none lets a request pass wrongly."""

@@ -1,0 +1,85 @@
+"""The OPA server is killed or frozen, slow or wrong, while requests come."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from callout.testing.opa import OpaServer
+from callout.testing.plugin import StartOpa
+from callout.testing.requests import check_request
+from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
+from tests.faults.load import PATIENCE, Load, check, slowest
+
+REGO = """package shop
+
+import rego.v1
+
+default allow := false
+
+allow if input.attributes.request.http.method == "GET"
+"""
+IN_PROCESS, ASKED, SOFT = "in.example", "asked.example", "soft.example"
+ASK = "auth: {identity: [{anonymous: {}}], decide: {opa: shop/allow}, onError: %s}"
+BUNDLE = {
+    "all.yaml": policy("in", OPEN, f'{{host: "{IN_PROCESS}"}}')
+    + policy("asked", ASK % "deny(503)", f'{{host: "{ASKED}"}}')
+    + policy("soft", ASK % "allow", f'{{host: "{SOFT}"}}'),
+    **EVERYBODY,
+}
+QUESTIONS = (
+    check("in process", check_request(host=IN_PROCESS), True),
+    check("asked", check_request(host=ASKED), True),
+    check("refused", check_request("POST", host=ASKED), False),
+    check("soft", check_request(host=SOFT), True),
+)
+AT_ONCE: float = 0.25
+"""Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
+
+
+@pytest.fixture
+def opa(opa_server: StartOpa) -> OpaServer:
+    return opa_server({"shop.rego": REGO})
+
+
+@pytest.fixture
+def serve(tmp_path: Path, opa: OpaServer) -> Iterator[Serve]:
+    bundle = write_bundle(tmp_path / "bundle", BUNDLE)
+    with closing(Serve(tmp_path, bundle, "--opa", opa.url)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_the_opa_server_goes_and_comes_back(serve: Serve, opa: OpaServer, how: str) -> None:
+    with Load(serve.grpc, QUESTIONS) as load:
+        load.until_right(10.0)
+        gone = time.monotonic()
+        opa.close() if how == "killed" else opa.stop()
+        time.sleep(3.0)
+        returned = time.monotonic()
+        opa.restart() if how == "killed" else opa.cont()
+        load.until_right(5.0)
+    away = [each for each in load.outcomes(gone) if each.at < returned - PATIENCE / 2]
+    # Decided in process: as ever, and not later because others wait.
+    assert all(each.right for each in load.outcomes(name="in process"))
+    assert slowest(load.outcomes(gone, "in process")) < AT_ONCE
+    # Nobody passes whom OPA did not let pass, but where the operator wrote so.
+    assert all(each.passed is not True for each in away if each.name == "refused")
+    assert any(each.passed is False for each in away if each.name == "asked")
+    assert any(each.passed for each in away if each.name == "soft")
+    assert not load.wrong_passes()
+
+
+def test_the_opa_server_dies_again_and_again(serve: Serve, opa: OpaServer) -> None:
+    with Load(serve.grpc, QUESTIONS) as load:
+        load.until_right(10.0)
+        for _ in range(4):
+            opa.close()
+            time.sleep(0.3)
+            opa.restart()
+            load.until_right(5.0)
+    assert not load.wrong_passes()
+    assert all(each.right for each in load.outcomes(name="in process"))
+    assert serve.metric("gatewright_worker_restarts_total") == 0
