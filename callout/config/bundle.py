@@ -1,5 +1,6 @@
 """All files of a bundle, in memory; and how they get there."""
 
+import bisect
 import hashlib
 import os
 import stat
@@ -21,6 +22,7 @@ class Bundle:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         """Takes the contents by path relative to the bundle's root: `rego/shop/shop.rego`."""
         self.files: Mapping[str, bytes] = MappingProxyType(dict(sorted(files.items())))
+        self._paths = list(self.files)
 
     def read(self, path: str) -> bytes | None:
         """The content of one file; None if there is none.
@@ -32,7 +34,10 @@ class Bundle:
     def under(self, folder: str) -> dict[str, bytes]:
         """The files in `folder` and below it, by their paths from the bundle's root."""
         prefix = folder.removeprefix("./").rstrip("/") + "/"
-        return {path: data for path, data in self.files.items() if path.startswith(prefix)}
+        # Every policy with Rego asks: of 10,000 policies in as many files it is 25 s otherwise.
+        first = bisect.bisect_left(self._paths, prefix)
+        end = bisect.bisect_left(self._paths, prefix[:-1] + "0", first)  # "0" follows "/"
+        return {path: self.files[path] for path in self._paths[first:end]}
 
     @cached_property
     def digest(self) -> str:

@@ -1,6 +1,6 @@
 """The effective policy: all policies that match a request, merged and compiled."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from callout.config.bundle import Bundle
@@ -129,6 +129,11 @@ class Compiler:
         if problems or isinstance(common, Rejected):
             return Effective(names, {}, {}, STRICT, tuple(problems))
         return Effective(names, blocks, modes, common.rules())
+
+    def pieces(self) -> Iterator[list[object]]:
+        """See `PolicyIndex.pieces`."""
+        for memo in (self._blocks, self._common):
+            yield [*memo.kept.values(), *memo.late.values()]
 
     def _having(self, ids: Ids, *keys: str) -> Ids:
         documents = ((each, self._policies[each].source.value) for each in ids)

@@ -93,9 +93,9 @@ class _Patch:
                 continue
             before = children.get(key, _NOWHERE)
             value[key], children[key] = self.applied(
-                value.get(key), before, wanted, origin.children[key], (*path, key)
+                value.get(key), before, wanted, origin.children.get(key, origin), (*path, key)
             )
-            keys[key] = origin.keys[key]
+            keys[key] = origin.keys.get(key, origin.mark)
         return value, Origin(origin.mark, keys, children, self._policy)
 
     def _items(
@@ -115,6 +115,6 @@ class _Patch:
                 value.append(None)
             before = children.get(place, _NOWHERE)
             value[place], children[place] = self.applied(
-                value[place], before, wanted, origin.children[index], path
+                value[place], before, wanted, origin.children.get(index, origin), path
             )
         return value, Origin(origin.mark, origin.keys, children, self._policy)

@@ -1,6 +1,6 @@
 """Which policy applies to a request: the choice, from what every face knows of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from callout.config.documents import Mode, Policy
@@ -148,6 +148,15 @@ class PolicyIndex:
     ) -> Effective | UnknownPolicy | None:
         """The host's policy for `/`: what a refused path is counted under."""
         return self.choose(host, "/", method, named)
+
+    def pieces(self) -> Iterator[list[object]]:
+        """Everything large in it, in a few lists: whoever holds them decides when it is freed."""
+        yield list(self._policies)
+        yield list(self.sources)
+        yield list(self._effective.kept.values())
+        yield list(self._effective.late.values())
+        yield from self._compiler.pieces()
+        yield from self._table.pieces()
 
     def _late(self, ids: Ids) -> Effective:
         found = self._effective.get(ids)

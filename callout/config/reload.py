@@ -1,22 +1,33 @@
 """The one reload rule: parse, validate, swap; or keep the last good and say why."""
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
-from callout.config.snapshot import Snapshot
 
 Outcome: TypeAlias = Literal["loaded", "unchanged", "rejected"]
 
 
-class Reloader:
+class HasDigest(Protocol):
+    """What a loader makes of a bundle: a `Snapshot`, or what its caller keeps of one."""
+
+    @property
+    def digest(self) -> str:
+        """Of the bundle that it was made from."""
+        ...
+
+
+S = TypeVar("S", bound=HasDigest)
+
+
+class Reloader(Generic[S]):
     """Holds the snapshot of this moment. Pure: whoever watches files offers what it read."""
 
-    def __init__(self, build: Callable[[Bundle], Snapshot | Rejected]) -> None:
+    def __init__(self, build: Callable[[Bundle], S | Rejected]) -> None:
         """Takes the loader, such as `snapshot.build` with its sections."""
         self._build = build
-        self.snapshot: Snapshot | None = None
+        self.snapshot: S | None = None
         """The last good one; None: there was none yet, and everything must be denied."""
         self.problems: tuple[Problem, ...] = ()
         """Why the last offer was rejected; empty when what was offered last is in use."""

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from callout.config import documents
 from callout.config.bundle import Bundle
+from callout.config.documents import Policy
 from callout.config.effective import Compiler
 from callout.config.policies import PolicyIndex
 from callout.config.problems import Problem, Rejected, in_order
@@ -31,13 +32,42 @@ def build(bundle: Bundle, sections: Sequence[Section]) -> Snapshot | Rejected:
     Returns:
         All problems of all files at once, warnings included, if there is any error.
     """
-    read = documents.read(bundle, [each.key for each in sections])
+    return compiled(bundle, documents.read(bundle, [each.key for each in sections]), sections)
+
+
+def compiled(
+    bundle: Bundle, read: documents.Documents, sections: Sequence[Section]
+) -> Snapshot | Rejected:
+    """Checks and compiles a bundle whose documents were read before; see `build`."""
     problems = list(read.problems)
     if not any(path.endswith((".yaml", ".yml")) for path in bundle.files):
         # An empty mount must not replace what works.
         problems.append(Problem(".", 0, 0, "", "expected YAML files, found none"))
-    by_name = sorted(read.policies, key=lambda each: each.name)
-    index = PolicyIndex(read.policies, Compiler(by_name, sections, bundle))
+    warnings = in_order(documents.doubts(read.policies))
+    made = _assembled(bundle, read.policies, sections, warnings)
+    if isinstance(made, Rejected):
+        problems += made.problems
+    if problems or isinstance(made, Rejected):
+        return Rejected(in_order([*problems, *warnings]))
+    return made
+
+
+def rebuilt(
+    bundle: Bundle, policies: Sequence[Policy], sections: Sequence[Section]
+) -> Snapshot | Rejected:
+    """Compiles policies that another process has read and checked: see `records`."""
+    return _assembled(bundle, policies, sections, ())
+
+
+def _assembled(
+    bundle: Bundle,
+    policies: Sequence[Policy],
+    sections: Sequence[Section],
+    warnings: tuple[Problem, ...],
+) -> Snapshot | Rejected:
+    problems: list[Problem] = []
+    by_name = sorted(policies, key=lambda each: each.name)
+    index = PolicyIndex(policies, Compiler(by_name, sections, bundle))
     for effective in index.compile_all():
         problems += effective.invalid
     parts: dict[str, object] = {}
@@ -47,7 +77,6 @@ def build(bundle: Bundle, sections: Sequence[Section]) -> Snapshot | Rejected:
             problems += part.problems
         else:
             parts[section.key] = part
-    warnings = in_order(documents.doubts(read.policies))
     if problems:
-        return Rejected(in_order([*problems, *warnings]))
+        return Rejected(tuple(problems))
     return Snapshot(bundle.digest, index, MappingProxyType(parts), warnings)

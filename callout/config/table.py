@@ -4,7 +4,7 @@ The number of look-ups depends on how deep the written prefixes and suffixes are
 many policies there are, nor on how long a hostile host or path is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import re2
@@ -202,6 +202,12 @@ class MatchTable:
             if exact is not None:
                 found += exact.by_method.get(method, exact.every)
         return found
+
+    def pieces(self) -> Iterator[list[object]]:
+        """See `PolicyIndex.pieces`."""
+        every = dict.fromkeys(self._suffixes.values())
+        every.update(dict.fromkeys(each for paths in self._exact.values() for each in paths))
+        yield list(every)
 
     def typical(self, entry: Entry, policy: int) -> Ids:
         """The policies that match the most ordinary request that `entry` is about."""

@@ -1,6 +1,7 @@
 """Rego in this process: a plan and its data become an engine that answers at once."""
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,7 @@ class RegoEngine:
         self._evaluate = compiled.evaluate
         self._data = data
         self._clock = clock if compiled.uses_time else None
+        weakref.finalize(self, compiled.forget).atexit = False
 
     def decide(self, document: dict[str, Any], deadline: float | None) -> Answer | PolicyFailed:
         """Evaluate the entrypoint; at once, so the deadline does not matter."""

@@ -1,13 +1,15 @@
 """A directory becomes what workers can decide by: read, Rego compiled, checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from callout.config import documents
 from callout.config.bundle import Bundle, read_directory
+from callout.config.documents import Documents, Policy
 from callout.config.problems import Rejected, in_order
-from callout.config.snapshot import Snapshot, build
+from callout.config.snapshot import Snapshot, compiled
+from callout.config.uncollected import uncollected
 from extauthz.plans import NO_PLAN, rego_wanted
 from extauthz.policy.compiler.plans import compile_missing
 from gatewright.bundle.sections import SECTIONS
@@ -19,6 +21,8 @@ class Loaded(NamedTuple):
     bundle: Bundle
     """With the plans of all its Rego: building it anew compiles nothing."""
     snapshot: Snapshot
+    documents: Sequence[Policy]
+    """What was read of it."""
 
 
 def load(directory: Path, cache: Path, progress: Callable[[str], None]) -> Loaded | Rejected:
@@ -38,15 +42,19 @@ def check(bundle: Bundle, cache: Path, progress: Callable[[str], None]) -> Loade
     Returns:
         All problems, if there is any error: those of the Rego and those of the policies.
     """
-    plans = plans_of(bundle, cache, progress)
-    if isinstance(plans, Rejected):
-        rest = build(bundle, SECTIONS)
-        others = rest.problems if isinstance(rest, Rejected) else ()
-        told = [each for each in others if not each.message.startswith(NO_PLAN)]
-        return Rejected(in_order([*plans.problems, *told]))
-    planned = Bundle({**bundle.files, **plans})
-    snapshot = build(planned, SECTIONS)
-    return snapshot if isinstance(snapshot, Rejected) else Loaded(planned, snapshot)
+    with uncollected():
+        found = _read(bundle)
+        plans = _plans(bundle, found, cache, progress)
+        if isinstance(plans, Rejected):
+            rest = compiled(bundle, found, SECTIONS)
+            others = rest.problems if isinstance(rest, Rejected) else ()
+            told = [each for each in others if not each.message.startswith(NO_PLAN)]
+            return Rejected(in_order([*plans.problems, *told]))
+        planned = Bundle({**bundle.files, **plans})
+        snapshot = compiled(planned, found, SECTIONS)
+        if isinstance(snapshot, Rejected):
+            return snapshot
+        return Loaded(planned, snapshot, found.policies)
 
 
 def plans_of(
@@ -56,7 +64,16 @@ def plans_of(
 
     Problems of the policies themselves are not told here: `build` tells all of them.
     """
-    found = documents.read(bundle, [each.key for each in SECTIONS])
+    return _plans(bundle, _read(bundle), cache, progress)
+
+
+def _read(bundle: Bundle) -> Documents:
+    return documents.read(bundle, [each.key for each in SECTIONS])
+
+
+def _plans(
+    bundle: Bundle, found: Documents, cache: Path, progress: Callable[[str], None]
+) -> Mapping[str, bytes] | Rejected:
     return compile_missing(
         bundle, rego_wanted([each.source for each in found.policies]), cache, progress
     )

@@ -1,8 +1,14 @@
 """What the supervising process and its workers say to each other."""
 
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import msgspec
+
+from callout.config import records
+from callout.config.bundle import Bundle
+from callout.config.documents import Policy
+from callout.serve.certificates import Certificates
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -12,12 +18,37 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     """The settings as JSON."""
     metrics: str
     """The directory in which all workers count."""
+    certificates: Certificates | None = None
+    """Those in use now; with `tls` only."""
 
 
-class NewBundle(msgspec.Struct, tag="bundle", frozen=True):
-    """The bundle's files, read once for all workers."""
+class BundleComes(msgspec.Struct, tag="bundle", frozen=True):
+    """A bundle follows in pieces; what came of another one before is void."""
 
-    files: dict[str, bytes]
+    digest: str
+
+
+class BundleFile(msgspec.Struct, tag="file", frozen=True):
+    """A file of the bundle, or the next piece of it."""
+
+    path: str
+    data: bytes
+
+
+class BundlePolicies(msgspec.Struct, tag="policies", frozen=True):
+    """The next of its policies, read and checked: see `callout.config.records`."""
+
+    records: bytes
+
+
+class BundleEnds(msgspec.Struct, tag="end", frozen=True):
+    """That was all of it: decide by it."""
+
+
+class NewCertificates(msgspec.Struct, tag="certificates", frozen=True):
+    """The certificate files, read and judged once for all workers."""
+
+    certificates: Certificates
 
 
 class Drain(msgspec.Struct, tag="drain", frozen=True):
@@ -26,7 +57,8 @@ class Drain(msgspec.Struct, tag="drain", frozen=True):
     seconds: float
 
 
-ToWorker: TypeAlias = Start | NewBundle | Drain
+OfBundle: TypeAlias = BundleComes | BundleFile | BundlePolicies | BundleEnds
+ToWorker: TypeAlias = Start | OfBundle | NewCertificates | Drain
 
 
 class Listening(msgspec.Struct, tag="listening", frozen=True):
@@ -42,6 +74,7 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
 class Refused(msgspec.Struct, tag="refused", frozen=True):
     """The worker could not use the bundle; it decides by what it had."""
 
+    digest: str
     problems: list[str]
 
 
@@ -50,6 +83,22 @@ FromWorker: TypeAlias = Listening | Loaded | Refused
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+
+
+PIECE_BYTES = 64 * 1024
+"""Of a file in one message: reading one must not keep a worker from answering, and a bundle of
+many megabytes in one message does, for tens of milliseconds."""
+
+
+def of_bundle(bundle: Bundle, policies: Sequence[Policy]) -> Iterator[OfBundle]:
+    """A bundle as messages, in pieces."""
+    yield BundleComes(bundle.digest)
+    for path, data in bundle.files.items():
+        for start in range(0, len(data), PIECE_BYTES) or (0,):
+            yield BundleFile(path, data[start : start + PIECE_BYTES])
+    for batch in records.batches(policies):
+        yield BundlePolicies(batch)
+    yield BundleEnds()
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:

@@ -25,15 +25,21 @@ from callout.observe.admin import AdminSources, Effective, Readiness
 from callout.observe.fleet import FleetMetrics
 from callout.observe.metrics import exposition
 from callout.serve import address
+from callout.serve.certificate_keeper import CertificateKeeper
+from callout.serve.certificates import Certificates
 from callout.serve.supervisor import Supervisor
-from gatewright.bundle.load import check
 from gatewright.run import messages
+from gatewright.run.accepted import Acceptance, Accepted
 from gatewright.run.aside import aside
+from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.options import server_tls
+from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
 
 _log = structlog.get_logger("gatewright.service")
 
+SEND_AGAIN = 5.0
+"""Seconds after which a worker that refused the bundle is sent it again."""
 KILL_AFTER = 2.0
 """Seconds that a worker gets beyond the drain's own bound before it is killed."""
 
@@ -61,20 +67,22 @@ class Service:
             on_loaded: told of each snapshot that is decided by from now on.
         """
         self._settings = settings
-        self._cache = cache
-        self._progress = progress
         self._on_loaded = on_loaded
-        self._reloader = Reloader(self._build)
-        self._planned: Bundle | None = None
-        """What `_build` was last given, with its plans."""
-        self._sent: messages.NewBundle | None = None
+        self._acceptance = Acceptance(cache, progress)
+        self._reloader = Reloader(self._acceptance.build)
+        self._sent: Accepted | None = None
         """What workers decide by."""
+        self._retiring = Retiring()
+        self._refused: dict[int, messages.Refused] = {}
+        """By place: what a worker could not use of what we sent."""
         self._digests: dict[int, str] = {}
         """The snapshot of each worker that has one, by its place."""
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
         self._watcher = Watcher(settings.bundle, self._offered)
         self._watching: asyncio.Task[None] | None = None
+        self._certificates: CertificateKeeper | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._supervisor: Supervisor | None = None
         self._admin: web.AppRunner | None = None
         self._metrics = Path()
@@ -94,10 +102,11 @@ class Service:
         """
         settings = self._settings
         workers = settings.worker_count(len(os.sched_getaffinity(0)))
-        with _or_fail("cannot start: tls"):
-            tls = server_tls(settings)
-            if tls is not None:
-                tls.context()
+        tls = server_tls(settings)
+        if tls is not None:
+            with _or_fail("cannot start"):
+                self._certificates = CertificateKeeper(tls, self._certified)
+            self._fleet.registry.register(CertificateMetrics(self._certificates))
         # grpcio binds for itself, beside the socket that reserves its address.
         shares = workers > 1 or settings.transport == "grpcio"
         with _or_fail(f"cannot listen at {settings.listen.grpc}"):
@@ -118,11 +127,15 @@ class Service:
         await self._supervisor.start()
         self._admin = await admin.serve(self._sources(), admin_socket)
         self._watching = asyncio.create_task(self._watcher.run())
+        if self._certificates is not None:
+            self._keeping = asyncio.create_task(self._certificates.run())
         _log.info("listening", grpc=self.grpc, admin=self.admin, workers=workers)
 
     def reload(self) -> None:
-        """Reads the bundle again, changed or not: SIGHUP."""
+        """Reads the bundle again, changed or not, and the certificates: SIGHUP."""
         self._watcher.reload_now()
+        if self._certificates is not None:
+            self._certificates.look(at_once=True)
 
     async def ready(self) -> None:
         """Returns once a worker decides by a good bundle."""
@@ -130,16 +143,25 @@ class Service:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why the bundle that was offered last is not in use."""
-        return tuple(str(each) for each in self._reloader.problems)
+        """Why the bundle that was offered last is not in use, or not by every worker."""
+        return (
+            *(str(each) for each in self._reloader.problems),
+            *(
+                f"worker {place} refused it: {each}"
+                for place, refused in sorted(self._refused.items())
+                for each in refused.problems
+            ),
+        )
 
     async def stop(self) -> None:
         """Drains the workers within the bound of the settings, and closes everything."""
-        if self._watching is not None:
-            self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+        for task in (self._watching, self._keeping):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         seconds = self._settings.drain
+        self._retiring.stop()
         if self._supervisor is not None:
             farewell = messages.encode(messages.Drain(seconds))
             await self._supervisor.stop(farewell, seconds + KILL_AFTER)
@@ -167,43 +189,63 @@ class Service:
             _log.error(f"bundle rejected; {last}", problems=self.problems)
             return
         self._fleet.config_load("loaded")
-        snapshot = self._reloader.snapshot
-        if outcome == "unchanged" or snapshot is None or self._planned is None:
+        accepted, snapshot = self._reloader.snapshot, self._acceptance.take_snapshot()
+        if outcome == "unchanged" or accepted is None or snapshot is None:
             return
-        for warning in snapshot.warnings:
+        for warning in accepted.warnings:
             _log.warning("bundle", problem=str(warning))
-        self._sent = messages.NewBundle(dict(self._planned.files))
+        self._sent = accepted
+        self._refused.clear()
         if self._supervisor is not None:
-            self._supervisor.broadcast(messages.encode(self._sent))
-        _log.info("bundle loaded", digest=snapshot.digest, policies=len(snapshot.policies.names))
+            for message in accepted.messages:
+                self._supervisor.broadcast(message)
+        _log.info("bundle loaded", digest=accepted.digest, policies=len(accepted.policies))
         self._on_loaded(snapshot)
+        self._retiring.retire(snapshot)
 
-    def _build(self, bundle: Bundle) -> Snapshot | Rejected:
-        checked = check(bundle, self._cache, self._progress)
-        if isinstance(checked, Rejected):
-            return checked
-        self._planned = checked.bundle
-        return checked.snapshot
+    def _send_again(self, place: int, digest: str) -> None:
+        """To a worker that refused what we accepted: it may have lacked memory just then."""
+        if self._sent is None or self._sent.digest != digest or self._supervisor is None:
+            return
+        control = self._supervisor.workers[place].control
+        if control is not None and self._digests.get(place) != digest:
+            for message in self._sent.messages:
+                control.send(message)
 
     # --- the workers ---
 
+    def _certified(self, certificates: Certificates) -> None:
+        if self._supervisor is not None:
+            self._supervisor.broadcast(messages.encode(messages.NewCertificates(certificates)))
+
     def _greet(self, _: int) -> Iterator[bytes]:
-        yield messages.encode(
-            messages.Start(self._settings.model_dump_json().encode(), str(self._metrics))
-        )
+        certificates = self._certificates.current if self._certificates is not None else None
+        settings = self._settings.model_dump_json().encode()
+        yield messages.encode(messages.Start(settings, str(self._metrics), certificates))
         if self._sent is not None:
-            yield messages.encode(self._sent)
+            yield from self._sent.messages
 
     def _heard(self, place: int, data: bytes) -> None:
         message = messages.from_worker(data)
         if isinstance(message, messages.Loaded):
             self._digests[place] = message.digest
+            self._refused.pop(place, None)
             self._ready.set()
         elif isinstance(message, messages.Refused):
-            _log.error("a worker refused the bundle", worker=place, problems=message.problems)
+            _log.error(
+                "a worker refused the bundle; it decides by the one before",
+                worker=place,
+                digest=message.digest,
+                problems=message.problems,
+            )
+            self._refused[place] = message
+            asyncio.get_running_loop().call_later(
+                SEND_AGAIN, self._send_again, place, message.digest
+            )
 
     def _died(self, place: int, _: int) -> None:
         self._digests.pop(place, None)
+        self._refused.pop(place, None)
         shared.forget_dead(self._metrics)
 
     def _worker_digests(self) -> list[str]:
@@ -237,9 +279,10 @@ class Service:
         return Effective(
             settings=self._settings.model_dump(mode="json"),
             digest=snapshot.digest if snapshot is not None else None,
-            policies=snapshot.policies.names if snapshot is not None else (),
+            policies=snapshot.policies if snapshot is not None else (),
             problems=self.problems,
             workers={str(each.index): self._digests.get(each.index) for each in workers},
+            certificates=certificates_shown(self._certificates),
         )
 
 

@@ -16,17 +16,15 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from callout.config.bundle import Bundle
-from callout.config.problems import Rejected
 from callout.config.settings import Settings
-from callout.config.snapshot import Snapshot, build
 from callout.grpc.health import HealthBoard
 from callout.observe import logs
+from callout.serve.certificates import Certificates
 from callout.serve.control import Control
 from callout.serve.server import Server, serve
-from gatewright.bundle.sections import SECTIONS
 from gatewright.run import messages
 from gatewright.run.faces import Faces
+from gatewright.run.generation import Generation
 from gatewright.run.options import serve_options
 from gatewright.run.telemetry import Telemetry
 
@@ -44,39 +42,47 @@ class Worker:
     def __init__(self, settings: Settings, metrics: Path, control: Control) -> None:
         self._settings = settings
         self._control = control
-        self._snapshot: Snapshot | None = None
+        self.generation = Generation(self._loaded, self._refused)
         self._health = HealthBoard()
         self._telemetry = Telemetry(settings.telemetry, metrics)
-        self._faces = Faces(settings, lambda: self._snapshot, self._telemetry)
+        self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None
         self._collecting: asyncio.Task[None] | None = None
 
-    async def start(self, listening: Sequence[socket.socket]) -> None:
+    async def start(
+        self, listening: Sequence[socket.socket], certificates: Certificates | None
+    ) -> None:
         """Accepts connections; health says NOT_SERVING until the first bundle is loaded."""
         self._health.set("", serving=False)
         await self._faces.start()
-        options = serve_options(self._settings, self._health, self._telemetry.counters)
+        options = serve_options(
+            self._settings, self._health, self._telemetry.counters, certificates
+        )
         self._server = await serve(self._faces.table, listening, options)
         self._telemetry.start()
         self._collecting = asyncio.create_task(_collect_rarely())
         self._control.send(messages.encode(messages.Listening()))
 
-    async def load(self, bundle: Bundle) -> None:
-        """Decides by this bundle from now on, or says why not."""
-        # In a thread: requests are answered while it is built.
-        built = await asyncio.to_thread(build, bundle, SECTIONS)
-        if isinstance(built, Rejected):
-            self._control.send(
-                messages.encode(messages.Refused([str(each) for each in built.problems]))
-            )
+    def renew(self, certificates: Certificates) -> None:
+        """Shows these to clients that come from now on."""
+        if self._server is None:
             return
-        self._snapshot = built
-        settle_memory()
+        try:
+            self._server.renew(certificates)
+        except OSError as error:
+            # They were tried before they were sent: only a worker short of something comes here.
+            _log.error("certificates cannot be used; the former stay in use", error=str(error))
+
+    def _loaded(self, digest: str) -> None:
         self._health.set("", serving=True)
-        self._control.send(messages.encode(messages.Loaded(built.digest)))
+        self._control.send(messages.encode(messages.Loaded(digest)))
+
+    def _refused(self, digest: str, problems: list[str]) -> None:
+        self._control.send(messages.encode(messages.Refused(digest, problems)))
 
     async def drain(self, seconds: float) -> None:
         """NOT_SERVING, GOAWAY, finish what is in flight, within the bound."""
+        self.generation.stop()
         if self._server is not None:
             await self._server.drain(seconds)
             await self._server.close()
@@ -84,14 +90,6 @@ class Worker:
             self._collecting.cancel()
         await self._faces.close()
         self._telemetry.stop()
-
-
-def settle_memory() -> None:
-    """Takes what lives now out of later collections: a snapshot lives long and has no garbage."""
-    # What was frozen with the snapshot before is garbage by now, or will be at the next one's turn.
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def raise_descriptor_limit() -> None:
@@ -125,11 +123,13 @@ class _Life:
                 logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
                 self._seconds = settings.drain
                 self._worker = Worker(settings, Path(message.metrics), self._control)
-                await self._worker.start(self._listening)
+                await self._worker.start(self._listening, message.certificates)
             elif self._worker is None:
                 continue
-            elif isinstance(message, messages.NewBundle):
-                await self._worker.load(Bundle(message.files))
+            elif isinstance(message, messages.OfBundle):
+                self._worker.generation.hear(message)
+            elif isinstance(message, messages.NewCertificates):
+                self._worker.renew(message.certificates)
             else:
                 self._seconds = message.seconds
                 return

@@ -100,15 +100,14 @@ def _flag(target: Frame, leave: bool) -> str:
 
 def is_left_from_inside(block: Block) -> bool:
     """Whether a block within `block` jumps to the end of `block`."""
+    return any(_jumps(inner, 1) for statement in block for inner in statement.blocks())
 
-    def jumps(inner: Block, depth: int) -> bool:
-        return any(
-            _depth(statement) == depth
-            or any(jumps(block, depth + 1) for block in statement.blocks())
-            for statement in inner
-        )
 
-    return any(jumps(inner, 1) for statement in block for inner in statement.blocks())
+def _jumps(inner: Block, depth: int) -> bool:
+    return any(
+        _depth(statement) == depth or any(_jumps(block, depth + 1) for block in statement.blocks())
+        for statement in inner
+    )
 
 
 def _depth(statement: Statement) -> int | None:

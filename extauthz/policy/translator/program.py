@@ -31,6 +31,9 @@ class Compiled:
     Python raises for the unforeseen (`RecursionError`)."""
     reads: Reads
     uses_time: bool
+    forget: Callable[[], None]
+    """Takes the code apart, once it is not used any more: its functions know each other by name,
+    which is a cycle, and whoever holds many policies does not collect garbage."""
 
 
 def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
@@ -83,7 +86,7 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
     namespace["dynamic"] = runtime.dynamic_caller(
         {f.path: (numbers[f.name], namespace[f"f{numbers[f.name]}"]) for f in needed.values()}
     )
-    return Compiled(namespace[ENTRYPOINT], reads, "time.now_ns" in used)
+    return Compiled(namespace[ENTRYPOINT], reads, "time.now_ns" in used, namespace.clear)
 
 
 def _reachable(plan: Plan, blocks: list[Block]) -> dict[str, Function]:
@@ -129,24 +132,27 @@ def _remembered(blocks: list[Block], needed: Mapping[str, Function]) -> frozense
     costs as much as a small rule.
     """
     sites: dict[str, int] = {}
-
-    def count(part: list[Block], weight: int) -> None:
-        for block in part:
-            for statement in block:
-                if statement.kind == "CallStmt" and statement["func"] in needed:
-                    name = statement["func"]
-                    sites[name] = sites.get(name, 0) + weight
-                elif statement.kind == "CallDynamicStmt":
-                    sites.update({f.name: 2 for f in needed.values() if f.path})
-                count(statement.blocks(), 2 if statement.kind == "ScanStmt" else weight)
-
-    count(blocks, 1)
+    _count_sites(blocks, 1, needed, sites)
     for function in needed.values():
         # a rule runs once where it is remembered, a function with arguments any number of times
-        count(function.blocks, 1 if len(function.params) == 2 else 2)
+        _count_sites(function.blocks, 1 if len(function.params) == 2 else 2, needed, sites)
     return frozenset(
         name for name, number in sites.items() if number > 1 and len(needed[name].params) == 2
     )
+
+
+def _count_sites(
+    part: list[Block], weight: int, needed: Mapping[str, Function], sites: dict[str, int]
+) -> None:
+    for block in part:
+        for statement in block:
+            if statement.kind == "CallStmt" and statement["func"] in needed:
+                name = statement["func"]
+                sites[name] = sites.get(name, 0) + weight
+            elif statement.kind == "CallDynamicStmt":
+                sites.update({f.name: 2 for f in needed.values() if f.path})
+            inner = 2 if statement.kind == "ScanStmt" else weight
+            _count_sites(statement.blocks(), inner, needed, sites)
 
 
 def _namespace(used: set[str], strict: bool) -> dict[str, Any]:

@@ -1,38 +1,15 @@
 """What a worker process does for itself: its memory, and its descriptors."""
 
-import gc
 import resource
 import subprocess
 import sys
-import weakref
 
 import pytest
 
 from callout.config.settings import Settings
 from callout.grpc.health import HealthBoard
 from callout.serve.counters import Counters
-from gatewright.run import worker
 from gatewright.run.options import RESERVED, serve_options
-
-
-class Snapshot:
-    """As a compiled policy: its functions and their names refer to each other."""
-
-    def __init__(self) -> None:
-        self.itself = self
-
-
-def test_what_an_older_snapshot_leaves_is_collected_with_the_next_one() -> None:
-    try:
-        first = Snapshot()
-        worker.settle_memory()
-        gone = weakref.ref(first)
-        first = Snapshot()
-        worker.settle_memory()
-        assert gone() is None
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
 
 
 def test_a_worker_takes_as_many_descriptors_as_it_may() -> None:

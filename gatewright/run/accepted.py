@@ -1,0 +1,47 @@
+"""A bundle that was checked and taken: what the supervising process keeps of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from callout.config.bundle import Bundle
+from callout.config.problems import Problem, Rejected
+from callout.config.snapshot import Snapshot
+from gatewright.bundle.load import check
+from gatewright.run import messages
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A good bundle. Its snapshot is not kept: of 10,000 policies it is 600 MB."""
+
+    digest: str
+    policies: tuple[str, ...]
+    """Their names, sorted."""
+    warnings: tuple[Problem, ...]
+    messages: tuple[bytes, ...]
+    """What a worker is told to decide by it."""
+
+
+class Acceptance:
+    """Checks bundles; the work of one is done in a thread beside the event loop."""
+
+    def __init__(self, cache: Path, progress: Callable[[str], None]) -> None:
+        """Takes where compiled plans are kept, and who is told of what takes long."""
+        self._cache = cache
+        self._progress = progress
+        self._snapshot: Snapshot | None = None
+
+    def build(self, bundle: Bundle) -> Accepted | Rejected:
+        """Reads, compiles and checks."""
+        checked = check(bundle, self._cache, self._progress)
+        if isinstance(checked, Rejected):
+            return checked
+        self._snapshot = snapshot = checked.snapshot
+        told = map(messages.encode, messages.of_bundle(checked.bundle, checked.documents))
+        return Accepted(snapshot.digest, snapshot.policies.names, snapshot.warnings, tuple(told))
+
+    def take_snapshot(self) -> Snapshot | None:
+        """The snapshot of the bundle that was accepted last, once."""
+        snapshot, self._snapshot = self._snapshot, None
+        return snapshot
