@@ -9,7 +9,7 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -103,14 +103,23 @@ class AuthorizationService:
         self._opa_engines: dict[str, Engine] = {}
         self._now = now
         self._clock = clock
+        self._read = envoy.read
         self._tokens = TokenCache()
         # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
 
-    def face(self) -> Face:
-        """What a transport serves."""
-        return Face("authz", envoy.SERVICE, (Unary(f"/{envoy.SERVICE}/Check", self.check),))
+    def face(self, overloaded: Literal["deny", "allow"] = "deny") -> Face:
+        """What a transport serves.
+
+        Args:
+            overloaded: the operator's verdict on requests that there is no time for. A denial is
+                a denied response, never a gRPC error: see the module's text.
+        """
+        sent = Allow("overload") if overloaded == "allow" else _OVERLOADED
+        reply = envoy.respond(sent, "", "", self._decision_id())
+        method = Unary(f"/{envoy.SERVICE}/Check", self.check, reply)
+        return Face("authz", envoy.SERVICE, (method,))
 
     def check(self, message: bytes, call: Call) -> bytes | Awaitable[bytes]:
         """Decide about one CheckRequest.
@@ -124,7 +133,7 @@ class AuthorizationService:
         """
         started = self._clock()
         try:
-            check = envoy.read(message)
+            check = self._read(message)
             if not isinstance(check, CheckInput):
                 return self._turn_away(started, _UNREADABLE[type(check)], "", "deny", None)
             snapshot = self._snapshot()
@@ -327,5 +336,6 @@ _UNREADABLE: dict[type[Any], Deny] = {
     NetworkCheck: Deny("no_http", 403),
     TooManyHeaders: Deny("too_many_headers", 431),
 }
+_OVERLOADED = Deny("overload", 503)
 _NOT_READY = Deny("not_ready", 503)
 _BROKEN = Deny("internal", 503)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from callout.config import identity
 from callout.config.snapshot import Snapshot
@@ -60,9 +60,15 @@ class RateLimitService:
         self._planner: Planner | None = None
         self._plans: Recent[bytes, Plan] = Recent(remembered)
 
-    def face(self) -> Face:
-        """What the transport offers."""
-        return Face("limit", SERVICE, (Unary(METHOD, self.should_rate_limit),))
+    def face(self, overloaded: Literal["deny", "allow", "error"] = "deny") -> Face:
+        """What the transport offers.
+
+        Args:
+            overloaded: the operator's verdict on requests that there is no time for. Envoy lets a
+                request pass on `error`, unless its `failure_mode_deny` says otherwise.
+        """
+        method = Unary(METHOD, self.should_rate_limit, _OVERLOADED[overloaded])
+        return Face("limit", SERVICE, (method,))
 
     def should_rate_limit(self, message: bytes, call: Call) -> "Reply | asyncio.Future[Reply]":
         """One request; never raises, and never answers OK because of a failure of ours."""
@@ -227,6 +233,13 @@ class RateLimitService:
     def _broken(self, started: float, error: Exception) -> Status:
         log.error("a rate limit decision failed: %s at %s", type(error).__name__, place_of(error))
         return self._failed(started, "internal", Status(Code.INTERNAL, "internal error"))
+
+
+_OVERLOADED: dict[str, Reply] = {
+    "deny": encode(Answer(True, ())),
+    "allow": encode(Answer(False, ())),
+    "error": Status(Code.UNAVAILABLE, "too many requests to decide in time"),
+}
 
 
 def _texts(message: bytes) -> tuple[str, str]:

@@ -155,6 +155,28 @@ class DecisionRule(Block):
     """The share of them that is a line, chosen at random."""
 
 
+def _collector(text: str) -> str:
+    parts = urlsplit(_url(text, ("http", "https")))
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("expected scheme, host, port, and for OTLP over HTTP a path; nothing else")
+    return text
+
+
+class Traces(Block):
+    """Which requests are traced, when `telemetry.otlp` says where to."""
+
+    sample: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.01
+    """Share of the requests without a trace context that begin a trace. A caller's own choice is
+    followed instead, up to `asked`."""
+    asked: Annotated[float, pydantic.Field(ge=0, le=100_000)] = 100.0
+    """Traces a second, in each worker, that callers can ask for by the flag `sampled` of
+    `traceparent`. A client can set it on every request, and each trace costs three times the
+    decision; what is beyond counts as without a context."""
+    queue: Annotated[int, pydantic.Field(ge=256, le=1_000_000)] = 4096
+    """Spans that wait in a worker for a collector that is slow or away, at about a kilobyte each;
+    more are dropped and counted."""
+
+
 class Telemetry(Block):
     """What the process says of itself."""
 
@@ -165,6 +187,22 @@ class Telemetry(Block):
     decisions: Literal["off", "denied", "all"] | tuple[DecisionRule, ...] = "off"
     """Which decisions are a line each; of rules, the first that fits decides. Off: lines are
     request data, and cost half of a decision; metrics count all of them in any case."""
+
+
+class Overload(Block):
+    """What becomes of requests when more come than the process can answer in time."""
+
+    target: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.005
+    """Seconds that a request may wait to be read while the process has more to do than it can;
+    who waited longer is refused at once, as said below. 0: nothing is refused."""
+    interval: Annotated[float, pydantic.Field(ge=0.001, le=60)] = 0.1
+    """Seconds that the process must be behind until that counts as an overload: a burst that it
+    works off within this time is answered whole."""
+    authz: Literal["deny", "allow"] = "deny"
+    """The verdict on requests that are refused so: 503, or let pass without having been judged."""
+    limit: Literal["deny", "allow", "error"] = "deny"
+    """The same for rate limits. `error` is a gRPC error, on which Envoy lets requests pass unless
+    its `failure_mode_deny` says otherwise."""
 
 
 class Settings(Block):
@@ -191,6 +229,7 @@ class Settings(Block):
     )
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
     telemetry: Telemetry = Telemetry()
+    overload: Overload = Overload()
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
     """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits
     before it kills."""

@@ -97,6 +97,19 @@ class Metrics:
 
         self._followed.append(flush)
 
+    def follow_errors(self, face: str, reason: str, read: Callable[[], int]) -> None:
+        """Exports a number as decisions of verdict `error`, by no policy and without durations."""
+        counter = self._decisions.labels(face, "", "error", reason, "false")
+        last = 0
+
+        def flush() -> None:
+            nonlocal last
+            now = read()
+            counter.inc(_grown(now, last))
+            last = now
+
+        self._followed.append(flush)
+
     def follow_gauge(
         self, name: str, help_text: str, read: Callable[[], float], across: Across
     ) -> None:

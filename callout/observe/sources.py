@@ -1,7 +1,8 @@
 """Which numbers of which parts are exported, under which names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from callout.grpc.call import Face
 from callout.observe.metrics import Metrics
 from callout.serve.counters import Counters
 
@@ -36,6 +37,23 @@ def follow_transport(metrics: Metrics, counters: Counters) -> None:
         lambda: counters.open_calls,
         across="sum",
     )
+    metrics.follow_gauge(
+        "gatewright_queue_seconds",
+        "The longest that a request waited to be read, in the last second, estimated.",
+        lambda: counters.queued,
+        across="max",
+    )
+
+
+def follow_overload(metrics: Metrics, counters: Counters, faces: Sequence[Face]) -> None:
+    """Calls refused because there were too many, as decisions of their faces."""
+
+    def reader(paths: Sequence[str]) -> Callable[[], int]:
+        return lambda: sum(counters.overloaded.get(path, 0) for path in paths)
+
+    for face in faces:
+        paths = [each.path for each in face.methods]
+        metrics.follow_errors(face.name, "overload", reader(paths))
 
 
 def follow_breaker(metrics: Metrics, backend: str, state: Callable[[], str]) -> None:

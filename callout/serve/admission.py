@@ -10,10 +10,11 @@ a loop sees for itself:
 * A read that did not fill the buffer left that one socket empty.
 
 So what is read now came after the later of the two. The rule is CoDel's, as simplified in "Fail
-at Scale" (ACM Queue 13/8, 2015): a loop that had a moment of rest within `interval` meets bursts,
-and answers them; one that had none stands under a load above its capacity, and answers only what
-waited for no longer than `target`. The others are refused with prebuilt bytes, for a fifth of
-the price of an answer, which is what keeps the queue short.
+at Scale" (ACM Queue 13/8, 2015): a loop that had a moment of rest within `interval`, or a read
+that had not waited for `target`, meets a burst, and answers it. One that had neither stands under
+a load above its capacity, and until it rests answers only what waited for no longer than
+`target`. The others are refused with prebuilt bytes, for a fraction of the price of an answer:
+that is what keeps the queue short.
 """
 
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ from callout.grpc.timeout import answer_by
 READ_SIZE = 256 << 10
 """Bytes of uvloop's read buffer: a read of fewer left the socket empty."""
 GAP = 50e-6
-"""Seconds between two reads of a loop that did not rest: another connection's turn takes 5 to 15
-us, the way through the poll 10 to 25. Idle times of random arrivals at 95 % load are longer than
-this every few milliseconds."""
+"""Seconds between two reads of a loop that did not rest. Idle times of random arrivals are longer
+than this every few milliseconds, even at 95 % of the capacity."""
 GAP_A_BYTE = 5e-10
-"""Seconds on top for a byte of the read: the kernel's copy, 25 to 60 us for a whole buffer."""
+"""Seconds on top for a byte of the read: the kernel's copy."""
+CALM = 1.0
+"""Seconds without a refusal after which a loop that never rests is not overloaded any more."""
 LEAVE_AFTER = 5.0
-"""Seconds without a refusal until an overload is over."""
+"""Seconds without a refusal until the log says that an overload is over."""
 
 Change: TypeAlias = Literal["", "entered", "left"]
 
@@ -40,12 +42,10 @@ class AdmissionOptions:
     """When a loop refuses. Times in seconds."""
 
     target: float = 0.005
-    """How long a request may have waited in an overload: what each answered request of one waits
-    at most, give or take the requests of one read. An eighth of that much work is lost at 0.5 ms
-    (refusals come in slices too small to read), nothing is gained beyond 5."""
+    """How long a request may have waited in an overload."""
     interval: float = 0.1
-    """How long the loop must have been behind without a rest for an overload; a burst that is
-    worked off within this time is answered whole."""
+    """How long the loop must have been behind for an overload: a burst that is worked off within
+    this time is answered whole."""
 
 
 class Admission:
@@ -54,9 +54,12 @@ class Admission:
     __slots__ = (
         "_entered",
         "_interval",
-        "_known",
-        "_last",
         "_longest",
+        "_overloaded",
+        "_quick_at",
+        "_refused_at",
+        "_reported",
+        "_reported_at",
         "_target",
         "busy_since",
         "ended",
@@ -72,10 +75,13 @@ class Admission:
         """The end of the last work that is known: set by whoever did it."""
         self.refused = 0
         """Requests refused."""
-        self._known = 0
-        self._last = 0.0
-        self._entered = False
+        self._quick_at = 0.0
+        self._refused_at = 0.0
+        self._overloaded = False
         self._longest = 0.0
+        self._reported = 0
+        self._reported_at = 0.0
+        self._entered = False
 
     def arrived(self, now: float, size: int, drained: float) -> float:
         """A read begins: the earliest that its bytes can have come.
@@ -91,9 +97,26 @@ class Admission:
         since = self.busy_since
         return drained if drained > since else since
 
-    def behind(self, now: float) -> bool:
-        """Whether `refuses` must be asked: the loop has been busy for longer than the target."""
-        return now - self.busy_since > self._target
+    def behind(self, now: float, since: float, known: bool) -> bool:
+        """Whether `refuses` must be asked about each request of a read.
+
+        Args:
+            now: as for `arrived`.
+            since: what it gave.
+            known: this connection was read before. What comes on a new one has not waited,
+                and says nothing about the others.
+        """
+        if now - self.busy_since <= self._target:
+            self._quick_at = now
+            self._overloaded = False
+            return False
+        if known and now - since <= self._target:
+            self._quick_at = now
+            if self._overloaded and now - self._refused_at > CALM:
+                self._overloaded = False
+        elif now - self._quick_at > self._interval:
+            self._overloaded = True
+        return True
 
     def refuses(self, now: float, since: float, timeout: float | None) -> bool:
         """Whether a request is refused.
@@ -103,9 +126,9 @@ class Admission:
             since: what `arrived` gave for its read.
             timeout: seconds that its caller waits; None: for ever.
         """
-        allowed = self._target if now - self.busy_since > self._interval else self._interval
+        allowed = self._target if self._overloaded else self._interval
         if timeout is not None and timeout < 2 * allowed:
-            # Nothing that would come too late: its answer needs a part of the time as well.
+            # Its answer would come too late.
             allowed = min(allowed, answer_by(timeout, 0.0) or 0.0)
         waited = now - since
         if waited > self._longest:
@@ -113,6 +136,7 @@ class Admission:
         if waited <= allowed:
             return False
         self.refused += 1
+        self._refused_at = now
         return True
 
     def longest(self) -> float:
@@ -121,14 +145,13 @@ class Admission:
         return longest
 
     def look(self, now: float) -> Change:
-        """Once a second: whether an overload began, or is over."""
-        if self.refused != self._known:
-            self._known = self.refused
-            self._last = now
+        """Once a second: whether requests began to be refused, or none were for a while."""
+        if self.refused != self._reported:
+            self._reported, self._reported_at = self.refused, now
             if not self._entered:
                 self._entered = True
                 return "entered"
-        elif self._entered and now - self._last > LEAVE_AFTER:
+        elif self._entered and now - self._reported_at > LEAVE_AFTER:
             self._entered = False
             return "left"
         return ""

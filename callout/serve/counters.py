@@ -16,6 +16,7 @@ class Counters:
         "open_calls",
         "open_connections",
         "overloaded",
+        "queued",
         "refused",
         "requests",
     )
@@ -42,6 +43,10 @@ class Counters:
 
         self.overloaded: dict[str, int] = {}
         """Calls answered with `Unary.overloaded`, by path."""
+
+        self.queued = 0.0
+        """Seconds that the request which waited longest had waited before it was read, in the
+        last second; an estimate from above, 0 while the loop keeps up."""
 
     def refuse(self, word: str) -> None:
         """Count a refused call."""

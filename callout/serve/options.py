@@ -5,8 +5,8 @@ from typing import Literal
 
 from callout.grpc.health import HealthBoard
 from callout.http2.limits import Limits
-from callout.serve.certificates import Certificates
 from callout.serve.admission import AdmissionOptions
+from callout.serve.certificates import Certificates
 from callout.serve.counters import Counters
 from callout.serve.tls import ServerTls
 

@@ -13,8 +13,8 @@ import structlog
 
 from callout.grpc.head import Interpreter
 from callout.grpc.methods import Methods
-from callout.serve.admission import Admission
 from callout.serve.address import BACKLOG, address_of, remove_socket
+from callout.serve.admission import Admission
 from callout.serve.certificates import Certificates, load
 from callout.serve.deadlines import GRAIN, Deadlines, Expiring
 from callout.serve.failures import Failures
@@ -193,6 +193,18 @@ class OwnServer:
             now = time.monotonic()
             for connection in list(self._core.connections):
                 self._check(connection, now)
+            self._look_at_load(now)
+
+    def _look_at_load(self, now: float) -> None:
+        admission = self._core.admission
+        if admission is None:
+            return
+        queued = self._options.counters.queued = admission.longest()
+        change = admission.look(now)
+        if change == "entered":
+            _log.warning("overload: requests are refused", queued=round(queued, 4))
+        elif change == "left":
+            _log.info("the overload is over", refused=admission.refused)
 
     def _check(self, connection: GrpcProtocol, now: float) -> None:
         try:

@@ -76,6 +76,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
         self._drained = self._last_call  # when nothing waited in the socket
+        self._read = False
         self._since = self._last_call  # the earliest that what is being read can have come
         self._behind = False
         self._arrived = self._last_call  # an estimate: the middle of what is possible
@@ -131,9 +132,10 @@ class GrpcProtocol(asyncio.Protocol):
             size = len(data)
             self._since = since = admission.arrived(now, size, self._drained)
             self._arrived = (since + now) / 2
-            self._behind = admission.behind(now)
+            self._behind = admission.behind(now, since, self._read)
             if size < READ_SIZE:
                 self._drained = now
+                self._read = True
         else:
             self._arrived = now
         for event in self._http2.receive(data, now):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
-from callout.observe.sources import follow_breaker
+from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
 from extauthz.identity.jwks_fetch import JwksFetcher
 from extauthz.policy.opa_server import OpaServer
@@ -41,11 +41,14 @@ class Faces:
                 telemetry.observer,
                 self._keys,
                 self._opa.engine if self._opa is not None else None,
-            ).face(),
-            "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(),
+            ).face(settings.overload.authz),
+            "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(
+                settings.overload.limit
+            ),
         }
         self.table: tuple[Face, ...] = tuple(made[name]() for name in settings.faces)
         """What the transport offers."""
+        follow_overload(telemetry.metrics, telemetry.counters, self.table)
 
     async def start(self) -> None:
         """Connects; a neighbour that is away is tried again in the background."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from callout.config.settings import Settings
 from callout.grpc.health import HealthBoard
+from callout.serve.admission import AdmissionOptions
+from callout.serve.certificates import Certificates
 from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
@@ -26,21 +28,38 @@ def server_tls(settings: Settings) -> ServerTls | None:
         Path(tls.key),
         Path(tls.client_ca) if tls.client_ca else None,
         tuple(tls.client_san),
+        tls.client or "required",
+        tls.min_version,
     )
 
 
-def serve_options(settings: Settings, health: HealthBoard, counters: Counters) -> ServeOptions:
-    """How the worker's gRPC server behaves."""
+def serve_options(
+    settings: Settings,
+    health: HealthBoard,
+    counters: Counters,
+    certificates: Certificates | None = None,
+) -> ServeOptions:
+    """How the worker's gRPC server behaves; with `tls`, by these certificates."""
     return ServeOptions(
         transport=settings.transport,
         tls=server_tls(settings),
+        certificates=certificates,
         max_message=settings.max_message,
         health=health,
         reflection=True,
         reuse_port=settings.shares_port,
         max_connections=_max_connections(),
+        admission=admission_options(settings),
         counters=counters,
     )
+
+
+def admission_options(settings: Settings) -> AdmissionOptions | None:
+    """When requests are refused because there are too many; None: never."""
+    overload = settings.overload
+    if not overload.target:
+        return None
+    return AdmissionOptions(target=overload.target, interval=overload.interval)
 
 
 def _max_connections() -> int:

@@ -29,6 +29,7 @@ tls: {cert: tls.crt, key: tls.key, client_ca: ca.crt, client_san: ["spiffe://mes
 redis: rediss://user:pass@redis.example:6380/2
 opa: http://127.0.0.1:8181
 telemetry: {log: text, level: debug, decisions: denied}
+overload: {target: 0.01, interval: 0.2, authz: allow, limit: error}
 drain: 2.5
 max_message: 65536
 """

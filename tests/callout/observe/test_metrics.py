@@ -1,9 +1,10 @@
 from prometheus_client import CollectorRegistry, Histogram
 
+from callout.grpc.call import Call, Face, Reply, Unary
 from callout.observe.fleet import FleetMetrics
 from callout.observe.metrics import Metrics, TalliedHistogram, exposition
 from callout.observe.observers import MetricsObserver
-from callout.observe.sources import follow_breaker, follow_transport
+from callout.observe.sources import follow_breaker, follow_overload, follow_transport
 from callout.serve.counters import Counters
 from tests.callout.observe.scraped import samples
 from tests.callout.observe.test_tallies import decision
@@ -72,9 +73,14 @@ def test_transport_counters_are_followed() -> None:
     assert seen['gatewright_transport_terminated_total{reason="idle"}'] == 3
 
 
+def never(_message: bytes, _call: Call) -> Reply:
+    raise AssertionError("called")
+
+
 def test_every_transport_counter_is_exported() -> None:
     metrics, counters = Metrics(), Counters()
     follow_transport(metrics, counters)
+    follow_overload(metrics, counters, [Face("raw", "raw.Test", (Unary("word", never),))])
     for number, name in enumerate(Counters.__slots__, 10):
         value = {"word": number} if isinstance(getattr(counters, name), dict) else number
         setattr(counters, name, value)
