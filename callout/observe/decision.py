@@ -45,15 +45,15 @@ class Observer(Protocol):
 
     @property
     def wants_text(self) -> bool:
-        """Whether `who`, `what` and `detail` of any decision are looked at; if not, services
-        leave them empty and need not ask `sample`."""
+        """Whether anybody looks at texts: if not, services need not ask `sample`."""
         ...
 
     def sample(
         self, face: str, verdict: Verdict, policy: str, reason: str, seconds: float
     ) -> float:
-        """Chooses whether this decision is shown, before its texts are made: they cost more than
-        the choice. Goes into `Decision.sample`.
+        """Chooses whether this decision is shown; goes into `Decision.sample`.
+
+        Asked before its texts are made, for they cost more than the choice.
 
         Returns:
             The share of such decisions that are shown; 0: not this one.

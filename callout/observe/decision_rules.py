@@ -1,4 +1,4 @@
-"""Which decisions are shown, and how many of their like: rules, of which the first that fits counts.
+"""Which decisions are shown, and how many of their like: the first rule that fits says it.
 
 Peers choose in the same way: Envoy's access log by filters of duration and by a share, OPA's
 decision log by rules that drop.

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import Processor
 
+from callout.observe.line_writer import LineWriter
 from callout.observe.secrets import masked
 from callout.observe.text import clean
 
@@ -25,6 +26,32 @@ LONGEST: Final = 8192
 """Characters of one text in a log line."""
 
 _Event = MutableMapping[str, Any]
+
+
+class LineHandler(logging.Handler):
+    """Writes from a thread: a full disk or a reader that hangs costs lines, and nobody waits.
+
+    What was logged in the last hundredths of a second before a `kill -9` is lost.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._writer = LineWriter[str](
+            descriptor, str, lambda lines: f'{{"kind": "dropped", "log_lines": {lines}}}'
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Formats now, since what is logged may change, and hands it over."""
+        try:
+            self._writer.put(self.format(record))
+        except Exception as error:
+            # Its text may be of the request.
+            self._writer.put(f"a log line cannot be made: {type(error).__name__}")
+
+    def close(self) -> None:
+        """Writes what waits, for a second at most; logging calls it at exit."""
+        self._writer.close()
+        super().close()
 
 
 def configure(style: Literal["json", "text"], level: str, stream: TextIO | None = None) -> None:
@@ -60,7 +87,7 @@ def configure(style: Literal["json", "text"], level: str, stream: TextIO | None 
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
-    handler = logging.StreamHandler(stream)
+    handler = _handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -68,7 +95,10 @@ def configure(style: Literal["json", "text"], level: str, stream: TextIO | None 
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    former, root.handlers[:] = list(root.handlers), [handler]
+    for each in former:
+        if isinstance(each, LineHandler):
+            each.close()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -82,6 +112,13 @@ def configure(style: Literal["json", "text"], level: str, stream: TextIO | None 
         cache_logger_on_first_use=False,
     )
     set_level(level)
+
+
+def _handler(stream: TextIO) -> logging.Handler:
+    try:
+        return LineHandler(stream.fileno())
+    except (OSError, ValueError):
+        return logging.StreamHandler(stream)  # in memory
 
 
 def set_level(level: str) -> None:

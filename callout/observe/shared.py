@@ -18,6 +18,8 @@ from typing import Final
 from prometheus_client import Metric, multiprocess, values
 from prometheus_client.registry import Collector
 
+from callout.observe.reserved import ReservedDict
+
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client itself looks for the directory."""
 _MOST = 1024
@@ -46,6 +48,7 @@ def join(directory: Path) -> int:
     # Gauges of a dead predecessor are of its time; its counters go on.
     _remove_gauges(directory, place)
     os.environ[VARIABLE] = str(directory)
+    values.MmapedDict = ReservedDict  # type: ignore[assignment, attr-defined]  # theirs
     # prometheus-client's own way for workers that are not known by their process id.
     values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # theirs
         lambda: place

@@ -1,7 +1,9 @@
 import os
+import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,13 @@ def pipe() -> Iterator[tuple[int, int]]:
     for end in ends:
         with suppress(OSError):
             os.close(end)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def dropped(lines: int) -> str:
@@ -64,14 +73,92 @@ def test_a_reader_that_hangs_costs_lines_and_no_waiting(pipe: tuple[int, int]) -
     writer.close()
 
 
-def test_a_reader_that_is_gone_ends_nothing_but_the_lines(pipe: tuple[int, int]) -> None:
+def test_lines_that_nobody_reads_when_all_ends_are_counted(pipe: tuple[int, int]) -> None:
     writer = LineWriter[str](pipe[1], str, dropped)
     os.close(pipe[0])
     writer.put("into the void")
-    writer._thread.join(5)
     writer.put("more")
     writer.close()
-    assert writer.dropped >= 1
+    assert writer.dropped == 2
+
+
+def test_a_reader_that_comes_back_gets_what_waited_and_how_many_are_missing(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(tmp_path / "fifo", os.O_WRONLY)
+    writer = LineWriter[str](descriptor, str, dropped, backlog=5)
+    os.close(reader)
+    for number in range(20):
+        writer.put(f"line {number}")
+        if number == 0:
+            until(lambda: writer._chunk_items == 1)
+    again = os.open(tmp_path / "fifo", os.O_RDONLY)
+    expected = [f"line {number}" for number in range(6)] + ["dropped 14"]
+    seen = b""
+    while seen.count(b"\n") < len(expected):
+        seen += os.read(again, 65536)
+    assert seen.decode().splitlines() == expected
+    writer.close()
+    os.close(again)
+    os.close(descriptor)
+
+
+def test_a_file_that_may_not_grow_is_written_on_where_it_stopped(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE stands for a full disk: it needs no disk, and cuts a write in the same way."""
+    path = tmp_path / "lines"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        writer = LineWriter[str](descriptor, str, dropped, backlog=100)
+        for number in range(300):
+            writer.put(f"line number {number}")
+        until(lambda: writer.dropped > 0 and path.stat().st_size == 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    until(lambda: path.read_text().endswith(f"dropped {writer.dropped}\n"))
+    lines = path.read_text().splitlines()
+    assert lines[:-1] == [f"line number {number}" for number in range(300 - writer.dropped)]
+    writer.close()
+    os.close(descriptor)
+
+
+def test_a_full_device_costs_lines_and_no_waiting() -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter[str](descriptor, str, dropped, backlog=10)
+    started = time.monotonic()
+    for _ in range(1000):
+        writer.put("x" * 4000)
+    assert time.monotonic() - started < 1
+    writer.close()
+    assert writer.dropped == 1000
+    os.close(descriptor)
+
+
+def test_a_pipe_that_does_not_wait_is_waited_for(pipe: tuple[int, int]) -> None:
+    os.set_blocking(pipe[1], False)
+    writer = LineWriter[str](pipe[1], str, dropped)
+    for number in range(200):
+        writer.put(f"{number:04000}")
+    seen = b""
+    while seen.count(b"\n") < 200:
+        seen += os.read(pipe[0], 65536)
+    assert [int(each) for each in seen.split()] == list(range(200))
+    writer.close()
+
+
+def test_a_line_that_cannot_be_made_is_one_line(pipe: tuple[int, int]) -> None:
+    def render(number: int) -> str:
+        return str(1 // number)
+
+    writer = LineWriter[int](pipe[1], render, dropped)
+    for number in (1, 0, 1):
+        writer.put(number)
+    writer.close()
+    text = os.read(pipe[0], 1000).decode()
+    assert text == "1\na line cannot be rendered: ZeroDivisionError\n1\n"
 
 
 def test_text_that_cannot_be_encoded_is_still_written(pipe: tuple[int, int]) -> None:

@@ -1,6 +1,10 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -160,3 +164,37 @@ def test_logs_go_to_standard_error_unless_told_otherwise(
     written = capsys.readouterr()
     assert json.loads(written.err)["event"] == "there"
     assert written.out == ""
+
+
+def test_a_full_device_raises_nothing_and_makes_nobody_wait() -> None:
+    with open("/dev/full", "w") as full:
+        logs.configure("json", "info", full)
+        started = time.monotonic()
+        for number in range(2000):
+            structlog.get_logger("callout.test").error("failed", number=number)
+        assert time.monotonic() - started < 5
+        logging.getLogger().handlers[0].close()
+
+
+def test_a_reader_that_hangs_makes_nobody_wait() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        logs.configure("json", "info", stream)
+        started = time.monotonic()
+        for number in range(5000):
+            structlog.get_logger("callout.test").error("x" * 100, number=number)
+        assert time.monotonic() - started < 5
+        os.close(reading)
+        logging.getLogger().handlers[0].close()
+
+
+def test_lines_of_a_process_that_ends_are_written() -> None:
+    program = (
+        "import sys; from callout.observe import logs; import structlog;"
+        "logs.configure('json', 'info', sys.stderr);"
+        "[structlog.get_logger('x').info('line', number=n) for n in range(500)]"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert [json.loads(each)["number"] for each in done.stderr.splitlines()] == list(range(500))
