@@ -1,10 +1,12 @@
 """The second transport: grpcio's own server, behind the same faces.
 
 It exists as an oracle and as a way out, and costs about ten times the CPU of our own transport.
-Where it differs: a name in `client_san` is refused with UNAUTHENTICATED, a call at a time, not
-with the connection; a compressed message is measured after grpcio has expanded it; and a call
-that arrives in the very moment of a drain may be cancelled (grpc.aio drops what it has accepted
-but not yet dispatched).
+Where it differs: a client whose name is not in `client_san` is refused with UNAUTHENTICATED, a call
+at a time, not with the connection; client certificates cannot be optional, nor TLS 1.2 refused;
+connections stay until their age when the client authorities are replaced; a resumed session is not
+verified again, even when the client's certificate has ended since; a compressed message is measured
+after grpcio has expanded it; and a call that arrives in the very moment of a drain may be cancelled
+(grpc.aio drops what it has accepted but not yet dispatched).
 """
 
 import asyncio
@@ -16,16 +18,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc
-import structlog
 
 from callout.grpc.call import Call, Code, Status, Streaming, Unary
 from callout.grpc.methods import Methods
 from callout.serve.address import address_of, remove_socket
+from callout.serve.certificates import Certificates, load
 from callout.serve.failures import Failures
+from callout.serve.handshakes import HANDSHAKE_SECONDS, context
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
-
-_log = structlog.get_logger("callout.serve")
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _NOT_ADMITTED = Status(Code.UNAUTHENTICATED, "the client certificate is not admitted")
@@ -38,6 +39,7 @@ class GrpcioServer:
         self._options = options
         handlers = _Handlers(methods, options)
         self._server = grpc.aio.server(handlers=[handlers], options=_channel_options(options))
+        self._certificates: Certificates | None = None
         self._sockets: list[socket.socket] = []
         self._paths: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()
@@ -52,10 +54,10 @@ class GrpcioServer:
             paths: Unix sockets to remove at the end.
 
         Raises:
-            ValueError: a socket is not as it must be.
-            OSError: an address cannot be bound, or a TLS file cannot be read.
+            ValueError: a socket is not as it must be, or TLS is asked for what grpcio has not.
+            OSError: an address cannot be bound, or the certificates cannot be used.
         """
-        credentials = None if self._options.tls is None else _credentials(self._options.tls)
+        credentials = None if self._options.tls is None else self._credentials(self._options.tls)
         try:
             for each in sockets:
                 self._add(each, credentials)
@@ -77,6 +79,38 @@ class GrpcioServer:
                 self._server.add_secure_port(str(address), credentials)
         except RuntimeError as error:
             raise OSError(f"{address}: {error}") from error
+
+    def _credentials(self, tls: ServerTls) -> grpc.ServerCredentials:
+        if tls.client != "required" or tls.min_version != "1.2":
+            raise ValueError("grpcio knows neither optional client certificates nor min_version")
+        given = self._options.certificates or load(tls)
+        context(tls, given)  # says what is wrong; grpcio would only fail handshakes
+        self._certificates = given
+
+        def fetch() -> "grpc.ServerCertificateConfiguration | None":
+            """Asked for each handshake, in a thread of grpcio's; None: as before."""
+            nonlocal given
+            now = self._certificates
+            if now is None or now is given:
+                return None
+            given = now
+            return _configuration(now)
+
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(given),
+            fetch,  # type: ignore[arg-type]  # the stubs do not know None
+            require_client_authentication=tls.client_ca is not None,
+        )
+
+    def renew(self, certificates: Certificates) -> None:
+        """Use these for connections that come from now on.
+
+        Raises:
+            OSError: they cannot be used; the former stay in use.
+        """
+        if self._options.tls is not None:
+            context(self._options.tls, certificates)
+            self._certificates = certificates
 
     async def drain(self, seconds: float) -> None:
         """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
@@ -106,6 +140,7 @@ def _channel_options(options: ServeOptions) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_ms", round(options.max_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(options.max_age_grace * 1000)),
         ("grpc.max_connection_idle_ms", round(options.idle * 1000)),
+        ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_SECONDS * 1000)),
     ]
 
 
@@ -225,32 +260,6 @@ def _peer(text: str) -> str:
     return "unix:" if kind == "unix" else unquote(rest)
 
 
-def _credentials(tls: ServerTls) -> grpc.ServerCredentials:
-    """Credentials that look at the files for each handshake, and take them when they changed."""
-    tls.context()  # says what is wrong with a file; grpcio would only fail handshakes
-    state = tls.state_of_files()
-
-    def fetch() -> "grpc.ServerCertificateConfiguration | None":
-        nonlocal state
-        try:
-            current = tls.state_of_files()
-            if current == state:
-                return None
-            tls.context()
-            state = current
-            return _certificates(tls)
-        except OSError as error:
-            _log.error("certificates cannot be reloaded; the former stay in use", error=str(error))
-            return None
-
-    return grpc.dynamic_ssl_server_credentials(
-        _certificates(tls),
-        fetch,  # type: ignore[arg-type]  # None means "as before"; the stubs do not know that
-        require_client_authentication=tls.client_ca is not None,
-    )
-
-
-def _certificates(tls: ServerTls) -> grpc.ServerCertificateConfiguration:
-    authorities = None if tls.client_ca is None else tls.client_ca.read_bytes()
-    pair = (tls.key.read_bytes(), tls.cert.read_bytes())
-    return grpc.ssl_server_certificate_configuration([pair], authorities)
+def _configuration(certificates: Certificates) -> grpc.ServerCertificateConfiguration:
+    pair = (certificates.key, certificates.cert)
+    return grpc.ssl_server_certificate_configuration([pair], certificates.client_ca)

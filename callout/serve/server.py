@@ -8,6 +8,7 @@ from callout.grpc.call import Face
 from callout.grpc.methods import Methods
 from callout.grpc.reflection import reflection_faces
 from callout.serve.address import Address, bind, remove_socket
+from callout.serve.certificates import Certificates
 from callout.serve.grpcio import GrpcioServer
 from callout.serve.options import ServeOptions
 from callout.serve.own import OwnServer
@@ -19,6 +20,10 @@ class Server(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where it listens: `127.0.0.1:9000`, `unix:/run/gatewright.sock`; in the order given."""
+        ...
+
+    def renew(self, certificates: Certificates) -> None:
+        """Use these for TLS connections that come from now on; OSError: they cannot be used."""
         ...
 
     async def drain(self, seconds: float) -> None:

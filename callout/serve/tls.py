@@ -1,18 +1,21 @@
-"""TLS of the listener: our certificate, and which client certificates are let in."""
+"""TLS of the listener: which files, which versions, and which clients are let in."""
 
-import contextlib
-import os
-import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
+
+from callout.serve import client_names
 
 ALPN = "h2"
+"""The only protocol. A client that does not offer it is closed."""
+MinVersion: TypeAlias = Literal["1.2", "1.3"]
+Client: TypeAlias = Literal["required", "optional"]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """Files and names; nothing is read before `context`.
+    """Files and rules; nothing is read here.
 
     Raises:
         ValueError: `client_san` without `client_ca`: names of unverified certificates say nothing.
@@ -24,60 +27,26 @@ class ServerTls:
     """Its private key, PEM, not encrypted."""
     client_ca: Path | None = None
     """Authorities whose client certificates are accepted, PEM. None: no client certificate is
-    asked for; with it, one is required."""
+    asked for."""
     client_san: tuple[str, ...] = ()
-    """Subject alternative names, of which a client's certificate must have one: URIs
-    (`spiffe://mesh/ns/edge/sa/gateway`) or DNS names, compared exactly. Empty: any."""
+    """Subject alternative names, of which a client's certificate must have one: SPIFFE ids
+    (`spiffe://mesh/ns/edge/sa/gateway`; a segment `*` is any one) or DNS names, compared exactly.
+    Empty: any."""
+    client: Client = "required"
+    """With `client_ca`: whether a client without a certificate is let in (`optional`). It has no
+    name, so `client_san` keeps it out all the same. Own transport."""
+    min_version: MinVersion = "1.2"
+    """The oldest TLS. 1.2: what Envoy speaks to upstreams unless told otherwise. Own transport;
+    grpcio's is 1.2."""
 
     def __post_init__(self) -> None:
         if self.client_san and self.client_ca is None:
             raise ValueError("client_san needs client_ca")
 
-    def context(self) -> ssl.SSLContext:
-        """Read the files.
-
-        Raises:
-            OSError: a file cannot be read, or (ssl.SSLError) is not what it should be; it is
-                named.
-        """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        with _naming(self.cert, self.key):
-            context.load_cert_chain(self.cert, self.key)
-        context.set_alpn_protocols([ALPN])
-        if self.client_ca is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            with _naming(self.client_ca):
-                context.load_verify_locations(self.client_ca)
-        return context
-
     def admits(self, names: Iterable[tuple[str, str]]) -> bool:
-        """Whether a verified client certificate with these names may come in.
+        """Whether a client whose verified certificate has these names may come in.
 
         Args:
-            names: (kind, value), kinds `URI` and `DNS` count, as in `ssl.SSLSocket.getpeercert`.
+            names: (kind, value) as in `ssl.SSLSocket.getpeercert`; none without a certificate.
         """
-        if not self.client_san:
-            return True
-        offered = set(names)
-        return any(
-            ("URI" if "://" in wanted else "DNS", wanted) in offered for wanted in self.client_san
-        )
-
-    def state_of_files(self) -> tuple[tuple[int, int], ...]:
-        """A value that changes when one of the files is replaced; raises OSError if one is gone."""
-        files = [each for each in (self.cert, self.key, self.client_ca) if each is not None]
-        stats = [os.stat(each) for each in files]
-        return tuple((each.st_ino, each.st_mtime_ns) for each in stats)
-
-
-@contextlib.contextmanager
-def _naming(*files: Path) -> Iterator[None]:
-    """The `ssl` module's errors say neither which file is missing nor which is wrong."""
-    for each in files:
-        each.open("rb").close()
-    try:
-        yield
-    except ssl.SSLError as error:
-        named = ", ".join(str(each) for each in files)
-        raise ssl.SSLError(error.errno, f"{named}: {error}") from error
+        return not self.client_san or client_names.admits(self.client_san, names)

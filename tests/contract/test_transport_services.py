@@ -1,16 +1,13 @@
-"""Health, reflection, TLS and drain, over both transports."""
+"""Health, reflection and drain, over both transports."""
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import grpc
 import pytest
-from cryptography import x509
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
@@ -18,10 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from callout.grpc.health import HealthBoard
 from callout.serve.address import Address, bind, parse
 from callout.serve.options import ServeOptions
-from callout.serve.own import OwnServer
 from callout.serve.server import serve
-from callout.serve.tls import ServerTls
-from tests.contract.certificates import Authority, Pair
 from tests.contract.conftest import Running, Start, unary
 from tests.contract.faces import SERVICE, Behaviour
 
@@ -103,118 +97,6 @@ async def test_there_is_no_reflection_unless_it_is_wanted(running: Running) -> N
         path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
         call = channel.stream_stream(path)(timeout=5)
         assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-# TLS.
-
-LOCAL = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-GATEWAY = "spiffe://mesh/ns/edge/sa/gateway"
-
-
-def secure(running: Running, authority: Authority, pair: Pair | None = None) -> grpc.aio.Channel:
-    credentials = grpc.ssl_channel_credentials(
-        authority.cert.read_bytes(),
-        pair.key_bytes if pair else None,
-        pair.cert_bytes if pair else None,
-    )
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    return grpc.aio.secure_channel(running.target, credentials, options=options)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-async def test_tls_is_served_to_everyone_when_no_client_authority_is_named(
-    start: Start, authority: Authority
-) -> None:
-    server = authority.issue("server", LOCAL)
-    running = await start(tls=ServerTls(server.cert, server.key))
-    async with secure(running, authority) as channel:
-        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
-        assert len(await unary(channel, "Echo")(bytes(1 << 20), timeout=5)) == 1 << 20
-
-
-async def refused(running: Running, channel: grpc.aio.Channel) -> None:
-    async with channel:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await unary(channel, "Echo")(b"hello", timeout=5)
-    assert caught.value.code() in (
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.UNAUTHENTICATED,
-    )
-    assert running.behaviour.calls == []
-
-
-async def test_a_client_certificate_of_the_named_authority_is_required(
-    start: Start, authority: Authority, tmp_path: Path
-) -> None:
-    server = authority.issue("server", LOCAL)
-    running = await start(tls=ServerTls(server.cert, server.key, authority.cert))
-    (tmp_path / "other").mkdir()
-    stranger = Authority(tmp_path / "other").issue("client", x509.DNSName("client"))
-
-    await refused(running, secure(running, authority))
-    await refused(running, secure(running, authority, stranger))
-    await refused(running, running.channel())
-    async with secure(running, authority, authority.issue("client")) as channel:
-        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
-
-
-async def test_a_certificate_without_an_allowed_name_is_refused(
-    start: Start, authority: Authority
-) -> None:
-    server = authority.issue("server", LOCAL)
-    tls = ServerTls(server.cert, server.key, authority.cert, (GATEWAY, "gateway.example"))
-    running = await start(tls=tls)
-    uri = x509.UniformResourceIdentifier
-    allowed = [
-        authority.issue("a", uri("spiffe://mesh/other"), uri(GATEWAY)),
-        authority.issue("b", x509.DNSName("gateway.example")),
-    ]
-    others = [
-        authority.issue("c", uri(GATEWAY + "2")),
-        authority.issue("d", x509.DNSName("www.gateway.example")),
-        authority.issue("gateway.example"),
-        authority.issue("e", uri("gateway.example")),
-    ]
-
-    for pair in others:
-        await refused(running, secure(running, authority, pair))
-    for pair in allowed:
-        async with secure(running, authority, pair) as channel:
-            assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
-    counted = running.counters.closed.get("client_san", 0) or running.counters.refused["client_san"]
-    assert counted >= len(others)
-
-
-async def test_a_broken_certificate_fails_the_start(start: Start, authority: Authority) -> None:
-    server, other = authority.issue("server", LOCAL), authority.issue("other", LOCAL)
-
-    with pytest.raises(OSError, match=r"(?i)key.values.mismatch"):
-        await start(tls=ServerTls(server.cert, other.key))
-    with pytest.raises(FileNotFoundError):
-        await start(tls=ServerTls(authority.cert.parent / "no.crt", server.key))
-
-
-async def test_replaced_certificates_are_used_for_new_connections(
-    start: Start, authority: Authority, tmp_path: Path
-) -> None:
-    server = authority.issue("server", LOCAL)
-    running = await start(tls=ServerTls(server.cert, server.key))
-    async with secure(running, authority) as channel:
-        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
-    (tmp_path / "newer").mkdir()
-    newer = Authority(tmp_path / "newer")
-    replacement = newer.issue("server", LOCAL)
-    server.cert.write_bytes(replacement.cert_bytes)
-    server.key.write_bytes(replacement.key_bytes)
-    if isinstance(running.server, OwnServer):
-        await running.server.reload_certificates()  # its clock looks every ten seconds
-
-    async with secure(running, newer) as channel:
-        assert await unary(channel, "Echo")(b"hello", timeout=5) == b"hello"
 
 
 # Drain.

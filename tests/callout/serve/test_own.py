@@ -18,6 +18,7 @@ from callout.http2 import frames
 from callout.http2.limits import Limits
 from callout.serve import own
 from callout.serve.address import Address
+from callout.serve.certificates import Certificates
 from callout.serve.options import ServeOptions
 from callout.serve.own import OwnServer
 from callout.serve.protocol import GrpcProtocol
@@ -27,7 +28,7 @@ from callout.serve.tls import ServerTls
 from tests.callout.http2 import wire
 from tests.callout.serve.raw import call, connect, head
 from tests.contract.certificates import Authority
-from tests.contract.test_transport_services import LOCAL
+from tests.contract.test_transport_tls import LOCAL
 
 INVALID, DEADLINE, UNIMPLEMENTED, INTERNAL, EXHAUSTED = 3, 4, 12, 13, 8
 
@@ -664,14 +665,7 @@ async def test_certificates_that_were_replaced_are_used_for_new_connections(
     replacement = newer.issue("server", LOCAL)
 
     async with connect(server.target, ssl=trusts_old) as before:
-        pair.cert.write_bytes(replacement.cert_bytes)  # half of a replacement: kept waiting
-        await server.server.reload_certificates()
-        async with connect(server.target, ssl=trusts_old) as between:
-            between.send(call(1))
-            assert await between.status(1) == 0
-
-        pair.key.write_bytes(replacement.key_bytes)
-        await server.server.reload_certificates()
+        server.server.renew(Certificates(replacement.cert_bytes, replacement.key_bytes))
         async with connect(server.target, ssl=trusts_new) as after:
             after.send(call(1))
             assert await after.status(1) == 0
