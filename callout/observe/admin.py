@@ -35,6 +35,8 @@ class Effective:
     """Of the last load; when there are any, the digest is of an older bundle."""
     workers: Mapping[str, str | None] = field(default_factory=dict)
     """The snapshot's digest of each worker."""
+    certificates: Mapping[str, object] | None = None
+    """Those in use, and what is wrong with their files; None: no TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
