@@ -112,6 +112,9 @@ class GrpcioServer:
             context(self._options.tls, certificates)
             self._certificates = certificates
 
+    async def live(self, most: int) -> None:
+        """None: grpcio keeps its connections to itself."""
+
     async def drain(self, seconds: float) -> None:
         """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
         self._options.health.drain()

@@ -19,12 +19,15 @@ from callout.serve.certificates import Certificates, load
 from callout.serve.deadlines import GRAIN, Deadlines, Expiring
 from callout.serve.failures import Failures
 from callout.serve.handshakes import HANDSHAKE_SECONDS, Handshakes
+from callout.serve.live import LiveConnection
 from callout.serve.options import ServeOptions
 from callout.serve.protocol import GrpcProtocol
 from callout.serve.tls import ALPN
 
 _log = structlog.get_logger("callout.serve")
 
+LIVE_AT_ONCE = 50
+"""Connections that are looked at before requests have their turn again: 0.2 ms."""
 CHECK_EVERY = 1.0
 """Seconds between two looks at ages, stalls and unfinished requests."""
 
@@ -231,6 +234,16 @@ class OwnServer:
             now = time.monotonic()
             for connection in list(self._core.connections):
                 connection.leave("client_ca", now)
+
+    async def live(self, most: int) -> tuple[list[LiveConnection], int]:
+        """The connections that are open, `most` of them, and how many there are."""
+        every = list(self._core.connections)
+        found: list[LiveConnection] = []
+        for number, connection in enumerate(every[:most], 1):
+            found.append(connection.live(time.monotonic()))
+            if number % LIVE_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found, len(every)
 
     async def drain(self, seconds: float) -> None:
         """Say NOT_SERVING, take no new connection, ask clients to go, and wait for their calls.

@@ -6,6 +6,7 @@ in a tick of the loop leaves together with one write too.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from callout.grpc.answers import OK_HEAD, OK_TRAILERS, Refusal, trailers, trailers_only
@@ -25,6 +26,7 @@ from callout.http2.events import (
 )
 from callout.serve.address import peer_text
 from callout.serve.admission import READ_SIZE
+from callout.serve.live import LiveConnection
 from callout.serve.streaming import Stream
 from callout.serve.unary import Receiving, Waiting
 
@@ -51,6 +53,12 @@ class Answered:
 Opening: TypeAlias = tuple[Head, float]
 """A unary call of which only the headers came, and when."""
 State: TypeAlias = Opening | Receiving | Waiting | Stream | Answered
+_NAMES: Mapping[type, str] = {
+    Receiving: "receiving",
+    Waiting: "waiting",
+    Stream: "streaming",
+    Answered: "answered",
+}
 
 
 class GrpcProtocol(asyncio.Protocol):
@@ -70,7 +78,8 @@ class GrpcProtocol(asyncio.Protocol):
         self._flushing = False
         self._paused = False
         self._writers: list[asyncio.Future[None]] = []
-        self._last_call = self._progress = time.monotonic()
+        self._since = self._last_call = self._progress = time.monotonic()
+        self._calls = 0
         self._backlog = 0
         self._unwritten = 0  # bytes of streams since the last write
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
@@ -168,6 +177,7 @@ class GrpcProtocol(asyncio.Protocol):
 
     def _request(self, stream_id: int, head: Head | Refusal, end: bool, now: float) -> None:
         self._last_call = now
+        self._calls += 1
         if isinstance(head, Refusal):
             self._counters.refuse(head.word)
             self._http2.send_headers(stream_id, head.head, not head.body)
@@ -463,6 +473,30 @@ class GrpcProtocol(asyncio.Protocol):
                 self._counters.deadline_exceeded += late
                 self._counters.refuse("late")
                 self._end_early(stream_id, _LATE, False, now)
+
+    def live(self, now: float) -> LiveConnection:
+        """How it stands, for people."""
+        streams: dict[str, int] = {}
+        oldest = now
+        for state in self._streams.values():
+            if isinstance(state, tuple):
+                name, arrived = "opening", state[1]
+            else:
+                name, arrived = _NAMES[type(state)], state.arrived
+            streams[name] = streams.get(name, 0) + 1
+            oldest = min(oldest, arrived)
+        return LiveConnection(
+            self._peer,
+            now - self._since,
+            now - self._last_call,
+            self._calls,
+            streams,
+            now - oldest,
+            self._held,
+            self._http2.queued + self._transport.get_write_buffer_size(),
+            self._paused,
+            self._cut_at != _NEVER,
+        )
 
     # Writing.
 

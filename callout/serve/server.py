@@ -10,6 +10,7 @@ from callout.grpc.reflection import reflection_faces
 from callout.serve.address import Address, bind, remove_socket
 from callout.serve.certificates import Certificates
 from callout.serve.grpcio import GrpcioServer
+from callout.serve.live import LiveConnection
 from callout.serve.options import ServeOptions
 from callout.serve.own import OwnServer
 
@@ -24,6 +25,10 @@ class Server(Protocol):
 
     def renew(self, certificates: Certificates) -> None:
         """Use these for TLS connections that come from now on; OSError: they cannot be used."""
+        ...
+
+    async def live(self, most: int) -> tuple[list[LiveConnection], int] | None:
+        """At most `most` open connections, and how many there are; None: it cannot say."""
         ...
 
     async def drain(self, seconds: float) -> None:

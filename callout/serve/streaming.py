@@ -47,6 +47,7 @@ class Stream:
         "_task",
         "_ticket",
         "_wanted",
+        "arrived",
         "ended",
         "head_sent",
         "stream_id",
@@ -62,6 +63,7 @@ class Stream:
     ) -> None:
         self._protocol = protocol
         self.stream_id = stream_id
+        self.arrived = now
         self._head = head
         method = head.method
         assert isinstance(method, Streaming)  # noqa: S101  # a unary head never comes here

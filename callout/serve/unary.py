@@ -47,7 +47,7 @@ class Receiving:
 class Waiting:
     """A unary call whose handler returned an awaitable."""
 
-    __slots__ = ("_future", "_protocol", "_ticket", "path", "stream_id")
+    __slots__ = ("_future", "_protocol", "_ticket", "arrived", "path", "stream_id")
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Waiting:
         self._protocol = protocol
         self.stream_id = stream_id
         self.path = path
+        self.arrived = now
         self._future = future
         self._ticket = None if deadline is None else protocol.core.watch(now, deadline, self)
         future.add_done_callback(self._done)
