@@ -80,7 +80,7 @@ class Control(Outbound):
         if self.terminated is not None:
             return
         if code != ErrorCode.NO_ERROR:
-            self._out.append(frames.goaway(max(self._last_id, 0), code, debug))
+            self._say_goaway(code, debug)
             self._streams.clear()
             self._ready.clear()
             self.queued = 0
@@ -94,7 +94,7 @@ class Control(Outbound):
 
     def _finish_goaway(self) -> None:
         self._final = True
-        self._out.append(frames.goaway(max(self._last_id, 0), ErrorCode.NO_ERROR, b""))
+        self._say_goaway(ErrorCode.NO_ERROR, b"")
 
     def _keep_time(self, now: float) -> None:
         self._now = now

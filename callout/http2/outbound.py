@@ -54,6 +54,7 @@ class Outbound:
         self._shrink_table = False  # the next block must begin with a table size update
         self._frames_sent = 0  # DATA frames of streaming answers, this interval
         self._final = False  # the last GOAWAY was sent: nothing new begins
+        self._taken = frames.MAX_STREAM_ID  # the last stream that a GOAWAY has named
         self._unreported: Terminated | None = None
 
     @property
@@ -298,9 +299,14 @@ class Outbound:
             drained.append(Drained(stream_id))
         return drained
 
+    def _say_goaway(self, code: ErrorCode, debug: bytes) -> None:
+        """Name the last stream; one that was refused since the first time stays out (6.8)."""
+        self._taken = min(self._taken, max(self._last_id, 0))
+        self._out.append(frames.goaway(self._taken, code, debug))
+
     def _terminate(self, code: ErrorCode, reason: str) -> Terminated:
         """End the connection: GOAWAY, and nothing is kept."""
-        self._out.append(frames.goaway(max(self._last_id, 0), code, reason.encode()))
+        self._say_goaway(code, reason.encode())
         self.terminated = Terminated(code, reason)
         self._streams.clear()
         self._ready.clear()

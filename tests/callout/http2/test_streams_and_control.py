@@ -229,6 +229,17 @@ def test_a_graceful_end_waits_for_requests_on_their_way_and_for_those_in_progres
     assert wire.connection.terminated is None
 
 
+def test_a_later_end_takes_no_stream_back_that_was_refused():
+    wire = Wire()
+    wire.send(headers(1, BLOCK, 5))
+    wire.connection.go_away()
+    wire.connection.tick(10.0)
+    wire.send(headers(3, BLOCK, 5))
+    wire.send(data(0, b""))
+    ends = [f.payload[:8] for f in wire.sent() if f.kind == frames.GOAWAY]
+    assert ends == [b"\x7f\xff\xff\xff" + bytes(4), b"\0\0\0\1" + bytes(4), b"\0\0\0\1\0\0\0\1"]
+
+
 def test_a_graceful_end_does_not_wait_for_ever_for_its_ping():
     wire = Wire()
     wire.connection.go_away()

@@ -1,0 +1,264 @@
+"""The whole transport under spoiled bytes: GrpcProtocol with real faces, without a socket."""
+
+import asyncio
+import random
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.service.ratelimit.v3 import rls_pb2
+
+from callout.config.snapshot import Snapshot
+from callout.grpc.answers import OK_TRAILERS
+from callout.grpc.framing import frame
+from callout.grpc.head import Head
+from callout.http2 import frames
+from callout.http2.events import Request
+from callout.http2.limits import Limits
+from callout.serve.options import ServeOptions
+from callout.serve.own import Core
+from callout.serve.protocol import GrpcProtocol
+from tests.fuzz.conversation import Conversation, frames_of
+from tests.fuzz.judge import Events, Output, is_bounded, must
+from tests.fuzz.mutate import Spoiler
+from tests.fuzz.services import CHECK, LIMIT, Services, is_allowed, may_pass
+
+HEALTH = "/grpc.health.v1.Health/Check"
+UNARY = (CHECK, LIMIT, HEALTH)
+TICKS = 40
+"""Turns of the loop in which everything that a lost connection leaves must be gone."""
+
+
+class Pipe(asyncio.Transport):
+    """A transport without a socket, whose other end reads when it likes."""
+
+    def __init__(self, protocol: GrpcProtocol, output: Output, reads_slowly: bool) -> None:
+        super().__init__()
+        self._protocol: GrpcProtocol | None = protocol
+        self._output = output
+        self._slow = reads_slowly
+        self._waiting = 0
+        self._high = 0
+        self.paused = False
+        """Whether we take nothing from the client."""
+        self._closing = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._high = high or 0
+
+    def get_write_buffer_size(self) -> int:
+        return self._waiting
+
+    def write(self, data: Any) -> None:
+        self._output.take(data)
+        if self._slow and not self._closing:
+            before, self._waiting = self._waiting, self._waiting + len(data)
+            if before <= self._high < self._waiting and self._protocol is not None:
+                self._protocol.pause_writing()
+
+    def reads(self) -> None:
+        """The client takes all that waits for it."""
+        over, self._waiting = self._waiting > self._high, 0
+        if over and self._protocol is not None:
+            self._protocol.resume_writing()
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        self._closing = True
+
+    def abort(self) -> None:
+        self._closing = True
+
+    def lose(self) -> None:
+        """The connection is gone."""
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            self._closing = True
+            protocol.connection_lost(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a unary call was answered, without what differs from run to run."""
+
+    verdict: object
+    end: bytes
+
+
+class TransportTarget:
+    """Connections of one server, one after the other; nothing may be left of any."""
+
+    def __init__(self, world: Snapshot, recordings: Mapping[str, Conversation]) -> None:
+        self._services = Services(world)
+        # Small enough that some inputs meet them.
+        self._options = ServeOptions(
+            max_message=8192,
+            max_buffered=6000,
+            max_calls=6,
+            write_buffer=1500,
+            limits=Limits(queued_output=4000, max_streams=20),
+        )
+        self.methods = self._services.methods(self._options)
+        self._core: Core | None = None
+        self._spoiler = Spoiler(recordings)
+        self._recordings = list(recordings.values())
+        self._right: list[list[tuple[int, int, Answer]]] = []
+
+    async def _prepare(self) -> Core:
+        """What the recordings are answered: where each request ended, its stream, the answer."""
+        core = Core(self.methods, self._options)
+        for each in self._recordings:
+            paths, output = await self._play(core, each, None)
+            ends, at = {}, len(frames.PREFACE)
+            for part in frames_of(each.data):
+                at += 9 + len(part.payload)
+                if part.kind == frames.DATA and part.flags & frames.END_STREAM:
+                    ends[part.stream_id] = at
+            self._right.append(
+                [
+                    (ends[stream_id], stream_id, _answer(path, stream_id, output))
+                    for stream_id, path in paths.items()
+                    if path in UNARY and stream_id in ends
+                ]
+            )
+        must(sum(map(len, self._right)) > 50, "the recordings are hardly answered")
+        return core
+
+    async def run(self, given: Conversation) -> None:
+        if self._core is None:
+            self._core = await self._prepare()
+        self._services.allowed.clear()
+        paths, output = await self._play(self._core, given, random.Random(given.seed))
+        self._no_wrong_allow(paths, output)
+        self._right_before_the_change(given, output)
+
+    async def _play(
+        self, core: Core, given: Conversation, chance: random.Random | None
+    ) -> tuple[dict[int, str], Output]:
+        counters, output = core.counters, Output()
+        protocol = GrpcProtocol(core)
+        known = weakref.ref(protocol)
+        paths = _listen(protocol)
+        pipe = Pipe(protocol, output, chance is not None and chance.random() < 0.2)
+        protocol.connection_made(pipe)
+        for read in given.reads:
+            if pipe.paused:
+                await asyncio.sleep(0)
+                pipe.reads()
+            if pipe.is_closing():
+                break
+            protocol.data_received(read)
+            _transport_is_bounded(protocol, core)
+            if chance is not None and chance.random() < 0.3:
+                await asyncio.sleep(0)
+        for _ in range(4):
+            await asyncio.sleep(0)
+            pipe.reads()
+        if chance is not None and chance.random() < 0.2 and not pipe.is_closing():
+            later = chance.choice((0.0, 0.1, 31.0, 1000.0, 4000.0))
+            if chance.random() < 0.3:
+                protocol.leave("drain", time.monotonic())
+            protocol.check(time.monotonic() + later)
+            _transport_is_bounded(protocol, core)
+        del protocol._http2.receive  # type: ignore[method-assign]
+        pipe.lose()
+        del protocol
+        for _ in range(TICKS):
+            await asyncio.sleep(0)
+            if len(asyncio.all_tasks()) == 1 and known() is None:
+                break
+        must(len(asyncio.all_tasks()) == 1, "a task outlives its connection")
+        must(known() is None, "a connection is kept after its end")
+        must(counters.open_calls == 0, "a call outlives its connection")
+        must(counters.open_connections == 0, "a connection is counted after its end")
+        must(counters.handler_errors == 0, "a handler failed")
+        must(not core.connections, "a connection is listed after its end")
+        must(core.deadlines.next() is None, "a deadline outlives its call")
+        must(not core.options.health._watchers, "a watch outlives its connection")
+        return paths, output
+
+    def _no_wrong_allow(self, paths: Mapping[int, str], output: Output) -> None:
+        used = set()
+        for stream_id, path in paths.items():
+            if path != CHECK or stream_id not in output.bodies:
+                continue
+            if not output.blocks[stream_id].endswith(OK_TRAILERS):
+                continue  # no status 0: whatever the message is, it does not count
+            body = b"".join(output.bodies[stream_id])
+            reply = body[5:]
+            must(body == frame(reply), "an answer is not one message")
+            if is_allowed(reply):
+                must(reply in self._services.allowed, "an OK that nobody gave")
+                must(may_pass(self._services.allowed[reply]), "an OK that the policy denies")
+                must(reply not in used, "one OK for two requests")
+                used.add(reply)
+
+    def _right_before_the_change(self, given: Conversation, output: Output) -> None:
+        which, same = self._spoiler.untouched(given)
+        at, whole_reads = 0, 0
+        for read in given.reads:
+            at += len(read)
+            if at > same:
+                break
+            whole_reads = at
+        for end, stream_id, right in self._right[which]:
+            if end > same:
+                continue
+            answered = stream_id in output.ended
+            must(answered or end > whole_reads, "a request before the change has no answer")
+            if answered:
+                path = right.verdict[0]  # type: ignore[index]
+                answer = _answer(path, stream_id, output)
+                must(answer == right, "a request before the change is answered otherwise")
+
+
+def _listen(protocol: GrpcProtocol) -> dict[int, str]:
+    """Follow what the connection reports; gives the path of each stream."""
+    paths: dict[int, str] = {}
+    http2 = protocol._http2
+    receive = http2.receive
+    events = Events(http2.limits)
+
+    def listened(data: bytes, now: float) -> Any:
+        found = receive(data, now)
+        for each in found:
+            if isinstance(each, Request) and isinstance(each.head, Head):
+                paths[each.stream_id] = each.head.method.path
+        events.owed.clear()  # who gives back what is not seen from here
+        events.take(found)
+        return found
+
+    http2.receive = listened  # type: ignore[method-assign]
+    return paths
+
+
+def _transport_is_bounded(protocol: GrpcProtocol, core: Core) -> None:
+    is_bounded(protocol._http2)
+    options = core.options
+    must(0 <= protocol._held <= options.max_buffered, "too many unfinished messages")
+    must(core.counters.open_calls <= options.max_calls, "too many calls")
+    # A stream that HTTP/2 has dropped may still wait to be told so, but not for long.
+    must(len(protocol._streams) <= 2 * options.limits.max_streams, "too many streams are kept")
+
+
+def _answer(path: str, stream_id: int, output: Output) -> Answer:
+    body = b"".join(output.bodies.get(stream_id, ()))
+    verdict: object = body
+    if body and path == CHECK:
+        verdict = is_allowed(body[5:])
+    elif body and path == LIMIT:
+        verdict = rls_pb2.RateLimitResponse.FromString(body[5:]).overall_code
+    return Answer((path, verdict), output.blocks.get(stream_id, b"").removeprefix(b"\x20"))
