@@ -16,6 +16,7 @@ _log = structlog.get_logger("callout.serve")
 LOOK_EVERY = 1.0
 """Seconds between two looks. By content, which sees every kind of replacement, and costs 50 us; no
 watch of folders does, and a kubelet takes up to a minute itself to bring new files."""
+MISTAKE = "the certificate files cannot be judged, by a mistake of ours; see the log"
 
 Seen: TypeAlias = Certificates | str
 """What the files held, or why they could not be read."""
@@ -65,7 +66,10 @@ class CertificateKeeper:
                 self.look(at_once=False)
             except Exception:
                 # A mistake of ours over one certificate must not end the watch for the next.
-                _log.exception("the certificate files cannot be judged; the former stay in use")
+                if self.problem != MISTAKE:
+                    self.problem = MISTAKE
+                    self.reloads.rejected += 1
+                    _log.exception("certificates rejected; the former stay in use")
 
     def look(self, *, at_once: bool) -> Literal["same", "settling", "loaded", "rejected"]:
         """Reads the files, and takes what is new in them.
