@@ -19,6 +19,8 @@ class ByRego:
 
     engine: Engine
     builder: InputBuilder
+    entrypoint: str = ""
+    """The rule that decides, as the policy names it: `shop/allow`."""
 
 
 @dataclass(frozen=True, slots=True)

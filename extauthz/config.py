@@ -81,7 +81,7 @@ class AuthSection(Section):
                 if isinstance(found, Rejected):
                     problems.extend(found.problems)
                     return None
-                return ByRego(*found)
+                return ByRego(*found, rego.entrypoint)
         if model.mode == "off":
             return Authenticated()  # never asked
         problems.append(

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from callout.observe.tallies import BOUNDS, DEFAULT_LIMITS, DecisionTally, LabelLimits, Names
 
@@ -16,6 +17,7 @@ LAG_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5)
 Across: TypeAlias = Literal["sum", "max"]
 """How a gauge of several workers becomes one number."""
 _ACROSS: Mapping[Across, Literal["livesum", "livemax"]] = {"sum": "livesum", "max": "livemax"}
+_EOF = b"# EOF\n"
 _WORDS = 64
 """Distinct values of a followed counter's label; the rest count as `other`."""
 
@@ -23,6 +25,28 @@ _WORDS = 64
 def exposition(*registries: CollectorRegistry) -> bytes:
     """What Prometheus reads: the text format, of type `CONTENT_TYPE`."""
     return b"".join(prometheus_client.generate_latest(each) for each in registries)
+
+
+def plain(accept: str, *registries: CollectorRegistry) -> tuple[bytes, str]:  # noqa: ARG001
+    """The exposition with its type: the text format, whatever is accepted."""
+    return exposition(*registries), CONTENT_TYPE
+
+
+def negotiated(accept: str, *registries: CollectorRegistry) -> tuple[bytes, str]:
+    """The exposition with its type: OpenMetrics for who accepts it, which alone has exemplars.
+
+    Args:
+        accept: the header of the scrape.
+        registries: no family may be in two of them.
+    """
+    if "application/openmetrics-text" not in accept:
+        return plain(accept, *registries)
+    # Each ends with a mark of which there may be only one.
+    body = b"".join(
+        openmetrics.generate_latest(each).removesuffix(_EOF)  # type: ignore[no-untyped-call]  # theirs
+        for each in registries
+    )
+    return body + _EOF, openmetrics.CONTENT_TYPE_LATEST
 
 
 class Metrics:
@@ -91,7 +115,8 @@ class Metrics:
         def flush() -> None:
             for word, now in read().items():
                 before = last.get(word, 0)
-                if now != before:
+                # Alerts need the zero of a word that is there from the beginning.
+                if now != before or word not in last:
                     last[word] = now
                     counter.labels(words.admit(word)).inc(_grown(now, before))
 
@@ -116,6 +141,10 @@ class Metrics:
         """Exports a number that goes up and down; `across` says what several workers make."""
         gauge = Gauge(name, help_text, multiprocess_mode=_ACROSS[across], registry=self.registry)
         self._followed.append(lambda: gauge.set(read()))
+
+    def also_flush(self, flush: Callable[[], None]) -> None:
+        """Calls this at each flush."""
+        self._followed.append(flush)
 
     def flush(self) -> None:
         """Writes what was counted since the last time."""

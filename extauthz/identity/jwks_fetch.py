@@ -6,7 +6,7 @@ a time limit. It belongs to the process, not to a snapshot, so a new bundle keep
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -53,8 +53,14 @@ class _Known:
 class JwksFetcher:
     """A `KeySource` over HTTP. Use it in one event loop."""
 
-    def __init__(self, limits: FetchLimits = FetchLimits()) -> None:
+    def __init__(
+        self,
+        limits: FetchLimits = FetchLimits(),
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+    ) -> None:
+        """Prepares; `trace_configs` hear of each fetch."""
         self._limits = limits
+        self._trace_configs = trace_configs
         self._known: dict[str, _Known] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -148,6 +154,7 @@ class JwksFetcher:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # a few kilobytes can unpack into gigabytes
                 headers={"accept": "application/json", "accept-encoding": "identity"},
+                trace_configs=list(self._trace_configs),
             )
         async with self._session.get(url, allow_redirects=False) as response:
             if response.status != 200:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,6 +38,8 @@ class _ExactResponse(aiohttp.ClientResponse):
 class _ExactClient(AsyncOpaClient):  # type: ignore[misc]  # the package has no types
     """The client with our session: exact numbers both ways, kept connections, no own timeout."""
 
+    trace_configs: Sequence[aiohttp.TraceConfig] = ()
+
     async def _init_session(self) -> None:
         self._connector = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
@@ -45,14 +48,17 @@ class _ExactClient(AsyncOpaClient):  # type: ignore[misc]  # the package has no 
             json_serialize=to_json,
             response_class=_ExactResponse,
             timeout=aiohttp.ClientTimeout(total=None),
+            trace_configs=list(self.trace_configs),
         )
 
 
 class OpaServer:
     """The connection to one server; `engine` gives what asks it for one document."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trace_configs: Sequence[aiohttp.TraceConfig] = ()) -> None:
         """Takes `http://host:port` or `https://host:port`; connects when first asked.
+
+        `trace_configs` hear of each request.
 
         Raises:
             ValueError: the URL has no host, or a path.
@@ -69,6 +75,7 @@ class OpaServer:
             ssl=parts.scheme == "https",
             retries=0,  # it would sleep between them; the caller's deadline is short
         )
+        self._client.trace_configs = trace_configs
         self._opened: asyncio.Future[object] | None = None
 
     def engine(self, path: str) -> Engine:

@@ -1,0 +1,43 @@
+"""The parts of a worker that are made otherwise when traces are on."""
+
+from collections.abc import Callable
+
+from callout.config.snapshot import Snapshot
+from callout.grpc.call import Face
+from callout.observe.decision import Observer
+from callout.redis.client import Client
+from extauthz.identity.contract import KeySource
+from extauthz.identity.jwks_fetch import JwksFetcher
+from extauthz.policy.engine import Engine
+from extauthz.policy.opa_server import OpaServer
+from extauthz.service import AuthorizationService
+
+
+class Parts:
+    """Without traces: the plain ones, so that no request pays for what is off."""
+
+    def keys(self) -> JwksFetcher:
+        """Who fetches key sets."""
+        return JwksFetcher()
+
+    def redis(self, url: str) -> Client:
+        """The connection to Redis."""
+        return Client(url)
+
+    def opa(self, url: str) -> OpaServer:
+        """The connection to an OPA server."""
+        return OpaServer(url)
+
+    def authorization(
+        self,
+        snapshot: Callable[[], Snapshot | None],
+        observer: Observer,
+        keys: KeySource,
+        opa: Callable[[str], Engine] | None,
+    ) -> AuthorizationService:
+        """The service of the face `authz`."""
+        return AuthorizationService(snapshot, observer, keys, opa)
+
+    def served(self, face: Face) -> Face:
+        """The face as it is served."""
+        return face
