@@ -17,6 +17,7 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Call, Face, Unary
 from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer, Verdict
+from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from extauthz import credentials, decide, envoy
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
@@ -108,6 +109,7 @@ class AuthorizationService:
         # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
+        self._failures = Paced()
 
     def face(self, overloaded: Literal["deny", "allow"] = "deny") -> Face:
         """What a transport serves.
@@ -318,7 +320,9 @@ class AuthorizationService:
         return reply
 
     def _broken(self, started: float, error: Exception) -> bytes:
-        _log.error("check_failed", error=type(error).__name__, place=place_of(error))
+        if (silent := self._failures.due("check_failed", self._clock())) is not None:
+            place = place_of(error)
+            _log.error("check_failed", error=type(error).__name__, place=place, silent=silent)
         return self._turn_away(started, _BROKEN, "", "error", None)
 
     def _decision_id(self) -> str:

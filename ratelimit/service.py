@@ -12,6 +12,7 @@ from callout.grpc.call import Call, Code, Face, Reply, Status, Unary
 from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer
 from callout.observe.decision import Verdict as Seen
+from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.envoy import METHOD, SERVICE, encode, parse
@@ -54,6 +55,7 @@ class RateLimitService:
         self._snapshot = snapshot
         self._store = store
         self._observer = observer
+        self._failures = Paced()
         self._now = now
         self._remembered = remembered
         self._current: Snapshot | None = None
@@ -231,7 +233,9 @@ class RateLimitService:
         return status
 
     def _broken(self, started: float, error: Exception) -> Status:
-        log.error("a rate limit decision failed: %s at %s", type(error).__name__, place_of(error))
+        if (silent := self._failures.due("failed", time.monotonic())) is not None:
+            what, place = type(error).__name__, place_of(error)
+            log.error("a rate limit decision failed: %s at %s (silent: %d)", what, place, silent)
         return self._failed(started, "internal", Status(Code.INTERNAL, "internal error"))
 
 

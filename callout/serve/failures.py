@@ -6,12 +6,11 @@ import traceback
 import structlog
 
 from callout.grpc.call import Code, Status
+from callout.observe.paced import Paced
 from callout.serve.counters import Counters
 
 _log = structlog.get_logger("callout.serve")
 
-LOG_EVERY = 1.0
-"""Seconds between two log lines: a failing handler fails for every request of a busy gateway."""
 FRAMES = 8
 """Innermost stack frames that a log line names."""
 
@@ -22,12 +21,11 @@ INTERNAL = Status(Code.INTERNAL, "the handler failed")
 class Failures:
     """Turns what is no reply into one."""
 
-    __slots__ = ("_counters", "_next", "_silent")
+    __slots__ = ("_counters", "_paced")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._next = 0.0
-        self._silent = 0
+        self._paced = Paced()
 
     def raised(self, path: str, error: BaseException, now: float) -> Status:
         """A handler raised. The exception's own text is not logged: it may quote the request."""
@@ -41,10 +39,7 @@ class Failures:
 
     def _failed(self, path: str, what: str, where: list[str], now: float) -> Status:
         self._counters.handler_errors += 1
-        if now < self._next:
-            self._silent += 1
-        else:
-            _log.error("a handler failed", method=path, error=what, at=where, silent=self._silent)
-            self._silent = 0
-            self._next = now + LOG_EVERY
+        # One kind for all: a failing handler fails for every request of a busy gateway.
+        if (silent := self._paced.due("failed", now)) is not None:
+            _log.error("a handler failed", method=path, error=what, at=where, silent=silent)
         return INTERNAL

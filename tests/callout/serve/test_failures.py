@@ -1,7 +1,8 @@
 import pytest
 
+from callout.observe.paced import EVERY
 from callout.serve.counters import Counters
-from callout.serve.failures import INTERNAL, LOG_EVERY, Failures
+from callout.serve.failures import INTERNAL, Failures
 
 
 def failing(request: str) -> None:
@@ -29,8 +30,8 @@ def test_a_flood_of_failures_is_one_line_a_second(capsys: pytest.CaptureFixture[
     counters = Counters()
     failures = Failures(counters)
     for number in range(1000):
-        failures.no_reply("/a.B/C", 42, 10.0 + number / 1000 * LOG_EVERY * 0.99)
-    failures.no_reply("/a.B/C", 42, 10.0 + LOG_EVERY)
+        failures.no_reply("/a.B/C", 42, 10.0 + number / 1000 * EVERY * 0.99)
+    failures.no_reply("/a.B/C", 42, 10.0 + EVERY)
 
     logged = capsys.readouterr()
     lines = (logged.out + logged.err).strip().splitlines()
