@@ -1,8 +1,8 @@
 """A piece of parsed YAML: its plain value, and where each field of it was written."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from callout.config.problems import Problem, Severity
 
@@ -20,15 +20,21 @@ class Mark(NamedTuple):
     """From 1, in characters; 0: the file as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value, and everything in it, was written; the same shape as the value."""
+_NO_KEYS: Final[Mapping[str, Mark]] = MappingProxyType({})
+_NO_CHILDREN: Final[Mapping[Step, "Origin"]] = MappingProxyType({})
+
+
+class Origin(NamedTuple):
+    """Where a value, and everything in it, was written; the same shape as the value.
+
+    A large bundle has a million: a tuple is made four times as fast as a frozen dataclass.
+    """
 
     mark: Mark
     """Where the value begins."""
-    keys: Mapping[str, Mark] = field(default_factory=dict)
+    keys: Mapping[str, Mark] = _NO_KEYS
     """Where each key of a mapping begins."""
-    children: Mapping[Step, "Origin"] = field(default_factory=dict)
+    children: Mapping[Step, "Origin"] = _NO_CHILDREN
     """By key for a mapping, by index for a list."""
     policy: str = ""
     """The policy that this value came from; empty below the fields that policies merge by."""
