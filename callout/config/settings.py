@@ -104,7 +104,8 @@ class Listen(Block):
     """What Envoy calls. Loopback until told otherwise: without TLS, whoever reaches it can ask
     for decisions and use up limits."""
     admin: Address = "127.0.0.1:9001"
-    """Metrics, health, the effective configuration; read-only, without authentication."""
+    """Metrics, health, the effective configuration; read-only, without authentication except for
+    `/debug/`."""
 
 
 class Tls(Block):
@@ -187,6 +188,11 @@ class Telemetry(Block):
     decisions: Literal["off", "denied", "all"] | tuple[DecisionRule, ...] = "off"
     """Which decisions are a line each; of rules, the first that fits decides. Off: lines are
     request data, and cost half of a decision; metrics count all of them in any case."""
+    otlp: Annotated[str, pydantic.AfterValidator(_collector)] | None = None
+    """Where traces are sent: `http://127.0.0.1:4317` for OTLP over gRPC, and with a path
+    (`http://127.0.0.1:4318/v1/traces`) over HTTP; `https` likewise. None: nothing is traced, and
+    no request pays for it."""
+    traces: Traces = Traces()
 
 
 class Overload(Block):
@@ -203,6 +209,14 @@ class Overload(Block):
     limit: Literal["deny", "allow", "error"] = "deny"
     """The same for rate limits. `error` is a gRPC error, on which Envoy lets requests pass unless
     its `failure_mode_deny` says otherwise."""
+
+
+class Admin(Block):
+    """Who may see what on the admin port."""
+
+    token_file: str | None = None
+    """A file with the bearer token that `/debug/` asks for; read at each request, so it can be
+    replaced. None: `/debug/` is for this machine only."""
 
 
 class Settings(Block):
@@ -229,6 +243,7 @@ class Settings(Block):
     )
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
     telemetry: Telemetry = Telemetry()
+    admin: Admin = Admin()
     overload: Overload = Overload()
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
     """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits

@@ -1,5 +1,6 @@
 """The admin port: what this process does, for people, Prometheus and Kubernetes. Read-only."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,9 @@ from dataclasses import asdict, dataclass, field
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from callout.observe.metrics import CONTENT_TYPE
+from callout.observe import guarded
+from callout.observe.debug.pages import DebugPages, DebugSources
+from callout.observe.guarded import Guard, GuardedSite
 from callout.observe.secrets import masked
 
 
@@ -43,18 +46,25 @@ class Effective:
 class AdminSources:
     """Where the answers come from; each is asked at each request and must be quick."""
 
-    metrics: Callable[[], bytes]
-    """The exposition."""
+    metrics: Callable[[str], tuple[bytes, str]]
+    """The exposition for a scrape with this `Accept`, and its type."""
     ready: Callable[[], Readiness]
     version: Mapping[str, str]
     effective: Callable[[], Effective]
+    debug: DebugSources | None = None
+    """None: there is no `/debug/`."""
 
 
-def application(sources: AdminSources) -> web.Application:
-    """The application: `/metrics /healthz /readyz /version /config`."""
+def application(sources: AdminSources, guard: Guard) -> web.Application:
+    """The application: `/metrics /healthz /readyz /version /config`, and `/debug/`."""
+    one_scrape = asyncio.Lock()
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=sources.metrics(), headers={"Content-Type": CONTENT_TYPE})
+    async def metrics(request: web.Request) -> web.Response:
+        # One in a turn of the loop: whoever asks again and again must not keep us from the workers.
+        async with one_scrape:
+            body, kind = sources.metrics(",".join(request.headers.getall("Accept", [])))
+            await asyncio.sleep(0)
+        return web.Response(body=body, headers={"Content-Type": kind})
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -69,7 +79,13 @@ def application(sources: AdminSources) -> web.Application:
     async def config(_: web.Request) -> web.Response:
         return _json(asdict(sources.effective()))
 
-    app = web.Application(middlewares=[_read_only], client_max_size=1)
+    pages = DebugPages(sources.debug) if sources.debug is not None else None
+    middlewares = [guard.middleware, _read_only]
+    if pages is not None:
+        middlewares.append(pages.middleware)
+    app = web.Application(middlewares=middlewares, client_max_size=1)
+    if pages is not None:
+        app.router.add_routes(pages.routes())
     for path, handler in (
         ("/metrics", metrics),
         ("/healthz", healthz),
@@ -89,9 +105,18 @@ async def serve(sources: AdminSources, listening: socket.socket) -> web.AppRunne
         sources: where the answers come from.
         listening: of `callout.serve.address.bind`; closed with the runner.
     """
-    runner = web.AppRunner(application(sources), access_log=None, shutdown_timeout=1.0)
+    guard = Guard()
+    runner = web.AppRunner(
+        application(sources, guard),
+        access_log=None,
+        shutdown_timeout=1.0,
+        keepalive_timeout=guarded.NEXT_SECONDS,
+        max_line_size=guarded.LINE,
+        max_field_size=guarded.LINE,
+        max_headers=guarded.HEADERS,
+    )
     await runner.setup()
-    await web.SockSite(runner, listening).start()
+    await GuardedSite(runner, listening, guard).start()
     return runner
 
 

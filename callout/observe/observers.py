@@ -1,5 +1,8 @@
 """Who is told of decisions."""
 
+from collections.abc import Callable
+
+from callout.observe.debug.slowest import Slowest
 from callout.observe.decision import Decision, Observer, Verdict
 from callout.observe.tallies import DecisionTally
 
@@ -7,15 +10,31 @@ from callout.observe.tallies import DecisionTally
 class MetricsObserver:
     """Counts and times decisions; looks at nothing that a client wrote."""
 
-    def __init__(self, tally: DecisionTally) -> None:
-        """`tally` is that of a `Metrics`."""
+    def __init__(self, tally: DecisionTally, slowest: Slowest | None = None) -> None:
+        """Prepares.
+
+        Args:
+            tally: that of a `Metrics`.
+            slowest: keeps the slowest decisions; None: nobody does.
+        """
         # The method itself: a call through ours would cost a fifth more.
-        self.decided = tally.add
+        self.decided = tally.add if slowest is None else _watched(tally, slowest)
         self.wants_text = False
 
     def sample(self, *_: object) -> float:
         """Shows none."""
         return 0.0
+
+
+def _watched(tally: DecisionTally, slowest: Slowest) -> Callable[[Decision], None]:
+    add = tally.add
+
+    def decided(decision: Decision) -> None:
+        add(decision)
+        if decision.seconds > slowest.floor:
+            slowest.add(decision)
+
+    return decided
 
 
 class Tee:

@@ -9,6 +9,7 @@ from callout.config import records
 from callout.config.bundle import Bundle
 from callout.config.documents import Policy
 from callout.serve.certificates import Certificates
+from gatewright.run.questions import Answer, Question
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -58,7 +59,13 @@ class Drain(msgspec.Struct, tag="drain", frozen=True):
 
 
 OfBundle: TypeAlias = BundleComes | BundleFile | BundlePolicies | BundleEnds
-ToWorker: TypeAlias = Start | OfBundle | NewCertificates | Drain
+class Level(msgspec.Struct, tag="level", frozen=True):
+    """Log from this level on."""
+
+    level: str
+
+
+ToWorker: TypeAlias = Start | OfBundle | NewCertificates | Drain | Question | Level
 
 
 class Listening(msgspec.Struct, tag="listening", frozen=True):
@@ -78,7 +85,7 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     problems: list[str]
 
 
-FromWorker: TypeAlias = Listening | Loaded | Refused
+FromWorker: TypeAlias = Listening | Loaded | Refused | Answer
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -8,10 +8,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 import gatewright
 from callout.config.bundle import Bundle
@@ -20,10 +22,13 @@ from callout.config.reload import Reloader
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.config.watch import Watcher
-from callout.observe import admin, shared
+from callout.observe import admin, logs, shared
 from callout.observe.admin import AdminSources, Effective, Readiness
+from callout.observe.debug.access import BadToken, read_token
+from callout.observe.debug.pages import DebugSources
+from callout.observe.exemplars import Exemplified
 from callout.observe.fleet import FleetMetrics
-from callout.observe.metrics import exposition
+from callout.observe.metrics import negotiated, plain
 from callout.serve import address
 from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates
@@ -33,6 +38,7 @@ from gatewright.run.accepted import Acceptance, Accepted
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.options import server_tls
+from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
 
@@ -73,6 +79,7 @@ class Service:
         self._sent: Accepted | None = None
         """What workers decide by."""
         self._retiring = Retiring()
+        self._inquiries = Inquiries(self._reachable, self._question)
         self._refused: dict[int, messages.Refused] = {}
         """By place: what a worker could not use of what we sent."""
         self._digests: dict[int, str] = {}
@@ -111,6 +118,10 @@ class Service:
         shares = workers > 1 or settings.transport == "grpcio"
         with _or_fail(f"cannot listen at {settings.listen.grpc}"):
             sockets = places(address.parse(settings.listen.grpc), workers, reuse_port=shares)
+        token_file = self._token_file()
+        if token_file is not None:
+            with _or_fail("cannot start: admin.token_file"):
+                read_token(token_file)
         with _or_fail(f"cannot listen at {settings.listen.admin}"):
             admin_socket = address.bind(address.parse(settings.listen.admin))
         self.grpc = str(address.address_of(sockets[0][0]))
@@ -136,6 +147,14 @@ class Service:
         self._watcher.reload_now()
         if self._certificates is not None:
             self._certificates.look(at_once=True)
+
+    def set_level(self, level: Literal["debug", "info", "warning", "error"]) -> None:
+        """Logs from this level on, here and in all workers."""
+        telemetry = self._settings.telemetry.model_copy(update={"level": level})
+        self._settings = self._settings.model_copy(update={"telemetry": telemetry})
+        logs.set_level(level)
+        if self._supervisor is not None:
+            self._supervisor.broadcast(messages.encode(messages.Level(level)))
 
     async def ready(self) -> None:
         """Returns once a worker decides by a good bundle."""
@@ -231,6 +250,8 @@ class Service:
             self._digests[place] = message.digest
             self._refused.pop(place, None)
             self._ready.set()
+        elif isinstance(message, Answer):
+            self._inquiries.heard(place, message)
         elif isinstance(message, messages.Refused):
             _log.error(
                 "a worker refused the bundle; it decides by the one before",
@@ -246,7 +267,12 @@ class Service:
     def _died(self, place: int, _: int) -> None:
         self._digests.pop(place, None)
         self._refused.pop(place, None)
-        shared.forget_dead(self._metrics)
+        self._inquiries.died(place)
+        try:
+            shared.forget_dead(self._metrics)
+        except OSError as error:
+            # Whatever the disk has: a dead worker must be replaced.
+            _log.error("gauges of a dead worker cannot be removed", error=str(error))
 
     def _worker_digests(self) -> list[str]:
         return list(self._digests.values())
@@ -254,17 +280,36 @@ class Service:
     def _restarts(self) -> int:
         return self._supervisor.restarts if self._supervisor is not None else 0
 
+    def _reachable(self) -> list[int]:
+        workers = self._supervisor.workers if self._supervisor is not None else ()
+        return [each.index for each in workers if each.control is not None]
+
+    def _question(self, place: int, question: Question) -> None:
+        control = self._supervisor.workers[place].control if self._supervisor is not None else None
+        if control is not None:
+            control.send(messages.encode(question))
+
     # --- the admin port ---
 
     def _sources(self) -> AdminSources:
+        workers: Collector = shared.SharedMetrics(self._metrics)
+        answer: Callable[..., tuple[bytes, str]] = plain
+        if self._settings.telemetry.otlp is not None:
+            # Exemplars are the only reason to speak OpenMetrics.
+            workers, answer = Exemplified(workers, self._metrics), negotiated
         registry = CollectorRegistry()
-        registry.register(shared.SharedMetrics(self._metrics))
+        registry.register(workers)
         return AdminSources(
-            metrics=lambda: exposition(registry, self._fleet.registry),
+            metrics=lambda accept: answer(accept, registry, self._fleet.registry),
             ready=self._readiness,
             version={"version": gatewright.__version__, "python": sys.version.split()[0]},
             effective=self._effective,
+            debug=DebugSources(ask=self._inquiries.ask, token_file=self._token_file()),
         )
+
+    def _token_file(self) -> Path | None:
+        file = self._settings.admin.token_file
+        return Path(file) if file is not None else None
 
     def _readiness(self) -> Readiness:
         if self._digests:
@@ -290,5 +335,5 @@ class Service:
 def _or_fail(what: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, BadToken) as error:
         raise StartFailed(f"{what}: {error}") from error

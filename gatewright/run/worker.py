@@ -23,9 +23,11 @@ from callout.serve.certificates import Certificates
 from callout.serve.control import Control
 from callout.serve.server import Server, serve
 from gatewright.run import messages
+from gatewright.run.answers import Answers
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
 from gatewright.run.options import serve_options
+from gatewright.run.questions import Question
 from gatewright.run.telemetry import Telemetry
 
 _log = structlog.get_logger("gatewright.worker")
@@ -47,6 +49,11 @@ class Worker:
         self._telemetry = Telemetry(settings.telemetry, metrics)
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None
+        self.answers = Answers(
+            lambda: self._server,
+            self._telemetry.slowest,
+            lambda answer: control.send(messages.encode(answer)),
+        )
         self._collecting: asyncio.Task[None] | None = None
 
     async def start(
@@ -83,13 +90,14 @@ class Worker:
     async def drain(self, seconds: float) -> None:
         """NOT_SERVING, GOAWAY, finish what is in flight, within the bound."""
         self.generation.stop()
+        self.answers.stop()
         if self._server is not None:
             await self._server.drain(seconds)
             await self._server.close()
         if self._collecting is not None:
             self._collecting.cancel()
         await self._faces.close()
-        self._telemetry.stop()
+        await self._telemetry.stop()
 
 
 def raise_descriptor_limit() -> None:
@@ -128,6 +136,10 @@ class _Life:
                 continue
             elif isinstance(message, messages.OfBundle):
                 self._worker.generation.hear(message)
+            elif isinstance(message, Question):
+                self._worker.answers.hear(message)
+            elif isinstance(message, messages.Level):
+                logs.set_level(message.level)
             elif isinstance(message, messages.NewCertificates):
                 self._worker.renew(message.certificates)
             else:

@@ -1,7 +1,9 @@
 """docs/operations.md against a running service: its metrics, its admin port, its health."""
 
 import argparse
+import ipaddress
 import json
+import os
 import queue
 import re
 import socket
@@ -15,12 +17,14 @@ from typing import NamedTuple
 
 import grpc
 import pytest
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
 from callout.config.settings import FLAGS
 from callout.testing.grpc_client import Client
 from callout.testing.requests import check_request
 from gatewright.cli.main import COMMANDS
+from tests.contract.certificates import Authority
 from tests.docs import pages
 from tests.docs.pages import ROOT
 
@@ -30,6 +34,11 @@ PAGE = "docs/operations.md"
 class Service(NamedTuple):
     grpc: str
     admin: str
+    trust: bytes
+    """Who signed its certificate."""
+
+    def client(self) -> Client:
+        return Client(self.grpc, grpc.ssl_channel_credentials(self.trust))
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=10) as answer:
@@ -39,20 +48,32 @@ class Service(NamedTuple):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """With a Redis that is away and decision lines on, so that every series is there."""
+    """Every series is there: Redis and a collector are away, decision lines and TLS are on."""
     away = tmp_path_factory.mktemp("redis") / "none"
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    pair = authority.issue("server", x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     command = [sys.executable, "-m", "gatewright", "serve", "--bundle", "gateway-config/shop"]
     command += ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1"]
     command += ["--redis", f"unix://{away}", "--decisions", "all"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "GATEWRIGHT_TELEMETRY__OTLP": "http://127.0.0.1:1",
+            "GATEWRIGHT_TLS__CERT": str(pair.cert),
+            "GATEWRIGHT_TLS__KEY": str(pair.key),
+        },
     )
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_pump, args=(process.stderr, lines), daemon=True).start()
     try:
         listening = json.loads(lines.get(timeout=30))
         assert listening["event"] == "listening", listening
-        running = Service(listening["grpc"], listening["admin"])
+        running = Service(listening["grpc"], listening["admin"], authority.cert_bytes)
         _until_ready(running)
         _provoke(running)
         yield running
@@ -80,7 +101,7 @@ def _until_ready(service: Service) -> None:
 
 def _provoke(service: Service) -> None:
     """A decision, a refused call and a connection that is ended: series with labels need one."""
-    with Client(service.grpc) as client:
+    with service.client() as client:
         client.check(check_request(), timeout=10)
         with pytest.raises(grpc.RpcError):
             client.channel.unary_unary("/no.Service/Method")(b"", timeout=10)
@@ -111,7 +132,7 @@ def test_the_table_of_metrics_is_the_exposition(service: Service) -> None:
     while len(_families(service)) < len(written) and time.monotonic() < end:
         time.sleep(0.1)
     assert _families(service) == written
-    assert len(written) == 18
+    assert len(written) == 21
 
 
 def test_every_series_that_some_page_names_is_in_the_table() -> None:
@@ -124,22 +145,32 @@ def test_every_series_that_some_page_names_is_in_the_table() -> None:
 def test_the_table_of_the_admin_port_is_the_admin_port(service: Service) -> None:
     written = [pages.code(path)[0] for path, _ in pages.table(PAGE, "admin")]
     source = (ROOT / "callout/observe/admin.py").read_text()
-    assert set(written) == set(re.findall(r'\("(/\w+)", \w+\)', source))
+    pages_of_debug = (ROOT / "callout/observe/debug/pages.py").read_text()
+    served = re.findall(r'\("(/\w+)", \w+\)', source)
+    served += re.findall(r'get\("(/debug/[\w/]+)"', pages_of_debug)
+    assert set(written) == set(served)
+    assert len(written) == 8
     for path in written:
-        assert service.get(path)
+        # a profile takes its time, and may find a worker that does nothing
+        assert (
+            service.get(path)
+            if path != "/debug/profile"
+            else service.get(f"{path}?seconds=1") is not None
+        )
     assert json.loads(service.get("/config")).keys() == {
         "settings",
         "digest",
         "policies",
         "problems",
         "workers",
+        "certificates",
     }
     assert json.loads(service.get("/version")).keys() == {"version", "python"}
 
 
 def test_health_knows_the_names_that_are_given(service: Service) -> None:
     assert '`""`, a full service name, or `authz` and `limit`' in pages.read(PAGE)
-    with Client(service.grpc) as client:
+    with service.client() as client:
         for name in ("", "authz", "limit", "envoy.service.auth.v3.Authorization"):
             assert client.health(name) == "SERVING", name
 

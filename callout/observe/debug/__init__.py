@@ -1,0 +1,1 @@
+"""What `/debug/` shows of running workers, and who may see it."""
