@@ -2,10 +2,12 @@
 
 What is remembered is bound to everything that verification looked at: the token, the whole list
 of entries that it was tried against (`scope`: issuers, audiences, algorithms, keys of the
-bundle), the fetched key set, and the token's own end. Failures are never remembered.
+bundle), the fetched key set, the token's own end, and the time: a clock that is set back may be
+before the token's beginning. Failures are never remembered.
 """
 
 import hashlib
+from typing import TypeAlias
 
 from extauthz.identity.contract import Identity, KeySource
 
@@ -13,6 +15,11 @@ ENTRIES = 10_000
 """Tokens remembered, at most twice that for a moment; about 2 KB each."""
 BYTES = 16 * 1024 * 1024
 """Length of all remembered tokens together: a bound for the claims that are kept."""
+SET_BACK = 1.0
+"""Seconds that a clock may go back without verifying everything again: NTP corrects by less."""
+
+_Entry: TypeAlias = tuple[Identity, int, float]
+"""Who, the token's length, and when it was verified."""
 
 
 class TokenCache:
@@ -26,8 +33,8 @@ class TokenCache:
     def __init__(self, entries: int = ENTRIES, size: int = BYTES) -> None:
         self._entries_most = max(1, entries // 2)
         self._bytes_most = max(1, size // 2)
-        self._young: dict[bytes, tuple[Identity, int]] = {}
-        self._old: dict[bytes, tuple[Identity, int]] = {}
+        self._young: dict[bytes, _Entry] = {}
+        self._old: dict[bytes, _Entry] = {}
         self._bytes = 0
 
     def get(self, scope: str, token: str, keys: KeySource, now: float) -> Identity | None:
@@ -46,21 +53,21 @@ class TokenCache:
             if entry is None:
                 return None
             self._add(name, entry)
-        identity = entry[0]
-        if now >= identity.expires or (
+        identity, size, verified = entry
+        if (now >= identity.expires or now < verified - SET_BACK) or (
             identity.keys_url and keys.current(identity.keys_url, now) is not identity.keys
         ):
             del self._young[name]
-            self._bytes -= entry[1]
+            self._bytes -= size
             return None
         return identity
 
     def put(self, scope: str, token: str, identity: Identity, now: float) -> None:
         """Remember a token that *was verified* against `scope`."""
         if identity.expires > now and len(token) <= self._bytes_most:
-            self._add(_name(scope, token), (identity, len(token)))
+            self._add(_name(scope, token), (identity, len(token), now))
 
-    def _add(self, name: bytes, entry: tuple[Identity, int]) -> None:
+    def _add(self, name: bytes, entry: _Entry) -> None:
         if len(self._young) >= self._entries_most or self._bytes + entry[1] > self._bytes_most:
             self._old, self._young, self._bytes = self._young, {}, 0
         replaced = self._young.get(name)

@@ -50,6 +50,15 @@ def test_scope_and_token_cannot_be_shifted_into_each_other() -> None:
     assert cache.get("a", "bc", NO_KEYS, NOW) is None
 
 
+def test_a_clock_that_is_set_back_has_tokens_verified_again() -> None:
+    cache = TokenCache()
+    cache.put("entries", "token", identity(), NOW)
+
+    assert cache.get("entries", "token", NO_KEYS, NOW - 0.5) is not None
+    assert cache.get("entries", "token", NO_KEYS, NOW - 60) is None
+    assert len(cache) == 0
+
+
 def test_a_token_is_forgotten_when_it_ends() -> None:
     cache = TokenCache()
     cache.put("entries", "token", identity(NOW + 10), NOW)
