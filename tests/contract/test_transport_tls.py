@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
@@ -112,9 +112,9 @@ async def handshake(
     return await asyncio.to_thread(connect)
 
 
-async def eventually(condition: object, seconds: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "it never came to be"
         await asyncio.sleep(0.02)
 
@@ -412,7 +412,9 @@ async def test_a_handshake_that_began_before_the_authority_was_removed_brings_no
 
 
 @contextlib.asynccontextmanager
-async def half_way(running: Running, context: ssl.SSLContext) -> AsyncIterator[object]:
+async def half_way(
+    running: Running, context: ssl.SSLContext
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """A client that has got the server's half of the handshake, and sends its own when told."""
     address = parse(running.target)
     reader, writer = await asyncio.open_connection(address.host, address.port)

@@ -137,6 +137,31 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
     ("faces: [process]", {}, {}, "faces[0]: expected 'authz' or 'limit', found the text 'proce"),
     ("tls: {cert: a}", {}, {}, "gatewright.yaml:1:6: tls: expected the key `key`, found none"),
     ("tls: {cert: a, key: b, client_san: [c]}", {}, {}, "tls: expected client_ca beside"),
+    ("tls: {cert: a, key: b, client: required}", {}, {}, "tls: expected client_ca beside client"),
+    (
+        "tls: {cert: a, key: b, min_version: 1.1}",
+        {},
+        {},
+        "tls.min_version: expected '1.2' or '1.3'",
+    ),
+    (
+        "tls: {cert: a, key: b, client_ca: c, client_san: ['*.mesh']}",
+        {},
+        {},
+        "tls.client_san[0]: expected a SPIFFE id or a DNS name, found `*` in a name that is no",
+    ),
+    (
+        "transport: grpcio\ntls: {cert: a, key: b, client_ca: c, client: optional}",
+        {},
+        {},
+        "gatewright.yaml:2:46: tls.client: expected transport `own` beside it",
+    ),
+    (
+        "transport: grpcio\ntls: {cert: a, key: b, min_version: 1.3}",
+        {},
+        {},
+        "tls.min_version: expected transport `own` beside it",
+    ),
     ("drain: 1e9", {}, {}, "drain: expected a number of at most 3600"),
     ("max_message: 1", {}, {}, "max_message: expected a number of at least 4096"),
     (None, {"GATEWRIGHT_WORKERS": "two"}, {}, "GATEWRIGHT_WORKERS: workers: expected 'auto' or"),
@@ -172,7 +197,7 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
 
 
 def test_the_table_is_whole() -> None:
-    assert len(WRONG) == 34
+    assert len(WRONG) == 39
 
 
 @pytest.mark.parametrize(

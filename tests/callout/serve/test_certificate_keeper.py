@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 
 from callout.serve import certificate_keeper
+from callout.serve import certificates as certificates_module
 from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates
 from callout.serve.tls import ServerTls
@@ -173,7 +174,7 @@ async def test_it_looks_by_itself_and_survives_a_mistake_of_ours(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(certificate_keeper, "LOOK_EVERY", 0.01)
-    judged = certificate_keeper.checked
+    judged = certificates_module.checked
     mistakes = 0
 
     def fails_first(certificates: Certificates, tls: ServerTls) -> object:
