@@ -146,8 +146,21 @@ def _read_document(source: Source, sections: Collection[str], result: Documents)
     result.policies.append(Policy(head.name, source, entries, rules))
 
 
+def _repeats_a_name(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_repeats_a_name(each) for each in value.values())
+    if not isinstance(value, list):
+        return False
+    names = named_items(value)
+    return (names is not None and len(set(names)) < len(names)) or any(
+        _repeats_a_name(each) for each in value
+    )
+
+
 def _repeated_names(source: Source) -> list[Problem]:
     """Items of one list that have the same name: a merge could not tell them apart."""
+    if not _repeats_a_name(source.value):
+        return []
     problems: list[Problem] = []
     waiting: list[tuple[tuple[Step, ...], Any]] = [((), source.value)]
     while waiting:

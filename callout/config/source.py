@@ -69,7 +69,7 @@ class Source:
         value, origin, policy = self.value, self.origin, self.policy
         for step in path:
             value = _child(value, step)
-            origin = origin.children.get(step, Origin(origin.mark))
+            origin = origin.children.get(step) or Origin(origin.mark)
             policy = origin.policy or policy
         return Source(value, origin, (*self.path, *path), policy)
 
