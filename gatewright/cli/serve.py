@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from callout.config.problems import Rejected
 from callout.config.settings import FLAGS, Settings
 from callout.observe import logs
 from gatewright.cli.folders import cache_folder, say
+from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
 from gatewright.run.service import Service, StartFailed
 from gatewright.run.signals import INTERRUPTED, Signals
@@ -32,19 +34,32 @@ def run(arguments: argparse.Namespace) -> int:
             print(each, file=sys.stderr)
         return 1
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-    return asyncio.run(_serve(settings))
+    return asyncio.run(_serve(settings, arguments.settings, given))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, file: Path | None, given: Mapping[str, object]) -> int:
     signals = Signals()
     service = Service(settings, cache_folder(), say)
+    changing = SettingsFile(
+        file,
+        settings,
+        lambda: read_settings(file, given),
+        lambda new: service.set_level(new.telemetry.level),
+    )
     try:
         await service.start()
     except StartFailed as failed:
         print(f"gatewright: {failed}", file=sys.stderr)
         return 1
-    signals.on_reload(service.reload)
+
+    def reload() -> None:
+        changing.read_again()
+        service.reload()
+
+    signals.on_reload(reload)
+    following = asyncio.create_task(changing.run())
     await signals.stop()
+    following.cancel()
     status = 0
 
     def hurry() -> None:
