@@ -43,6 +43,7 @@ class Connection(Inbound, Generic[H]):
         super().__init__(interpret, limits)
         self._partial = bytearray()  # of a frame that is incomplete
         self._need = 0  # bytes that it has when it is worth looking at again
+        self._partial_since = 0.0
         self._preface_left = frames.PREFACE
         self._greeted = False  # the client's first SETTINGS came
 
@@ -81,7 +82,16 @@ class Connection(Inbound, Generic[H]):
             return events
         if at < len(data):
             partial += data[at:] if at else data
+            self._partial_since = now
         return events
+
+    def tick(self, now: float) -> list[Event[H]]:
+        """See `Control.tick`; here, frames that do not become complete."""
+        began = self._block.since if self._block is not None else self._partial_since
+        unfinished = self._block is not None or self._partial
+        if unfinished and now - began > self.limits.frame_seconds and self.terminated is None:
+            return [self._terminate(ErrorCode.ENHANCE_YOUR_CALM, "slow_frame")]
+        return super().tick(now)
 
     def _read_preface(self, data: bytes) -> int:
         head = data[: len(self._preface_left)]
@@ -153,6 +163,8 @@ class Connection(Inbound, Generic[H]):
                         ended = flags & END_STREAM != 0
                         if ended:
                             stream.remote_ended = True
+                        elif length < frames.SMALL:
+                            self._floods.small_frame(self._begun())
                         events.append(Data(stream_id, data[at + 9 : end], length, ended))
                         at = end
                         continue

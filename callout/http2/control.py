@@ -20,6 +20,8 @@ _settings_of = Struct(">HI").iter_unpack
 
 # How our own PING of a graceful GOAWAY is known by its answer.
 _DRAIN_PING = b"drained?"
+# And the one of a `probe`.
+_PROBE_PING = b"how far?"
 
 
 class Control(Outbound):
@@ -39,6 +41,8 @@ class Control(Outbound):
         self._memo: dict[bytes, tuple[Any, int]] = {}
         self._drain_due: float | None = None
         self._draining = False
+        self.probing = False
+        """Whether the answer to `probe` is awaited."""
 
     def start(self) -> None:
         """Queue our SETTINGS; call once, before anything else."""
@@ -91,6 +95,12 @@ class Control(Outbound):
             self._out.append(frames.ping(_DRAIN_PING))
             if self._now is not None:
                 self._drain_due = self._now + self.limits.goaway_seconds
+
+    def probe(self) -> None:
+        """Send a PING, which the client answers behind all that it has written before."""
+        if self.terminated is None and not self.probing:
+            self.probing = True
+            self._out.append(frames.ping(_PROBE_PING))
 
     def _finish_goaway(self) -> None:
         self._final = True
@@ -206,6 +216,9 @@ class Control(Outbound):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "ping")
         if len(payload) != 8:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "ping")
+        if self.probing and flags & frames.ACK and payload == _PROBE_PING:
+            self.probing = False
+            return
         self._floods.ping()
         if not flags & frames.ACK:
             self._out.append(frames.ping(payload, frames.ACK))

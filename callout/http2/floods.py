@@ -11,18 +11,32 @@ class Floods:
     magnitude below what would hurt, and this costs nothing on the way of a request.
     """
 
-    __slots__ = ("_limits", "empty", "ends", "late", "pings", "resets", "settings", "updates")
+    __slots__ = (
+        "_limits",
+        "empty",
+        "ends",
+        "late",
+        "pings",
+        "resets",
+        "settings",
+        "small",
+        "updates",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.ends = float("-inf")
         """When the interval ends, in the seconds of `now`."""
-        self.empty = self.late = self.pings = self.resets = self.settings = self.updates = 0
+        self._zero()
 
     def begin(self, now: float) -> None:
         """Begin a new interval."""
         self.ends = now + self._limits.interval
-        self.empty = self.late = self.pings = self.resets = self.settings = self.updates = 0
+        self._zero()
+
+    def _zero(self) -> None:
+        self.empty = self.late = self.pings = self.resets = self.settings = 0
+        self.small = self.updates = 0
 
     def empty_frame(self) -> None:
         """A frame that carries nothing."""
@@ -56,6 +70,16 @@ class Floods:
         self.resets += 1
         if self.resets > self._limits.resets and 2 * self.resets > requests:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "rapid_reset")
+
+    def small_frame(self, requests: int) -> None:
+        """A DATA frame with next to nothing in it, which does not end its request.
+
+        Args:
+            requests: how many began in this interval; each may have one.
+        """
+        self.small += 1
+        if self.small > self._limits.small_frames + requests:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "small_frame_flood")
 
     def setting(self) -> None:
         """A SETTINGS frame."""

@@ -13,6 +13,9 @@ INITIAL_WINDOW = 65_535
 SENT_FRAME_SIZE = 16_384
 """Bytes of payload in a frame of ours: what every peer must take, so no setting is needed."""
 
+SMALL = 64
+"""Bytes of payload below which a DATA frame is counted: see `Limits.small_frames`."""
+
 DATA = 0x0
 HEADERS = 0x1
 PRIORITY = 0x2

@@ -19,6 +19,7 @@ from callout.http2.stream import Stream
 # Headers of a gateway repeat, so a few blocks are enough; whoever sends more only loses the memo.
 _MEMO_BLOCKS = 64
 _MEMO_BLOCK_SIZE = 512
+_MEMO_LIST_SIZE = 8192  # a short block may stand for 32 KiB, each time kept anew
 
 # Gaps between stream identifiers that are remembered, to tell a skipped one from one that ended.
 _MAX_GAPS = 64
@@ -29,13 +30,17 @@ _TOO_LARGE = literal_block([(b":status", b"431"), (b"content-length", b"0")])
 class _Block:
     """A header block whose CONTINUATION frames are awaited."""
 
-    __slots__ = ("data", "end_stream", "frames", "self_dependent", "stream_id")
+    __slots__ = ("data", "end_stream", "frames", "self_dependent", "since", "stream_id")
 
-    def __init__(self, stream_id: int, data: bytes, end_stream: bool, self_dependent: bool) -> None:
+    def __init__(
+        self, stream_id: int, data: bytes, end_stream: bool, self_dependent: bool, since: float
+    ) -> None:
         self.stream_id = stream_id
         self.data = bytearray(data)
         self.end_stream = end_stream
         self.self_dependent = self_dependent
+        self.since = since
+        """When it began, in the seconds of `now`."""
         self.frames = 0
 
 
@@ -64,7 +69,7 @@ class Inbound(Control):
         if flags & END_HEADERS:
             self._on_block(stream_id, payload, ended, self_dependent, events)
         else:
-            self._block = _Block(stream_id, payload, ended, self_dependent)
+            self._block = _Block(stream_id, payload, ended, self_dependent, self._now or 0.0)
 
     def _on_continuation(self, block: _Block, flags: int, payload: bytes, events: Events) -> None:
         block.frames += 1
@@ -98,7 +103,8 @@ class Inbound(Control):
             self._gaps.append((self._last_id + 2, stream_id))
             del self._gaps[:-_MAX_GAPS]
         self._last_id = stream_id
-        if list_size(headers) > self.limits.header_list:
+        size = list_size(headers)
+        if size > self.limits.header_list:
             self._refuse_large(stream_id, ended, events)
             return
         checked = check_request(headers)
@@ -118,7 +124,7 @@ class Inbound(Control):
             stream.expected = -1 if ended else checked
             self._streams[stream_id] = stream
             events.append(Request(stream_id, head, ended))
-            if not touched and len(block) <= _MEMO_BLOCK_SIZE:
+            if not touched and len(block) <= _MEMO_BLOCK_SIZE and size <= _MEMO_LIST_SIZE:
                 # content-length too: clients that send it (nghttp2) do so literally, in blocks that
                 # repeat while their messages are of one size. 20 us a request without, 5 with.
                 if len(self._memo) >= _MEMO_BLOCKS:
@@ -180,6 +186,8 @@ class Inbound(Control):
             payload = _without_padding(payload)
         if not payload and not ended:
             self._floods.empty_frame()
+        elif len(payload) < frames.SMALL and not ended:
+            self._floods.small_frame(self._begun())
         self._receive_window -= flow
         if self._receive_window < 0:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "connection_window")

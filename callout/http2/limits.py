@@ -17,6 +17,7 @@ _RANGES = {
     "settings": (1, 2**31),
     "empty_frames": (0, 2**31),
     "window_updates": (0, 2**31),
+    "small_frames": (0, 2**31),
 }
 
 
@@ -90,6 +91,15 @@ class Limits:
     of ours earns: a client may well answer each of those with an update for stream and
     connection."""
 
+    small_frames: int = 10_000
+    """DATA frames an interval that carry less than 64 bytes and end nothing, beyond one a request:
+    each costs us as much as a frame of 16 KiB, and the client ten bytes. Some clients send the
+    five bytes before a message by themselves."""
+
+    frame_seconds: float = 30.0
+    """Seconds that a frame, or a header block in several, may take to arrive once it has begun: a
+    client that sends a byte now and then holds a connection, and what it sent of the frame."""
+
     settings_seconds: float = 10.0
     """Seconds until the client must have acknowledged our SETTINGS. Also ends connections that
     never say anything, or not enough."""
@@ -103,6 +113,6 @@ class Limits:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f"{name}: expected {least} to {most}, found {value}")
-        for name in ("interval", "settings_seconds", "goaway_seconds"):
+        for name in ("interval", "frame_seconds", "settings_seconds", "goaway_seconds"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: expected more than 0 seconds")

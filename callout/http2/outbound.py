@@ -157,7 +157,6 @@ class Outbound:
         stream = self._streams.get(stream_id)
         if stream is None or stream.local_ended:
             return True
-        self._frames_sent += 1
         if stream.pending is not None:
             stream.local_ended = end_stream
             stream.pending += data
@@ -238,6 +237,7 @@ class Outbound:
 
     def _frame_data(self, stream_id: int, stream: Stream, piece: bytes, end: bool) -> None:
         size = len(piece)
+        self._frames_sent += 1
         self._send_window -= size
         stream.send_window -= size
         self._out.append(frames.pack_head(size << 8, frames.END_STREAM if end else 0, stream_id))

@@ -38,6 +38,10 @@ def empty_data(number: int) -> bytes:
     return (headers(1) if number == 0 else b"") + data(1, b"")
 
 
+def crumb(number: int) -> bytes:
+    return (headers(1) if number == 0 else b"") + data(1, bytes(frames.SMALL - 1))
+
+
 def padding_only(number: int) -> bytes:
     return (headers(1) if number == 0 else b"") + frame(0, 8, 1, b"\1\0")
 
@@ -52,6 +56,8 @@ FLOODS = [
     ("acknowledgements", Limits(settings=22), lambda _: ACK, "settings_flood", 20),
     ("empty data", Limits(empty_frames=20), empty_data, "empty_frame_flood", 20),
     ("padding", Limits(empty_frames=20), padding_only, "empty_frame_flood", 20),
+    # The one request may have one.
+    ("crumbs", Limits(small_frames=19), crumb, "small_frame_flood", 20),
     (
         "priorities",
         Limits(empty_frames=20),
@@ -104,7 +110,7 @@ def test_the_same_frames_over_a_longer_time_are_fine(limits, piece, reason, allo
 
 
 def test_there_is_a_row_for_every_flood():
-    assert len(FLOODS) == 12
+    assert len(FLOODS) == 13
 
 
 def test_requests_and_streamed_answers_earn_window_updates():
@@ -123,6 +129,17 @@ def test_requests_and_streamed_answers_earn_window_updates():
     assert not wire.connection.closed
     wire.send(update(0, 1))
     assert wire.ended_by() == (CALM, "window_update_flood")
+
+
+def test_each_frame_of_a_long_message_earns_window_updates():
+    wire = Wire(Limits(window_updates=0))
+    wire.send(headers(1), settings((frames.INITIAL_WINDOW_SIZE, 2**20)), update(0, 2**20))
+    wire.sent()
+    wire.connection.send_headers(1, HEAD)
+    wire.connection.send_data(1, bytes(10 * frames.SENT_FRAME_SIZE))
+    for _ in range(10):
+        wire.send(update(0, 1), update(1, 1))
+    assert not wire.connection.closed
 
 
 def test_skipped_stream_identifiers_earn_no_window_updates():
@@ -287,3 +304,53 @@ def test_a_memoised_block_does_not_pass_where_the_table_must_shrink():
 def test_values_that_the_protocol_does_not_allow_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        headers(1)[:5],
+        headers(1)[:-1],
+        headers(1, BLOCK[:4], 0),
+        headers(1, BLOCK[:4], 0) + frame(frames.CONTINUATION, 0, 1, BLOCK[4:6])[:-1],
+    ],
+    ids=["a frame's head", "a frame", "a header block", "a header block in a frame"],
+)
+def test_a_frame_that_never_becomes_complete_ends_the_connection(begun):
+    wire = Wire(Limits(frame_seconds=5.0))
+    wire.send(begun, now=100.0)
+    assert wire.connection.tick(104.0) == []
+    assert len(wire.connection.tick(105.5)) == 1
+    assert wire.ended_by() == (CALM, "slow_frame")
+
+
+def test_frames_that_are_cut_but_go_on_are_not_slow():
+    wire = Wire(Limits(frame_seconds=5.0))
+    request = headers(1) + data(1, bytes(70), end=True)
+    for at in range(len(request)):
+        wire.send(request[at : at + 1], now=100.0 + at / 20)
+        assert wire.connection.tick(100.0 + at / 20) == []
+    assert wire.connection.tick(500.0) == []
+
+
+def test_a_header_block_that_drips_is_slow_however_quick_its_frames_are():
+    wire = Wire(Limits(frame_seconds=5.0))
+    wire.send(headers(1, b"", 0), now=100.0)
+    for second in range(6):
+        assert wire.connection.tick(100.0 + second) == [], second
+        wire.send(frame(frames.CONTINUATION, 0, 1, BLOCK[second : second + 1]), now=100.0 + second)
+    assert len(wire.connection.tick(106.0)) == 1
+    assert wire.ended_by() == (CALM, "slow_frame")
+
+
+def test_what_a_short_block_stands_for_is_not_kept_for_each_of_many():
+    wire = Wire()
+    value = bytes(b"v" * 3000)
+    big = b"\x40\x01x" + b"\x7f" + bytes((len(value) - 127 & 0x7F | 0x80, len(value) - 127 >> 7))
+    wire.send(headers(1, BLOCK + big + value, 5))
+    for number in range(1, 200):
+        block = BLOCK + b"\xbe" * 4 + literal_block([(b"n", b"%d" % number)])
+        assert len(wire.send(headers(2 * number + 1, block, 5))) == 1
+        wire.connection.reset(2 * number + 1, ErrorCode.CANCEL)
+    kept = wire.connection._memo.values()
+    assert sum(len(v) for fields, _ in kept for _, v in fields) < 20_000
