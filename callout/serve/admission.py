@@ -1,36 +1,40 @@
 """Admission control: which requests a loop that is behind answers, and which it refuses at once.
 
 Pure: time is an argument. A worker is one event loop, so its queue is not in the process but in
-the sockets' buffers, and nobody tells how long bytes have waited there. But it is bounded by what
-a loop sees for itself:
+sockets' buffers, ours and the client's, and nobody tells how long bytes have waited there. But it
+is bounded by what a loop sees for itself:
 
-* When the loop had nothing to do, no socket held anything. It had nothing to do when the next
-  read begins later after the end of the last one than the way back to the poll and the read
-  itself take (`GAP`, measured). Until then it has been busy.
-* A read that did not fill the buffer left that one socket empty.
+* When the loop rested, no socket of ours held anything. It did when the next read begins later
+  than the way through the poll takes (`GAP`); while it is behind, only if the kernel says that
+  the process slept meanwhile (a process that was only held up rests in nobody's sense).
+* A connection that was not read in a round of the loop had nothing to read.
+* A client that is sent a PING answers it behind all that it has written before: what comes
+  earlier than the answer is older than the PING. That is the only way to see what a client holds
+  in its own buffers because ours are full, and under load nearly all waits there.
 
-So what is read now came after the later of the two. The rule is CoDel's, as simplified in "Fail
-at Scale" (ACM Queue 13/8, 2015): a loop that had a moment of rest within `interval`, or a read
-that had not waited for `target`, meets a burst, and answers it. One that had neither stands under
-a load above its capacity, and until it rests answers only what waited for no longer than
-`target`. The others are refused with prebuilt bytes, for a fraction of the price of an answer:
-that is what keeps the queue short.
+The rule is CoDel's, as simplified in "Fail at Scale" (ACM Queue 13/8, 2015): requests of a
+connection whose reads have all waited for longer than `target` for a whole `interval` are not a
+burst that will be worked off. From then on only what waited for less is answered. The others are
+refused with prebuilt bytes, for a fraction of the price of an answer: that keeps the queue short.
+Whatever would come too late for its caller is refused in any case.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from callout.grpc.timeout import answer_by
 
-READ_SIZE = 256 << 10
-"""Bytes of uvloop's read buffer: a read of fewer left the socket empty."""
+READ_SIZE = 256_000
+"""Bytes of libuv's read buffer: a read of fewer left our socket empty."""
 GAP = 50e-6
-"""Seconds between two reads of a loop that did not rest. Idle times of random arrivals are longer
-than this every few milliseconds, even at 95 % of the capacity."""
+"""Seconds between two reads of a loop that did not rest: 5 to 20 us, measured."""
 GAP_A_BYTE = 5e-10
 """Seconds on top for a byte of the read: the kernel's copy."""
+LARGE = 8192
+"""Bytes of a read after which the client may well have more than the socket took."""
 CALM = 1.0
-"""Seconds without a refusal after which a loop that never rests is not overloaded any more."""
+"""Seconds without a refusal until a connection is not overloaded any more."""
 LEAVE_AFTER = 5.0
 """Seconds without a refusal until the log says that an overload is over."""
 
@@ -44,114 +48,197 @@ class AdmissionOptions:
     target: float = 0.005
     """How long a request may have waited in an overload."""
     interval: float = 0.1
-    """How long the loop must have been behind for an overload: a burst that is worked off within
-    this time is answered whole."""
+    """How long the requests of a connection must have waited for longer until that is an overload:
+    a burst that is worked off within this time is answered whole."""
 
 
 class Admission:
-    """Of one loop: told of each read, asked about each request once it is behind."""
+    """Of one loop: when it rested, and whom it refused."""
 
     __slots__ = (
+        "_base",
         "_entered",
-        "_interval",
-        "_longest",
-        "_overloaded",
-        "_quick_at",
-        "_refused_at",
-        "_reported",
-        "_reported_at",
-        "_target",
+        "_round",
+        "_round_at",
+        "_switches",
+        "_told",
+        "_told_at",
         "busy_since",
         "ended",
+        "interval",
+        "longest_wait",
         "refused",
+        "round_before",
+        "target",
     )
 
-    def __init__(self, options: AdmissionOptions) -> None:
-        self._target = options.target
-        self._interval = options.interval
+    def __init__(self, options: AdmissionOptions, switches: Callable[[], int]) -> None:
+        """Prepares.
+
+        Args:
+            options: when.
+            switches: how often this thread has gone to sleep; asked only while it is behind.
+        """
+        self.target = options.target
+        self.interval = options.interval
+        self._switches = switches
+        self._base = -1
         self.busy_since = 0.0
         """The end of the last rest."""
         self.ended = 0.0
         """The end of the last work that is known: set by whoever did it."""
+        self._round = 1
+        self._round_at = 0.0
+        self.round_before = 0.0
+        """When the round before this one began: what was not there then has come since."""
         self.refused = 0
         """Requests refused."""
-        self._quick_at = 0.0
-        self._refused_at = 0.0
-        self._overloaded = False
-        self._longest = 0.0
-        self._reported = 0
-        self._reported_at = 0.0
+        self.longest_wait = 0.0
+        """Seconds; since it was set to 0, of requests that were asked about."""
+        self._told = 0
+        self._told_at = 0.0
         self._entered = False
 
-    def arrived(self, now: float, size: int, drained: float) -> float:
-        """A read begins: the earliest that its bytes can have come.
+    def read(self, now: float, size: int, last_round: int) -> int:
+        """A read begins.
 
         Args:
             now: seconds of a monotonic clock.
             size: bytes of the read.
-            drained: when this connection's socket was known to be empty.
+            last_round: what this gave for the connection's last read; 0 at first.
+
+        Returns:
+            The number of this round.
         """
-        if now - self.ended > GAP + size * GAP_A_BYTE:
+        if now - self.ended > GAP + size * GAP_A_BYTE and self._slept():
             self.busy_since = now
-            return now
-        since = self.busy_since
-        return drained if drained > since else since
+        if last_round == self._round:
+            self._round += 1
+            self.round_before, self._round_at = self._round_at, now
+        return self._round
 
-    def behind(self, now: float, since: float, known: bool) -> bool:
-        """Whether `refuses` must be asked about each request of a read.
-
-        Args:
-            now: as for `arrived`.
-            since: what it gave.
-            known: this connection was read before. What comes on a new one has not waited,
-                and says nothing about the others.
-        """
-        if now - self.busy_since <= self._target:
-            self._quick_at = now
-            self._overloaded = False
+    def _slept(self) -> bool:
+        base = self._base
+        if base < 0:
+            return True
+        if self._switches() == base:
             return False
-        if known and now - since <= self._target:
-            self._quick_at = now
-            if self._overloaded and now - self._refused_at > CALM:
-                self._overloaded = False
-        elif now - self._quick_at > self._interval:
-            self._overloaded = True
+        self._base = -1
         return True
 
-    def refuses(self, now: float, since: float, timeout: float | None) -> bool:
+    def behind(self, now: float) -> bool:
+        """Whether waits are worth a look: the loop has been busy for longer than the target."""
+        if now - self.busy_since <= self.target:
+            return False
+        if self._base < 0:
+            self._base = self._switches()
+        return True
+
+    def look(self, now: float) -> Change:
+        """Once a second: whether requests began to be refused, or none were for a while."""
+        if self.refused != self._told:
+            self._told, self._told_at = self.refused, now
+            if not self._entered:
+                self._entered = True
+                return "entered"
+        elif self._entered and now - self._told_at > LEAVE_AFTER:
+            self._entered = False
+            return "left"
+        return ""
+
+
+class Queue:
+    """What waits before one connection."""
+
+    __slots__ = (
+        "_load",
+        "_more",
+        "_overloaded",
+        "_refused_at",
+        "_round",
+        "_since",
+        "_slow_since",
+        "arrived",
+        "asked_at",
+        "behind",
+    )
+
+    def __init__(self, load: Admission, now: float) -> None:
+        self._load = load
+        self._round = 0
+        self._since = now
+        self._more = False
+        self.asked_at = 0.0
+        """When the PING was sent whose answer is awaited; 0: none is."""
+        self._slow_since = 0.0
+        self._refused_at = 0.0
+        self._overloaded = False
+        self.arrived = now
+        """When the requests of this read came: the middle of what is possible."""
+        self.behind = False
+        """Whether `refuses` must be asked about each of them."""
+
+    def begin(self, now: float, size: int) -> None:
+        """A read begins.
+
+        Args:
+            now: seconds of a monotonic clock.
+            size: its bytes.
+        """
+        load = self._load
+        self._round = load.read(now, size, self._round)
+        since = load.round_before
+        if self._more and self._since < since:
+            since = self._since
+        if 0.0 < self.asked_at < since:
+            since = self.asked_at
+        if since < load.busy_since:
+            since = load.busy_since
+        self._since = since
+        self._more = size >= READ_SIZE
+        self.arrived = (since + now) / 2
+        self.behind = load.behind(now)
+        if now - since <= load.target:
+            self._slow_since = 0.0
+        elif not self._slow_since:
+            self._slow_since = now
+        elif now - self._slow_since > load.interval:
+            self._overloaded = True
+        if self._overloaded and not self._slow_since and now - self._refused_at > CALM:
+            self._overloaded = False
+
+    def wants_ping(self, now: float, size: int) -> bool:
+        """Whether to send a PING after a read; `pong` is called when it was answered.
+
+        Args:
+            now: the time of sending.
+            size: bytes of the read.
+        """
+        if not self.behind or self.asked_at or size < LARGE:
+            return False
+        self.asked_at = now
+        return True
+
+    def pong(self) -> None:
+        """The PING was answered."""
+        self.asked_at = 0.0
+
+    def refuses(self, now: float, timeout: float | None) -> bool:
         """Whether a request is refused.
 
         Args:
             now: at its turn, after those that were read with it.
-            since: what `arrived` gave for its read.
             timeout: seconds that its caller waits; None: for ever.
         """
-        allowed = self._target if self._overloaded else self._interval
+        load = self._load
+        allowed = load.target if self._overloaded else load.interval
         if timeout is not None and timeout < 2 * allowed:
-            # Its answer would come too late.
             allowed = min(allowed, answer_by(timeout, 0.0) or 0.0)
-        waited = now - since
-        if waited > self._longest:
-            self._longest = waited
+        waited = now - self._since
+        if waited > load.longest_wait:
+            load.longest_wait = waited
         if waited <= allowed:
             return False
-        self.refused += 1
+        load.refused += 1
         self._refused_at = now
         return True
-
-    def longest(self) -> float:
-        """The longest wait, in seconds, since the last call; 0 when the loop was never behind."""
-        longest, self._longest = self._longest, 0.0
-        return longest
-
-    def look(self, now: float) -> Change:
-        """Once a second: whether requests began to be refused, or none were for a while."""
-        if self.refused != self._reported:
-            self._reported, self._reported_at = self.refused, now
-            if not self._entered:
-                self._entered = True
-                return "entered"
-        elif self._entered and now - self._reported_at > LEAVE_AFTER:
-            self._entered = False
-            return "left"
-        return ""

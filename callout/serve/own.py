@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import resource
 import socket
 import ssl
 import time
@@ -32,6 +33,11 @@ CHECK_EVERY = 1.0
 """Seconds between two looks at ages, stalls and unfinished requests."""
 
 
+def _sleeps() -> int:
+    """How often this thread has given up the processor by itself."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
 class Core:
     """What the connections of one server share."""
 
@@ -57,7 +63,7 @@ class Core:
         self.counters = options.counters
         self.failures = Failures(options.counters)
         self.deadlines = Deadlines()
-        self.admission = Admission(options.admission) if options.admission else None
+        self.admission = Admission(options.admission, _sleeps) if options.admission else None
         self.handshakes: Handshakes | None = None
         """Of TLS; None: plain."""
         self.connections: set[GrpcProtocol] = set()
@@ -202,7 +208,8 @@ class OwnServer:
         admission = self._core.admission
         if admission is None:
             return
-        queued = self._options.counters.queued = admission.longest()
+        queued = self._options.counters.queued = admission.longest_wait
+        admission.longest_wait = 0.0
         change = admission.look(now)
         if change == "entered":
             _log.warning("overload: requests are refused", queued=round(queued, 4))

@@ -25,7 +25,7 @@ from callout.http2.events import (
     Trailers,
 )
 from callout.serve.address import peer_text
-from callout.serve.admission import READ_SIZE
+from callout.serve.admission import Queue
 from callout.serve.live import LiveConnection
 from callout.serve.streaming import Stream
 from callout.serve.unary import Receiving, Waiting
@@ -67,7 +67,6 @@ class GrpcProtocol(asyncio.Protocol):
     def __init__(self, core: "Core") -> None:
         self.core = core
         self._counters = core.counters
-        self._admission = core.admission
         self._http2: Connection[Head | Refusal] = Connection(core.interpret, core.options.limits)
         self._limit = core.options.max_message
         self._streams: dict[int, State] = {}
@@ -84,11 +83,10 @@ class GrpcProtocol(asyncio.Protocol):
         self._unwritten = 0  # bytes of streams since the last write
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
-        self._drained = self._last_call  # when nothing waited in the socket
-        self._read = False
-        self._since = self._last_call  # the earliest that what is being read can have come
-        self._behind = False
-        self._arrived = self._last_call  # an estimate: the middle of what is possible
+        self._admission = core.admission
+        self._queue = Queue(core.admission, self._last_call) if core.admission else None
+        self._behind = False  # whether the queue must be asked about each request
+        self._arrived = self._last_call  # when the requests of this read came
 
     # asyncio tells.
 
@@ -136,17 +134,13 @@ class GrpcProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came: answer all that they complete with one write."""
         now = time.monotonic()
-        admission = self._admission
-        if admission is not None:
-            size = len(data)
-            self._since = since = admission.arrived(now, size, self._drained)
-            self._arrived = (since + now) / 2
-            self._behind = admission.behind(now, since, self._read)
-            if size < READ_SIZE:
-                self._drained = now
-                self._read = True
-        else:
+        queue = self._queue
+        if queue is None:
             self._arrived = now
+        else:
+            queue.begin(now, len(data))
+            self._arrived = queue.arrived
+            self._behind = queue.behind
         for event in self._http2.receive(data, now):
             # Ordered by how often they come.
             if isinstance(event, Data):
@@ -155,9 +149,17 @@ class GrpcProtocol(asyncio.Protocol):
                 self._request(event.stream_id, event.head, event.end_stream, now)
             else:
                 self._rare(event, now)
+        if queue is not None and (self._behind or queue.asked_at):
+            self._ask_how_long(queue, len(data))
         self._flush()
-        if admission is not None:
-            admission.ended = time.monotonic()
+        if self._admission is not None:
+            self._admission.ended = time.monotonic()
+
+    def _ask_how_long(self, queue: Queue, size: int) -> None:
+        if not self._http2.probing:
+            queue.pong()
+        if queue.wants_ping(time.monotonic(), size):
+            self._http2.probe()
 
     # HTTP/2 tells.
 
@@ -277,9 +279,9 @@ class GrpcProtocol(asyncio.Protocol):
             )
 
     def _refuses(self, stream_id: int, head: Head, now: float) -> bool:
-        admission, reply = self._admission, head.overloaded
-        assert admission is not None  # noqa: S101  # nobody else says that the loop is behind
-        if not admission.refuses(now, self._since, head.timeout):
+        queue, reply = self._queue, head.overloaded
+        assert queue is not None  # noqa: S101  # nobody else says that the loop is behind
+        if not queue.refuses(now, head.timeout):
             return False
         self._counters.overload(head.method.path)
         if isinstance(reply, bytes):
