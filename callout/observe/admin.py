@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from callout.observe import guarded
 from callout.observe.debug.pages import DebugPages, DebugSources
 from callout.observe.guarded import Guard, GuardedSite
 from callout.observe.secrets import masked
@@ -106,15 +105,7 @@ async def serve(sources: AdminSources, listening: socket.socket) -> web.AppRunne
         listening: of `callout.serve.address.bind`; closed with the runner.
     """
     guard = Guard()
-    runner = web.AppRunner(
-        application(sources, guard),
-        access_log=None,
-        shutdown_timeout=1.0,
-        keepalive_timeout=guarded.NEXT_SECONDS,
-        max_line_size=guarded.LINE,
-        max_field_size=guarded.LINE,
-        max_headers=guarded.HEADERS,
-    )
+    runner = web.AppRunner(application(sources, guard), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await GuardedSite(runner, listening, guard).start()
     return runner

@@ -6,10 +6,18 @@ answer, alone.
 
 import asyncio
 import socket
+import time
+from http import HTTPStatus
 from typing import Final
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
+
+from callout.observe.place import place_of
+
+_log = structlog.get_logger("callout.admin")
 
 MOST: Final = 64
 """Connections at a time: Prometheus, the kubelet and a few people need one each. One more takes
@@ -22,6 +30,8 @@ LINE: Final = 4096
 """Bytes of a request's first line, and of one header."""
 HEADERS: Final = 64
 """Headers of a request."""
+LOG_EVERY: Final = 1.0
+"""Seconds between two log lines of pages that failed."""
 
 
 class Guard:
@@ -82,8 +92,73 @@ class GuardedSite(web.BaseSite):
         server = self._runner.server
         assert server is not None  # noqa: S101  # the runner is set up
         self._server = await loop.create_server(
-            lambda: _Guarded(server(), self._guard), sock=self._listening, backlog=128
+            lambda: _Guarded(_Handler(server, loop), self._guard),
+            sock=self._listening,
+            backlog=128,
         )
+
+
+class _Handler(RequestHandler):
+    """aiohttp's own, that neither logs nor answers what it was sent.
+
+    aiohttp quotes a header that is too long, in an error line for each.
+    """
+
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # None: no such log
+            keepalive_timeout=NEXT_SECONDS,
+            max_line_size=LINE,
+            max_field_size=LINE,
+            max_headers=HEADERS,
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # it quotes what was sent
+    ) -> web.StreamResponse:
+        """Answers a request that cannot be read, or whose handler failed."""
+        if status >= 500:
+            self.log_exception("a page failed", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of the answer was sent already")
+        refusal = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n")
+        refusal.force_close()
+        return refusal
+
+    def log_exception(self, *_: object, **how: object) -> None:
+        """Says where it failed, once a second at most, and not with what."""
+        _failures.failed(how.get("exc_info"), time.monotonic())
+
+
+class _Failures:
+    """Pages that failed."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._silent = 0
+
+    def failed(self, error: object, now: float) -> None:
+        if now < self._next:
+            self._silent += 1
+            return
+        raised = isinstance(error, BaseException)
+        _log.error(
+            "an admin page failed",
+            error=type(error).__name__ if raised else "",
+            at=place_of(error) if isinstance(error, BaseException) else "",
+            silent=self._silent,
+        )
+        self._silent = 0
+        self._next = now + LOG_EVERY
+
+
+_failures = _Failures()
 
 
 class _Guarded(asyncio.Protocol):

@@ -63,7 +63,8 @@ async def test_a_changed_file_is_noticed_by_itself(
     running = asyncio.create_task(file.changing.run())
     file.write("telemetry: {level: error}")
     end = asyncio.get_running_loop().time() + 10
-    while not file.levels and asyncio.get_running_loop().time() < end:
+    while not file.levels:
+        assert asyncio.get_running_loop().time() < end
         await asyncio.sleep(0.01)
     assert file.levels == ["error"]
     running.cancel()

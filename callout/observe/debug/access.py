@@ -67,7 +67,8 @@ def admit(asker: Asker, token_file: Path | None) -> Forbidden | None:
     if given[: len(_SCHEME)].lower() != _SCHEME:
         return Forbidden(401, "expected a bearer token")
     # In a time that does not tell how much of it was right.
-    if not hmac.compare_digest(given[len(_SCHEME) :].strip().encode(), token.encode()):
+    shown = given[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
+    if not hmac.compare_digest(shown, token.encode()):
         return Forbidden(401, "another token is expected")
     return None
 

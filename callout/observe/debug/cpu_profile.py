@@ -61,11 +61,13 @@ class CpuProfile:
         here = threading.get_ident()
         for name, ident in _threads(frames):
             now = time.clock_gettime(time.pthread_getcpuclockid(ident))
-            spent = now - self._spent.get(ident, now)
+            before = self._spent.get(ident, 0.0)
+            # A thread that ended may have left its number to a new one.
+            spent = now - before if now >= before else now
             self._spent[ident] = now
             if spent > 0:
                 found = frame if ident == here else frames[ident]
-                stack = (f"thread {name}", *_stack(found))
+                stack = (f"thread {_word(name)}", *_stack(found))
                 if stack not in self._stacks and len(self._stacks) >= MOST:
                     stack = _OTHER
                 self._stacks[stack] = self._stacks.get(stack, 0.0) + spent
@@ -90,9 +92,13 @@ def _stack(frame: FrameType | None) -> list[str]:
     found: list[str] = []
     while frame is not None and len(found) < DEEPEST:
         module = frame.f_globals.get("__name__", "?")
-        # Of code, and never of data; `;` and white space separate in the format.
-        name = f"{module}.{frame.f_code.co_qualname}"
-        found.append("".join("_" if each in "; \n\r\t" else each for each in name))
+        # Of code, and never of data.
+        found.append(_word(f"{module}.{frame.f_code.co_qualname}"))
         frame = frame.f_back
     found.reverse()
     return found
+
+
+def _word(name: str) -> str:
+    """Without what separates in the format."""
+    return "".join("_" if each == ";" or each.isspace() else each for each in name)
