@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench soak tools lock
+.PHONY: help setup run test lint bench soak tools lock fuzz
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -30,6 +30,12 @@ bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 
 soak: .venv/dev.stamp tools  ## ten million decisions, a million connections: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.soak
+
+fuzz: .venv/dev.stamp  ## spoiled bytes for the transport, without end (Ctrl-C: a summary)
+	@$(BIN)/python -m tests.fuzz
+
+certificates: .venv/dev.stamp tools  ## replace certificates under new connections: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.certificates
 
 lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
 	@scripts/lock

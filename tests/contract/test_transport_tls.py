@@ -19,6 +19,7 @@ from callout.serve.address import parse
 from callout.serve.certificates import Certificates
 from callout.serve.own import OwnServer
 from callout.serve.tls import ServerTls
+from callout.testing import tools
 from tests.contract.certificates import Authority, Pair
 from tests.contract.conftest import Running, Start, unary
 
@@ -486,6 +487,33 @@ async def test_a_huge_client_chain_is_refused(start: Start, authority: Authority
     if isinstance(running.server, OwnServer):
         await eventually(lambda: running.counters.closed == {"tls_too_large": 1})
     await admitted(running, secure(running, authority, authority.issue("client")))
+
+
+async def test_a_renegotiation_is_refused(start: Start, authority: Authority) -> None:
+    openssl = tools.require("openssl")
+    tls = mutual(authority)
+    running = await start(tls=tls)
+    client = authority.issue("client")
+    arguments = ["s_client", "-connect", running.target, "-tls1_2", "-alpn", "h2"]
+    arguments += ["-cert", str(client.cert), "-key", str(client.key)]
+    process = await asyncio.create_subprocess_exec(
+        str(openssl),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    # Its report ends with this line, and then it reads commands.
+    said = await asyncio.wait_for(process.stdout.readuntil(b"Extended master secret"), 10)
+    assert b"Verify return code" in said
+    process.stdin.write(b"R\n")
+    said = await asyncio.wait_for(process.stdout.read(), 10)
+    assert b"RENEGOTIATING" in said
+    assert b"no renegotiation" in said or b"unexpected eof" in said
+    assert await process.wait() != 0
+    await admitted(running, secure(running, authority, client))
 
 
 async def test_handshakes_that_never_finish_are_cut_off_and_keep_nobody_waiting(
