@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from callout.serve.options import ServeOptions
 from tests.fuzz.conversation import ENDING, RECORDINGS, Conversation, in_folder
 from tests.fuzz.mutate import PieceSpoiler, Spoiler
-from tests.fuzz.services import snapshot
+from tests.fuzz.services import Services, snapshot
 from tests.fuzz.targets import (
     ConnectionTarget,
     HeadTarget,
@@ -25,6 +26,9 @@ hundred times the largest read at its usual rate."""
 AGAIN = 3
 """Times that a slow input is run before it counts: the machine may have been elsewhere."""
 
+CUT = 2000
+"""Bytes of each recording within which it is cut everywhere: the first requests and what is
+before them, after which a recording repeats itself."""
 SHARES = {"connection": 6, "transport": 4, "hpack": 4, "messages": 3, "head": 3}
 """Inputs of each target of every twenty."""
 
@@ -52,10 +56,16 @@ class Report:
     """Seconds of processor time by target."""
     slowest: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SHARES, 0.0))
     findings: list[Finding] = field(default_factory=list)
+    dropped: int = 0
+    """Findings that were only counted."""
 
     @property
     def total(self) -> int:
         return sum(self.inputs.values())
+
+    @property
+    def failed(self) -> int:
+        return len(self.findings) + self.dropped
 
     def table(self) -> str:
         lines = [
@@ -74,15 +84,15 @@ class Campaign:
 
     def __init__(self) -> None:
         recordings = in_folder(RECORDINGS)
-        transport = TransportTarget(snapshot(), recordings)
+        world = snapshot()
         whole, pieces = Spoiler(recordings), PieceSpoiler(recordings)
         self.recordings = recordings
         self.targets: dict[str, Target] = {
             "connection": ConnectionTarget(),
-            "transport": transport,
+            "transport": TransportTarget(world, recordings),
             "hpack": HpackTarget(),
             "messages": MessagesTarget(),
-            "head": HeadTarget(transport.methods),
+            "head": HeadTarget(Services(world).methods(ServeOptions())),
         }
         self._make: dict[str, Callable[[str, int], Conversation]] = {
             "connection": whole.spoil,
@@ -97,6 +107,13 @@ class Campaign:
         """The inputs of these seeds."""
         make = self._make[target]
         return (make(target, seed) for seed in seeds)
+
+    def cuts(self) -> Iterable[Conversation]:
+        """Every recording in two reads, cut at each of its bytes up to `CUT`."""
+        for each in self.recordings.values():
+            data = each.data[:CUT]
+            for at in range(1, len(data)):
+                yield Conversation((data[:at], data[at:]), "connection", at)
 
     async def run(self, givens: Iterable[Conversation]) -> None:
         """Run inputs; what fails is in the report."""

@@ -1,5 +1,6 @@
 """What a client sent, read by read: recordings, and inputs that were found to fail."""
 
+import random
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ RECORDINGS = HERE / "recordings"
 FOUND = HERE / "found"
 ENDING = ".conversation"
 
+_APART = 1 << 60
 _FIRST_LINE = b"conversation 1 "
 
 
@@ -41,6 +43,11 @@ class Conversation:
     reads: tuple[bytes, ...]
     target: str = "-"
     seed: int = 0
+
+    @property
+    def chance(self) -> random.Random:
+        """What the target does beside the bytes; not the numbers that these were made with."""
+        return random.Random(self.seed + _APART)
 
     @property
     def data(self) -> bytes:

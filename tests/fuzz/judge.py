@@ -57,6 +57,8 @@ class Events:
         """Those not reset: whether the client has ended them."""
         self.owed: dict[int, int] = {}
         """Bytes that were given to the application and not given back by it."""
+        self.begun: set[int] = set()
+        """Streams that the application answers piece by piece."""
         self._limits = limits
         self._last = 0
         self._over = False

@@ -1,5 +1,6 @@
 """Spoiled conversations: the same seed always gives the same bytes."""
 
+import gzip
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,10 @@ _FIELDS = (
     (b"Upper", b"case"),
     (b"nul", b"a\0b"),
     (b"big", b"x" * 5000),
+    (b"te", b"gzip"),
+    (b"host", b"elsewhere"),
+    (b"empty", b" "),
+    (b"", b"no name"),
 )
 
 
@@ -165,9 +170,47 @@ def _pad(parts: list[Frame], at: int, chance: random.Random, other: Sequence[Fra
     parts[at] = Frame(kind, flags | frames.PADDED, stream_id, payload)
 
 
+def _call(parts: list[Frame], at: int, chance: random.Random, other: Sequence[Frame]) -> None:
+    """A call of its own behind all that began before, good or with a field too many."""
+    stream_id = max((each.stream_id for each in parts if each.kind == frames.HEADERS), default=-1)
+    stream_id = (stream_id + 2) & 0x7FFFFFFF | 1
+    fields = [*_REQUEST, *chance.sample(_FIELDS, chance.choice((0, 0, 1, 1, 2)))]
+    body = chance.choice((bytes(5), b"\1\0\0\0\0", b"\0\0\0\0\1x", bytes(10), bytes(3), b""))
+    parts += [
+        Frame(frames.HEADERS, 4, stream_id, literal_block(fields)),
+        Frame(frames.DATA, chance.choice((0, 1, 1)), stream_id, body),
+    ]
+
+
+def _trailers(parts: list[Frame], at: int, chance: random.Random, other: Sequence[Frame]) -> None:
+    """Trailers, good or not, behind a body."""
+    kind, flags, stream_id, payload = parts[at]
+    if kind == frames.DATA:
+        parts[at] = Frame(kind, flags & ~frames.END_STREAM, stream_id, payload)
+    fields = [(b"x-sum", b"1"), *chance.sample(_FIELDS, chance.choice((0, 1)))]
+    block = chance.choice((literal_block(fields), b""))
+    parts.insert(at + 1, Frame(frames.HEADERS, chance.choice((5, 5, 4)), stream_id, block))
+
+
+def _narrow(parts: list[Frame], at: int, chance: random.Random, other: Sequence[Frame]) -> None:
+    """A client that lets answers through by the spoonful."""
+    window = chance.choice((0, 0, 1, 9, 50, 65_535)).to_bytes(4, "big")
+    if chance.random() < 0.5:  # the clients' own windows are larger than any answer
+        at = 0
+        large = [each for each in parts if each.kind == frames.WINDOW_UPDATE]
+        parts[:] = [each for each in parts if each not in large] or parts
+    streams = sorted({each.stream_id for each in parts if each.stream_id < 2**31})
+    for _ in range(chance.randrange(12)):
+        size = chance.choice((1, 5, 20, 1000)).to_bytes(4, "big")
+        place = chance.randrange(at, len(parts)) + 1
+        parts.insert(place, Frame(frames.WINDOW_UPDATE, 0, chance.choice(streams), size))
+    parts.insert(at, Frame(frames.SETTINGS, 0, 0, b"\0\4" + window))
+
+
 EDITS: tuple[Edit, ...] = (
     _drop, _twice, _swap, _shuffle, _kind, _flags, _stream, _bits, _bits,
     _shorter, _longer, _word, _insert, _insert, _splice, _split, _pad,
+    _call, _call, _trailers, _narrow, _narrow,
 )  # fmt: skip
 """Structure-aware ones: what they leave is frames, with lengths that are right."""
 
@@ -314,6 +357,9 @@ class PieceSpoiler:
         if chance.random() < 0.3:  # lies about a length and about compression
             flag = chance.choice((0, 0, 1, 2, 255))
             data = bytes((flag,)) + chance.choice(_VALUES).to_bytes(4, "big") + data[5:]
+        elif chance.random() < 0.05:
+            bomb = gzip.compress(bytes(chance.choice((2999, 3000, 3001, 100_000))), mtime=0)
+            data = b"\1" + len(bomb).to_bytes(4, "big") + bomb + data
         else:
             data = _spoil_bytes(data, 0, chance, data)
         places = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 1, 1, 4))))

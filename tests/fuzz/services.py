@@ -4,6 +4,9 @@ Every OK of the authorization face is noted with its message, and the reference 
 it may be one: the policy in plain Python, over the message as protobuf reads it.
 """
 
+import asyncio
+from collections.abc import Awaitable
+
 from envoy.service.auth.v3 import external_auth_pb2
 
 from callout.config.snapshot import Snapshot
@@ -45,9 +48,13 @@ def snapshot() -> Snapshot:
 
 
 def may_pass(message: bytes) -> bool:
-    """Whether the bundle lets this CheckRequest pass."""
+    """Whether the bundle lets this CheckRequest pass.
+
+    Never narrower than the service, where a field is missing: it takes `:authority` for the host.
+    """
     http = external_auth_pb2.CheckRequest.FromString(message).attributes.request.http
-    host = http.host.lower().rpartition(":")[0] if ":" in http.host else http.host.lower()
+    host = (http.host or http.headers.get(":authority", "")).lower()
+    host = host.rpartition(":")[0] if ":" in host else host
     return host.rstrip(".") == HOST and http.method == "GET" and http.headers.get("x-user") == USER
 
 
@@ -65,9 +72,16 @@ class Services:
         """Messages by the replies that allow them; replies differ by their decision's id."""
         keys = JwksFetcher()
         self._check = AuthorizationService(lambda: world, Silent(), keys).check
+        self.late = 0
+        """Turns of the loop that an answer of the rate limit face takes; 0: it comes at once."""
+        self._limit = RateLimitService(lambda: world, MemoryStore(), Silent()).should_rate_limit
         self._faces = (
             Face("authz", "envoy.service.auth.v3.Authorization", (Unary(CHECK, self._noted),)),
-            RateLimitService(lambda: world, MemoryStore(), Silent()).face(),
+            Face(
+                "limit",
+                "envoy.service.ratelimit.v3.RateLimitService",
+                (Unary(LIMIT, self._perhaps_later),),
+            ),
         )
 
     def _noted(self, message: bytes, call: Call) -> Reply:
@@ -75,6 +89,15 @@ class Services:
         assert isinstance(reply, bytes), "nothing in this bundle waits"
         if is_allowed(reply):
             self.allowed[reply] = message
+        return reply
+
+    def _perhaps_later(self, message: bytes, call: Call) -> Reply | Awaitable[Reply]:
+        reply = self._limit(message, call)
+        return self._later(reply) if self.late and isinstance(reply, bytes) else reply
+
+    async def _later(self, reply: bytes) -> Reply:
+        for _ in range(self.late):
+            await asyncio.sleep(0)
         return reply
 
     def methods(self, options: ServeOptions) -> Methods:

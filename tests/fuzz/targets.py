@@ -55,7 +55,7 @@ class ConnectionTarget:
     """HTTP/2 alone, under an application that answers in any order, or not at all."""
 
     async def run(self, given: Conversation) -> None:
-        chance = random.Random(given.seed)
+        chance = given.chance
         limits = LIMITS[chance.random() < 0.3]
         answers = chance.random() < 0.7
         connection: Connection[int] = Connection(len, limits)
@@ -90,7 +90,7 @@ class ConnectionTarget:
                 whole: Connection[int] = Connection(len, limits)
                 whole.start()
                 must(whole.receive(given.data, 0.0) == reported, "cuts make a difference")
-        elif output.sent > frames.INITIAL_WINDOW:
+        if answers and output.sent > frames.INITIAL_WINDOW:
             _keeps_windows(given, output)
 
 
@@ -100,10 +100,11 @@ def _answer(connection: Connection[int], events: Events, chance: random.Random) 
         if chance.random() < 0.3:
             continue
         match chance.randrange(7):
-            case 0 | 1:
+            case 0 | 1 if stream_id not in events.begun:
                 size = chance.choice((0, 20, 300, 300, 70_000))
                 connection.respond(stream_id, HEAD, bytes(size), TRAILERS)
             case 2:
+                events.begun.add(stream_id)
                 connection.send_data(stream_id, bytes(chance.choice((0, 9, 20_000))))
             case 3:
                 connection.send_headers(stream_id, TRAILERS, True)
@@ -132,11 +133,23 @@ def _is_over(connection: Connection[int], events: Events) -> None:
 
 def _keeps_windows(given: Conversation, output: Output) -> None:
     """No more was sent than the client can have allowed at most."""
-    most = frames.INITIAL_WINDOW
+    most, initial = frames.INITIAL_WINDOW, frames.INITIAL_WINDOW
+    streams: dict[int, int] = {}
     for each in frames_of(given.data):
-        if each.kind == frames.WINDOW_UPDATE and each.stream_id & 0x7FFFFFFF == 0:
-            most += int.from_bytes(each.payload, "big") & 0x7FFFFFFF
-    must(output.sent <= most, "more is sent than the window allows")
+        if each.kind == frames.WINDOW_UPDATE:
+            stream_id = each.stream_id & 0x7FFFFFFF
+            increment = int.from_bytes(each.payload, "big") & 0x7FFFFFFF
+            streams[stream_id] = streams.get(stream_id, 0) + increment
+        elif each.kind == frames.SETTINGS:
+            values = [
+                int.from_bytes(each.payload[at + 2 : at + 6], "big")
+                for at in range(0, len(each.payload), 6)
+            ]
+            initial = max([initial, *values])
+    must(output.sent <= most + streams.get(0, 0), "more is sent than the window allows")
+    for stream_id, body in output.bodies.items():
+        most = initial + streams.get(stream_id, 0)
+        must(sum(map(len, body)) <= most, "more is sent than a stream's window allows")
 
 
 class HpackTarget:

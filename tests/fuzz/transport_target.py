@@ -94,6 +94,7 @@ class Pipe(asyncio.Transport):
 class Answer:
     """What a unary call was answered, without what differs from run to run."""
 
+    path: str
     verdict: object
     end: bytes
 
@@ -102,24 +103,27 @@ class TransportTarget:
     """Connections of one server, one after the other; nothing may be left of any."""
 
     def __init__(self, world: Snapshot, recordings: Mapping[str, Conversation]) -> None:
-        self._services = Services(world)
-        # Small enough that some inputs meet them.
-        self._options = ServeOptions(
-            max_message=8192,
-            max_buffered=6000,
-            max_calls=6,
-            write_buffer=1500,
-            limits=Limits(queued_output=4000, max_streams=20),
-        )
-        self.methods = self._services.methods(self._options)
-        self._core: Core | None = None
+        self._world = world
         self._spoiler = Spoiler(recordings)
         self._recordings = list(recordings.values())
         self._right: list[list[tuple[int, int, Answer]]] = []
+        self._core: Core | None = None
 
-    async def _prepare(self) -> Core:
+    def _start(self) -> Core:
+        """A server that has seen nothing, with limits so small that some inputs meet them."""
+        self._services = Services(self._world)
+        options = ServeOptions(
+            max_message=8192,
+            max_buffered=3000,
+            max_calls=3,
+            write_buffer=1500,
+            limits=Limits(queued_output=600, max_streams=20, stream_window=3000),
+        )
+        return Core(self._services.methods(options), options)
+
+    async def _prepare(self) -> None:
         """What the recordings are answered: where each request ended, its stream, the answer."""
-        core = Core(self.methods, self._options)
+        core, answers = self._start(), []
         for each in self._recordings:
             paths, output = await self._play(core, each, None)
             ends, at = {}, len(frames.PREFACE)
@@ -127,21 +131,29 @@ class TransportTarget:
                 at += 9 + len(part.payload)
                 if part.kind == frames.DATA and part.flags & frames.END_STREAM:
                     ends[part.stream_id] = at
-            self._right.append(
+            answers.append(
                 [
                     (ends[stream_id], stream_id, _answer(path, stream_id, output))
                     for stream_id, path in paths.items()
                     if path in UNARY and stream_id in ends
                 ]
             )
-        must(sum(map(len, self._right)) > 50, "the recordings are hardly answered")
-        return core
+        must(sum(map(len, answers)) > 50, "the recordings are hardly answered")
+        self._right = answers
 
     async def run(self, given: Conversation) -> None:
-        if self._core is None:
-            self._core = await self._prepare()
+        if not self._right:
+            await self._prepare()
+        core = self._core or self._start()
+        self._core = None  # one that has failed is not used again
         self._services.allowed.clear()
-        paths, output = await self._play(self._core, given, random.Random(given.seed))
+        try:
+            paths, output = await self._play(core, given, given.chance)
+        except Exception:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            raise
+        self._core = core
         self._no_wrong_allow(paths, output)
         self._right_before_the_change(given, output)
 
@@ -149,6 +161,7 @@ class TransportTarget:
         self, core: Core, given: Conversation, chance: random.Random | None
     ) -> tuple[dict[int, str], Output]:
         counters, output = core.counters, Output()
+        self._services.late = 0 if chance is None else chance.choice((0, 0, 1, 9))
         protocol = GrpcProtocol(core)
         known = weakref.ref(protocol)
         paths = _listen(protocol)
@@ -171,6 +184,8 @@ class TransportTarget:
             later = chance.choice((0.0, 0.1, 31.0, 1000.0, 4000.0))
             if chance.random() < 0.3:
                 protocol.leave("drain", time.monotonic())
+            if chance.random() < 0.5:
+                _expire(core, time.monotonic() + later)
             protocol.check(time.monotonic() + later)
             _transport_is_bounded(protocol, core)
         del protocol._http2.receive  # type: ignore[method-assign]
@@ -218,9 +233,10 @@ class TransportTarget:
             if end > same:
                 continue
             answered = stream_id in output.ended
-            must(answered or end > whole_reads, "a request before the change has no answer")
-            if answered:
-                path = right.verdict[0]  # type: ignore[index]
+            path = right.path
+            prompt = path != LIMIT or not self._services.late
+            must(answered or not prompt or end > whole_reads, "an early request has no answer")
+            if answered and (prompt or stream_id in output.bodies):
                 answer = _answer(path, stream_id, output)
                 must(answer == right, "a request before the change is answered otherwise")
 
@@ -245,11 +261,18 @@ def _listen(protocol: GrpcProtocol) -> dict[int, str]:
     return paths
 
 
+def _expire(core: Core, now: float) -> None:
+    """As the server's one timer does."""
+    for item in core.deadlines.take(now):
+        item.expire()
+
+
 def _transport_is_bounded(protocol: GrpcProtocol, core: Core) -> None:
     is_bounded(protocol._http2)
     options = core.options
     must(0 <= protocol._held <= options.max_buffered, "too many unfinished messages")
-    must(core.counters.open_calls <= options.max_calls, "too many calls")
+    most = options.max_calls + options.limits.max_streams  # unary ones are bounded as streams
+    must(core.counters.open_calls <= most, "too many calls")
     # A stream that HTTP/2 has dropped may still wait to be told so, but not for long.
     must(len(protocol._streams) <= 2 * options.limits.max_streams, "too many streams are kept")
 
@@ -261,4 +284,4 @@ def _answer(path: str, stream_id: int, output: Output) -> Answer:
         verdict = is_allowed(body[5:])
     elif body and path == LIMIT:
         verdict = rls_pb2.RateLimitResponse.FromString(body[5:]).overall_code
-    return Answer((path, verdict), output.blocks.get(stream_id, b"").removeprefix(b"\x20"))
+    return Answer(path, verdict, output.blocks.get(stream_id, b"").removeprefix(b"\x20"))
