@@ -12,7 +12,6 @@ from callout.config.snapshot import Snapshot
 from gatewright.bundle.load import check
 from gatewright.run import messages
 
-
 NICE = 10
 """How far behind workers the check of a bundle stands when it competes for a core: with 10,000
 policies it is seconds of work, and on a single core workers answered 50 ms late meanwhile."""
@@ -42,7 +41,8 @@ class Acceptance:
     def build(self, bundle: Bundle) -> Accepted | Rejected:
         """Reads, compiles and checks, in a thread that ends with it."""
         # Workers that answer on the same core go first; this ends with the thread.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        nice = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice + NICE)
         checked = check(bundle, self._cache, self._progress)
         if isinstance(checked, Rejected):
             return checked
