@@ -7,9 +7,6 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
-from extauthz.identity.jwks_fetch import JwksFetcher
-from extauthz.policy.opa_server import OpaServer
-from extauthz.service import AuthorizationService
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
@@ -27,16 +24,17 @@ class Faces:
         telemetry: Telemetry,
     ) -> None:
         """Makes what `settings.faces` names; connects in `start`."""
-        self._keys = JwksFetcher()
+        parts = telemetry.parts
+        self._keys = parts.keys()
         self._redis: Client | None = None
         store: Store = MemoryStore()
         if settings.redis is not None:
-            self._redis = client = Client(settings.redis)
+            self._redis = client = parts.redis(settings.redis)
             store = RedisStore(client)
             follow_breaker(telemetry.metrics, "redis", lambda: client.state)
-        self._opa = OpaServer(settings.opa) if settings.opa else None
+        self._opa = parts.opa(settings.opa) if settings.opa else None
         made = {
-            "authz": lambda: AuthorizationService(
+            "authz": lambda: parts.authorization(
                 snapshot,
                 telemetry.observer,
                 self._keys,
@@ -46,7 +44,7 @@ class Faces:
                 settings.overload.limit
             ),
         }
-        self.table: tuple[Face, ...] = tuple(made[name]() for name in settings.faces)
+        self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
         """What the transport offers."""
         follow_overload(telemetry.metrics, telemetry.counters, self.table)
 

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, UnixConnector
 
 from callout.observe import admin
 from callout.observe.admin import AdminSources, Effective, Readiness
-from callout.observe.metrics import Metrics
+from callout.observe.metrics import CONTENT_TYPE, Metrics
 from callout.serve import address
 from tests.callout.observe.planted import JWT, PASSWORD, found_in
 from tests.callout.observe.scraped import samples
@@ -27,7 +27,7 @@ class State:
 
     def sources(self) -> AdminSources:
         return AdminSources(
-            metrics=self.metrics.render,
+            metrics=lambda _: (self.metrics.render(), CONTENT_TYPE),
             ready=lambda: self.readiness,
             version={"gatewright": "0.1.0"},
             effective=lambda: self.effective,
@@ -137,7 +137,10 @@ async def test_a_source_that_fails_is_an_error_without_its_text(state: State) ->
         raise RuntimeError(PASSWORD)
 
     sources = AdminSources(
-        metrics=state.metrics.render, ready=lambda: state.readiness, version={}, effective=broken
+        metrics=lambda _: (state.metrics.render(), CONTENT_TYPE),
+        ready=lambda: state.readiness,
+        version={},
+        effective=broken,
     )
     listening = address.bind(address.parse("127.0.0.1:0"))
     runner = await admin.serve(sources, listening)

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
 
 from callout.observe import admin, shared
-from callout.observe.metrics import exposition
+from callout.observe.metrics import exposition, plain
 from callout.serve import address
 from tests.callout.observe.scraped import samples
 from tests.callout.observe.test_metrics import ALLOWED
@@ -72,7 +72,7 @@ async def admin_url(tmp_path: Path) -> AsyncIterator[str]:
     registry.register(shared.SharedMetrics(tmp_path))
     listening = address.bind(address.parse("127.0.0.1:0"))
     sources = admin.AdminSources(
-        metrics=lambda: exposition(registry),
+        metrics=lambda accept: plain(accept, registry),
         ready=lambda: admin.Readiness(True),
         version={},
         effective=lambda: admin.Effective({}),
