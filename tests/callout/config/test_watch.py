@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
+from callout.config import watch
 from callout.config.bundle import Bundle, read_directory
 from callout.config.problems import Rejected
 from callout.config.watch import Watcher
@@ -106,3 +110,81 @@ async def test_a_root_that_is_a_link_may_be_turned(tmp_path: Path) -> None:
         link.unlink()
         link.symlink_to("two")
         await heard.until({"a": b"2"})
+
+
+async def test_a_content_that_is_touched_a_thousand_times_is_handed_over_once(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, a="broken: [")
+    async with watching(tmp_path) as heard:
+        assert await heard.files() == {"a": b"broken: ["}
+        for _ in range(1_000):
+            os.utime(tmp_path / "a")
+            await asyncio.sleep(0.001)
+        write(tmp_path, a="good")
+        assert await heard.files() == {"a": b"good"}
+        assert heard.queue.empty()
+
+
+async def test_files_that_editors_leave_and_rename_over_change_nothing_or_all(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, a="1")
+    async with watching(tmp_path) as heard:
+        assert await heard.files() == {"a": b"1"}
+        write(tmp_path, **{".a.swp": "x", ".#a": "x", "..a~": "x"})
+        (tmp_path / ".new").write_text("2")
+        (tmp_path / ".new").rename(tmp_path / "a")
+        assert await heard.files() == {"a": b"2"}
+        assert heard.queue.empty()
+
+
+async def test_a_file_that_is_gone_for_a_moment_was_never_gone(tmp_path: Path) -> None:
+    write(tmp_path, a="1", b="1")
+    async with watching(tmp_path) as heard:
+        assert await heard.files() == {"a": b"1", "b": b"1"}
+        for _ in range(3):
+            (tmp_path / "b").rename(tmp_path / ".b")
+            await asyncio.sleep(0.02)
+            (tmp_path / ".b").rename(tmp_path / "b")
+            await asyncio.sleep(0.3)
+        write(tmp_path, a="2")
+        assert await heard.files() == {"a": b"2", "b": b"1"}
+
+
+@pytest.mark.parametrize("error", [OSError("no"), MemoryError(), RecursionError()])
+async def test_whatever_fails_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(watch, "RETRY", 0.1)
+    write(tmp_path, a="1")
+    failures: list[None] = []
+    taken = asyncio.Event()
+
+    async def fails_twice(_: Bundle | Rejected) -> None:
+        if len(failures) < 2:
+            raise error
+        taken.set()
+
+    watcher = Watcher(tmp_path, fails_twice, on_failure=lambda: failures.append(None))
+    task = asyncio.create_task(watcher.run())
+    await asyncio.wait_for(taken.wait(), WAIT)
+    assert len(failures) == 2
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_where_the_system_tells_of_no_changes_the_files_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_watches(*_: object, **__: object) -> None:
+        raise OSError(28, "OS file watch limit reached")
+
+    monkeypatch.setattr(watch, "POLL", 0.1)
+    monkeypatch.setattr(watch.watchfiles, "awatch", no_watches)
+    write(tmp_path, a="1")
+    async with watching(tmp_path) as heard:
+        assert await heard.files() == {"a": b"1"}
+        write(tmp_path, a="2", **{"sub/b": "2"})
+        await heard.until({"a": b"2", "sub/b": b"2"})
