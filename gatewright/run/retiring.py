@@ -3,6 +3,7 @@
 import asyncio
 import time
 import weakref
+from collections.abc import Callable
 from typing import Final
 
 from callout.config.snapshot import Snapshot
@@ -18,14 +19,21 @@ AT_ONCE: Final = 20
 class Retiring:
     """The snapshots that are being taken apart. Use it in one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: Callable[[], object] = lambda: None) -> None:
+        """Calls `after` when one is gone."""
+        self._after = after
         self._tasks: set[asyncio.Task[None]] = set()
 
     def retire(self, snapshot: Snapshot) -> None:
         """Takes it apart once nobody else holds it; drop your own reference at once."""
         task = asyncio.create_task(_take_apart(snapshot))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._after()
 
     def stop(self) -> None:
         """Leaves the rest to the end of the process."""

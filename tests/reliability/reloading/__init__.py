@@ -1,0 +1,1 @@
+"""Reloads under load, and what each answer was decided by: `make reload`."""
