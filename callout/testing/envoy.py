@@ -75,6 +75,14 @@ class Envoy:
         answer = json.loads(self._get(f"/stats?{query}"))
         return {each["name"]: each["value"] for each in answer["stats"] if "value" in each}
 
+    def freeze(self) -> None:
+        """SIGSTOP: its connections stay open, and nothing moves on them."""
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        """Ends `freeze`."""
+        self._process.thaw()
+
     def close(self) -> None:
         """Kills it."""
         self._process.kill()
