@@ -19,6 +19,7 @@ from callout.grpc.timeout import answer_by
 from callout.observe.decision import Decision, Observer, Verdict
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
+from callout.observe.text import without_query
 from extauthz import credentials, decide, envoy
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
@@ -331,8 +332,7 @@ class AuthorizationService:
 
 
 def _what(check: CheckInput) -> str:
-    path = check.path.partition("?")[0]  # queries hold secrets often enough
-    return f"{check.method} {check.host}{path}"[:_WHAT_MOST]
+    return f"{check.method} {check.host}{without_query(check.path)}"[:_WHAT_MOST]
 
 
 _UNREADABLE: dict[type[Any], Deny] = {

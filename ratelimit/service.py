@@ -14,6 +14,7 @@ from callout.observe.decision import Decision, Observer
 from callout.observe.decision import Verdict as Seen
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
+from callout.observe.text import without_query
 from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.envoy import METHOD, SERVICE, encode, parse
 from ratelimit.plan import Plan, Refusal
@@ -256,8 +257,9 @@ def _texts(message: bytes) -> tuple[str, str]:
     who = identity.decode(fields["id"]).get("sub", "") if fields.get("id") else ""
     who = who or fields.get("remote_address", "")
     if "host" in fields and "path" in fields:
-        path = fields["path"].partition("?")[0]
+        path = without_query(fields["path"])
         what = f"{fields.get('method', '')} {fields['host']}{path}".strip()
     else:
-        what = f"{request.domain}: " + " ".join(f"{key}={value}" for key, value in entries[:8])
+        # Their values may be headers: Envoy's `request_headers` makes descriptors of any.
+        what = f"{request.domain}: " + " ".join(key for key, _ in entries[:8])
     return who[:_TEXT], what[:_TEXT]

@@ -22,5 +22,10 @@ def clean(text: str, limit: int) -> str:
     return shown + "…" if len(text) > limit else shown
 
 
+def without_query(path: str) -> str:
+    """The path as it may be shown: queries and fragments hold secrets often enough."""
+    return path.partition("?")[0].partition("#")[0]
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

@@ -122,7 +122,7 @@ async def test_each_answer_is_told_with_its_reason(world: World) -> None:
         ("limit", "error", "", "bad_request"),
     ]
     over = world.seen.decisions[1]
-    assert (over.what, over.detail) == ("shop: user=ann", "2/minute")
+    assert (over.what, over.detail) == ("shop: user", "2/minute")
 
 
 async def test_texts_are_left_out_when_nobody_looks(world: World) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callout.observe.text import clean
+from callout.observe.text import clean, without_query
 
 CASES = (
     ("plain words, ümlaut 漢字", "plain words, ümlaut 漢字"),
@@ -40,3 +40,8 @@ def test_any_text_becomes_one_printable_line_that_can_be_encoded(text: str, limi
     assert len(shown) <= 10 * limit + 1
     assert len(shown.splitlines()) <= 1
     shown.encode()
+
+
+@pytest.mark.parametrize("path", ["/a", "/a?b=c", "/a#b", "/a?b#c", "/a#b?c", "/a?"])
+def test_queries_and_fragments_are_not_shown(path: str) -> None:
+    assert without_query(path) == "/a"
