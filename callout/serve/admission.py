@@ -7,7 +7,8 @@ is bounded by what a loop sees for itself:
 * When the loop rested, no socket of ours held anything. It did when the next read begins later
   than the way through the poll takes (`GAP`); while it is behind, only if the kernel says that
   the process slept meanwhile (a process that was only held up rests in nobody's sense).
-* A connection that was not read in a round of the loop had nothing to read.
+* A connection that was not read in a round of the loop had nothing to read, and a read that did
+  not fill the buffer left nothing.
 * A client that is sent a PING answers it behind all that it has written before: what comes
   earlier than the answer is older than the PING. That is the only way to see what a client holds
   in its own buffers because ours are full, and under load nearly all waits there.
@@ -154,6 +155,7 @@ class Queue:
         "_load",
         "_more",
         "_overloaded",
+        "_read_at",
         "_refused_at",
         "_round",
         "_since",
@@ -166,7 +168,7 @@ class Queue:
     def __init__(self, load: Admission, now: float) -> None:
         self._load = load
         self._round = 0
-        self._since = now
+        self._since = self._read_at = now
         self._more = False
         self.asked_at = 0.0
         """When the PING was sent whose answer is awaited; 0: none is."""
@@ -188,6 +190,9 @@ class Queue:
         load = self._load
         self._round = load.read(now, size, self._round)
         since = load.round_before
+        if self._read_at > since:
+            since = self._read_at
+        self._read_at = now
         if self._more and self._since < since:
             since = self._since
         if 0.0 < self.asked_at < since:
@@ -200,7 +205,7 @@ class Queue:
         self.behind = load.behind(now)
         if now - since <= load.target:
             self._slow_since = 0.0
-        elif not self._slow_since:
+        elif self._slow_since <= load.busy_since:
             self._slow_since = now
         elif now - self._slow_since > load.interval:
             self._overloaded = True
