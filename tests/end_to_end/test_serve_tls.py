@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,22 @@ def edge(
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     ]
     options.setdefault("commonHttpProtocolOptions", {})["maxRequestsPerConnection"] = 1
+    # Each call has a handshake to wait for, and a busy machine is no failure of certificates.
+    cluster["connectTimeout"] = "10s"
+    for service in _grpc_services(rendered):
+        service["timeout"] = "10s"
     return Edge(envoy, rendered)
+
+
+def _grpc_services(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        if "grpcService" in part:
+            yield part["grpcService"]
+        for each in part.values():
+            yield from _grpc_services(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _grpc_services(each)
 
 
 class Stream:
