@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench soak tools lock fuzz certificates reload
+.PHONY: help setup run test lint bench overload soak tools lock fuzz certificates reload balance
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -28,6 +28,9 @@ lint: .venv/dev.stamp  ## format check, lint, types, import contracts
 bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 	@$(BIN)/python -m tests.load.bench
 
+overload: .venv/dev.stamp tools  ## ask three times as much as one core can answer: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.overload
+
 soak: .venv/dev.stamp tools  ## ten million decisions, a million connections: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.soak
 
@@ -39,6 +42,9 @@ certificates: .venv/dev.stamp tools  ## replace certificates under new connectio
 
 reload: .venv/dev.stamp tools  ## a thousand reloads under load, and one of 10,000 policies: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.reload
+
+balance: .venv/dev.stamp tools  ## how evenly requests come to workers: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.balance
 
 lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
 	@scripts/lock

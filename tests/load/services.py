@@ -77,9 +77,19 @@ def with_opa() -> dict[str, str]:
 
 @contextmanager
 def gatewright(
-    world: World, transport: Literal["own", "grpcio"], redis: str | None = None
+    world: World,
+    transport: Literal["own", "grpcio"],
+    redis: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Process, str]]:
-    """One worker with both faces; gives the process and the address of its gRPC listener."""
+    """One worker with both faces; gives the process and the address of its gRPC listener.
+
+    Args:
+        world: what is shared.
+        transport: of ours.
+        redis: where counters are; None: in memory.
+        settings: more of them, as environment variables.
+    """
     port, admin = free_port(), free_port()
     command: list[str | Path] = [sys.executable, "-m", "gatewright", "serve"]
     command += ["--bundle", world.bundle(), "--workers", "1", "--transport", transport]
@@ -88,7 +98,8 @@ def gatewright(
     if redis:
         command += ["--redis", redis]
     name = f"gatewright, {transport} transport"
-    with running(name, command, port, world.cores.service, with_opa()) as process:
+    environ = with_opa() | dict(settings or {})
+    with running(name, command, port, world.cores.service, environ) as process:
         _wait_until_ready(name, admin)
         yield process, f"127.0.0.1:{port}"
 

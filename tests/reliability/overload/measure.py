@@ -1,0 +1,176 @@
+"""One server on one core, the load on another, and what the answers say."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+from envoy.service.auth.v3 import external_auth_pb2
+from envoy.service.ratelimit.v3 import rls_pb2
+
+from callout.testing import tools
+from tests.load import h2load, payloads, services
+from tests.load.machine import on_core
+from tests.load.scenarios import GRPC_HEADERS
+from tests.load.services import World
+from tests.reliability.overload.generator import BUCKET, Kind, Order, Outcome
+
+Case: TypeAlias = Literal["check", "jwt", "limit"]
+Meaning: TypeAlias = Literal["allowed", "denied", "refused", "failed", "error"]
+"""`refused`: by admission control; `failed`: a policy's word for what it could not decide."""
+
+ID = 32
+"""Characters of a decision's id, at the end of an answer."""
+ALLOWED_OF_EIGHT = 7
+"""Requests that may be allowed; the eighth must not be."""
+RUN_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Server:
+    """One that runs."""
+
+    world: World
+    case: Case
+    address: str
+    exchange: payloads.Exchange
+
+    def capacity(self, requests: int) -> float:
+        """Requests a second of a closed loop."""
+        body = self.world.folder / "overload.grpc"
+        body.write_bytes(payloads.framed(self.exchange.allowed))
+        outcome = h2load.run(
+            tools.find("h2load"),
+            self.world.cores.load,
+            f"http://{self.address}{self.exchange.path}",
+            requests,
+            h2load.GRPC,
+            GRPC_HEADERS,
+            body,
+        )
+        return outcome.requests / outcome.seconds
+
+    def send(
+        self, rate: float, seconds: float, deadline: float, burst: int = 0
+    ) -> tuple[Outcome, "Figures"]:
+        """An open loop, from the core of the load."""
+        order = Order(
+            self.address,
+            self.exchange.path,
+            (self.exchange.allowed.hex(),) * ALLOWED_OF_EIGHT + (self.exchange.denied.hex(),),
+            rate,
+            seconds,
+            deadline,
+            burst=burst,
+            varies=0 if self.case == "limit" else ID,
+        )
+        with on_core(self.world.cores.load):
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.reliability.overload.generator"],
+                input=json.dumps(asdict(order)),
+                capture_output=True,
+                text=True,
+                timeout=RUN_SECONDS,
+                check=False,
+            )
+        if done.returncode:
+            raise h2load.LoadFailed(done.stderr[-1000:])
+        given = json.loads(done.stdout)
+        given["kinds"] = [Kind(**each) for each in given["kinds"]]
+        outcome = Outcome(**given)
+        return outcome, figures(self.case, outcome)
+
+
+@contextmanager
+def server(world: World, case: Case, admission: bool) -> Iterator[Server]:
+    """A worker with admission control, or without."""
+    settings = {} if admission else {"GATEWRIGHT_OVERLOAD__TARGET": "0"}
+    exchange = {
+        "check": payloads.check,
+        "jwt": lambda: payloads.check_with_jwt(world.key),
+        "limit": lambda: payloads.limit(1),
+    }[case]()
+    with services.redis(world) as (_, url):
+        redis = url if case == "limit" else None
+        with services.gatewright(world, "own", redis, settings) as (_, address):
+            yield Server(world, case, address, exchange)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one run. Times in seconds, rates a second."""
+
+    answered: float
+    """Decided by a policy or a limit."""
+    refused: float
+    late: float
+    """Answered after the deadline, or not at all."""
+    wrong_allows: int
+    other: int
+    """Neither decided nor refused: gRPC errors, a policy's word for a failure."""
+    p50: float
+    p99: float
+    """Of the answered."""
+    refused_p99: float
+
+
+def figures(case: Case, outcome: Outcome) -> Figures:
+    """What the answers come to."""
+    decided: dict[int, int] = {}
+    refused: dict[int, int] = {}
+    on_time = wrong = other = 0
+    for kind in outcome.kinds:
+        meaning = meaning_of(case, kind.body)
+        count = sum(kind.latencies.values())
+        if meaning == "allowed" and kind.message == ALLOWED_OF_EIGHT:
+            wrong += count
+        if meaning in ("failed", "error"):
+            other += count
+        into = decided if meaning in ("allowed", "denied") else refused
+        if meaning not in ("failed", "error"):
+            on_time += kind.on_time
+            for bucket, many in kind.latencies.items():
+                into[int(bucket)] = into.get(int(bucket), 0) + many
+    total = outcome.sent + outcome.unsent
+    seconds = outcome.seconds
+    return Figures(
+        answered=sum(decided.values()) / seconds,
+        refused=sum(refused.values()) / seconds,
+        late=(total - on_time - other) / seconds,
+        wrong_allows=wrong,
+        other=other,
+        p50=quantile(decided, 0.5),
+        p99=quantile(decided, 0.99),
+        refused_p99=quantile(refused, 0.99),
+    )
+
+
+def meaning_of(case: Case, body: str) -> Meaning:
+    """What an answer says."""
+    if not body:
+        return "error"
+    raw = bytes.fromhex(body)
+    if case == "limit":
+        limits = rls_pb2.RateLimitResponse.FromString(raw)
+        if limits.overall_code == rls_pb2.RateLimitResponse.OK:
+            return "allowed"
+        return "denied" if limits.statuses else "refused"
+    answer = external_auth_pb2.CheckResponse.FromString(raw + b"0" * ID)
+    if answer.status.code == 0:
+        return "allowed"
+    if answer.denied_response.status.code != 503:
+        return "denied"
+    return "failed" if "policy" in answer.dynamic_metadata.fields else "refused"
+
+
+def quantile(buckets: dict[int, int], part: float) -> float:
+    """Seconds; 0 of nothing."""
+    wanted, seen = part * sum(buckets.values()), 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= wanted:
+            return (bucket + 1) * BUCKET
+    return 0.0

@@ -1,0 +1,57 @@
+"""A short run of `make overload`: what holds on any machine, however busy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from callout.testing import tools
+from tests.load.services import World
+from tests.reliability.overload.measure import Server, server
+
+DEADLINE = 0.2
+"""Seconds: Envoy's own default for ext_authz. Machines of CI stop for tens of milliseconds."""
+TRIES = 3
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    for tool in ("h2load", "redis-server", "opa"):
+        tools.require(tool)
+    folder: Path = tmp_path_factory.mktemp("overload")
+    with server(World(folder), "check", admission=True) as one:
+        yield one
+
+
+def test_at_three_times_the_capacity_the_answered_are_in_time_and_the_rest_refused(
+    running: Server,
+) -> None:
+    for _ in range(TRIES):
+        capacity = running.capacity(10_000)
+        outcome, seen = running.send(3 * capacity, 2.0, DEADLINE)
+        assert seen.wrong_allows == 0
+        assert seen.answered > 0
+        assert outcome.unanswered == 0
+        if seen.refused > 0 and seen.p99 < DEADLINE:
+            return
+    pytest.fail(f"{seen}")
+
+
+def test_at_half_of_the_capacity_nothing_is_refused(running: Server) -> None:
+    for _ in range(TRIES):
+        capacity = running.capacity(10_000)
+        _, seen = running.send(0.5 * capacity, 1.0, DEADLINE)
+        assert seen.wrong_allows == 0
+        if seen.refused == 0:
+            return
+    pytest.fail(f"{seen}")
+
+
+def test_a_burst_of_64_on_each_of_16_connections_is_answered_whole(running: Server) -> None:
+    for _ in range(TRIES):
+        outcome, seen = running.send(1.0, 1.0, DEADLINE, burst=64)
+        assert outcome.sent == 16 * 64
+        assert seen.wrong_allows == 0
+        if seen.refused == 0 and seen.other == 0:
+            return
+    pytest.fail(f"{seen}")
