@@ -36,7 +36,8 @@ class OpaServer:
         command: list[str | Path] = [tools.require("opa"), "run", "--server"]
         command += ["--addr", f"127.0.0.1:{self.port}", "--log-level", "error"]
         command += ["--disable-telemetry", sources]
-        self._start = lambda: Process(command, folder / "opa.log", self._ready)
+        self._command = command
+        self._log = folder / "opa.log"
         self._process = self._start()
 
     @property
@@ -79,6 +80,9 @@ class OpaServer:
     def close(self) -> None:
         """Kills it: connections break, and new ones are refused."""
         self._process.kill()
+
+    def _start(self) -> Process:
+        return Process(self._command, self._log, self._ready)
 
     def _ready(self) -> bool:
         with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:  # noqa: S310
