@@ -28,10 +28,9 @@ class TracedAuthorizationService(AuthorizationService):
     ) -> CheckInput | NetworkCheck | TooManyHeaders | Malformed:
         check = envoy.read(message)
         if isinstance(check, CheckInput):
-            headers = check.headers
-            self._tracer.asked_about(headers.get("traceparent"), headers.get("tracestate"))
+            self._tracer.asked_about(check.headers)
         else:
-            self._tracer.asked_about(None, None)
+            self._tracer.asked_about({})
         return check
 
     def _engine(self, decider: Decider) -> Engine | None:

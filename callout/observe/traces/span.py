@@ -2,7 +2,8 @@
 
 Our own, not the SDK's. Measured, a span with one attribute, begun and ended: 17.3 us by
 opentelemetry-sdk 1.45 (6.5 us where its sampler says no, and 3.8 us more to read a `traceparent`);
-here 2.2 us, and 1 us for all that a request costs which is not traced.
+here 2.0 us. A whole Check with its three spans, encoded and sent, takes 41 us more than without
+traces, and one that is not sampled 3.5 us more (`make observing`).
 """
 
 from collections.abc import Callable

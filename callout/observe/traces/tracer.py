@@ -8,10 +8,10 @@ sets it for that time.
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from callout.grpc.call import Call, Code, Face, Metadata, Reply, Status, Streaming, Unary
 from callout.observe.traces import context
@@ -37,15 +37,10 @@ _FAILURES: Final = frozenset(
 _chance = Random().random  # noqa: S311  # chooses what is looked at, guards nothing
 
 
-class _Opening(NamedTuple):
-    """A call that came in, while it is not known yet whether it is traced."""
-
-    face: str
-    path: str
-    began: int
-    """Nanoseconds of the monotonic clock."""
-    caller: Context | None
-    """Of the call itself."""
+_Opening: TypeAlias = tuple[str, str, int, Context | None]
+"""A call that came in, while it is not known yet whether it is traced: its face and path, when it
+came in nanoseconds of the monotonic clock, and the call's own context. A plain tuple: a named one
+takes 0.3 us more, of every call."""
 
 
 class _Opened(NamedTuple):
@@ -79,8 +74,8 @@ class Tracer:
         )
         return Face(face.name, face.service, tuple(methods))
 
-    def asked_about(self, traceparent: str | None, tracestate: str | None) -> None:
-        """What the request that the call is about says of its trace.
+    def asked_about(self, headers: Mapping[str, str]) -> None:
+        """What the headers of the request that the call is about say of its trace.
 
         The call's own context is the nearer parent: it is Envoy's span for this very callout, in
         the trace that Envoy began or continued. The request's is the client's span, and the parent
@@ -88,14 +83,16 @@ class Tracer:
         """
         opening, self._opening = self._opening, None
         if opening is not None:
-            asked = context.parse(traceparent, tracestate or "") if traceparent else None
+            asked = None
+            if traceparent := headers.get("traceparent"):
+                asked = context.parse(traceparent, headers.get("tracestate", ""))
             self._open(opening, asked)
 
     def _unary(self, method: Unary, face: str, reads_context: bool) -> Unary:
         handler, path = method.handler, method.path
 
         def handle(message: bytes, call: Call) -> Reply | Awaitable[Reply]:
-            opening = _Opening(face, path, time.monotonic_ns(), _caller(call.metadata))
+            opening = (face, path, time.monotonic_ns(), _caller(call.metadata))
             if reads_context:
                 self._opening = opening
             else:
@@ -119,21 +116,23 @@ class Tracer:
         return dataclasses.replace(method, handler=handle)
 
     def _open(self, opening: _Opening, asked: Context | None) -> None:
-        parent = opening.caller or asked
-        if not self._sampler.sample(parent, opening.began * 1e-9, _chance()):
+        face, path, began, parent = opening
+        if parent is None:
+            parent = asked
+        if not self._sampler.sample(parent, began * 1e-9, _chance()):
             return
         if parent is None:
             trace, above = Trace(new_trace(), "", self._sink), b""
         else:
             trace, above = Trace(parent.trace, parent.state, self._sink), parent.span
-        name = opening.path[1:]
-        server = Span(trace, above, name, SERVER, opening.began)
+        name = path[1:]
+        server = Span(trace, above, name, SERVER, began)
         service, _, method = name.rpartition("/")
         server.attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
         if asked is not None and asked.trace != trace.id:
             server.link = asked
-        decision = Span(trace, server.id, f"{opening.face} decision", INTERNAL, opening.began)
-        decision.attributes = {"gatewright.face": opening.face}
+        decision = Span(trace, server.id, f"{face} decision", INTERNAL, began)
+        decision.attributes = {"gatewright.face": face}
         self._opened = _Opened(server, decision)
         CURRENT.set(decision)
 
@@ -176,8 +175,13 @@ def _end(opened: _Opened, code: Code) -> None:
 
 def _caller(metadata: Metadata) -> Context | None:
     """The context in the call's own headers; one that is there twice is none."""
-    parents = [value for name, value in metadata if name == b"traceparent"]
-    if len(parents) != 1:
+    parent = None
+    for name, value in metadata:
+        if name == b"traceparent":
+            if parent is not None:
+                return None
+            parent = value
+    if parent is None:
         return None
     states = [value for name, value in metadata if name == b"tracestate"]
-    return context.parse(parents[0].decode("latin-1"), b",".join(states).decode("latin-1"))
+    return context.parse(parent.decode("latin-1"), b",".join(states).decode("latin-1"))

@@ -21,10 +21,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 class Collector(TraceServiceServicer):  # type: ignore[misc]  # its package has no types
     """Use it as a context manager; `url` is where it listens."""
 
-    def __init__(self, *, stalls: bool = False, rejects: int = 0) -> None:
+    def __init__(self, *, stalls: bool = False, keeps: bool = True, rejects: int = 0) -> None:
         self.received: list[ExportTraceServiceRequest] = []
         self.metadata: list[dict[str, Any]] = []
         self._rejects = rejects
+        self._keeps = keeps
         self._go_on = threading.Event()
         if not stalls:
             self._go_on.set()
@@ -36,8 +37,9 @@ class Collector(TraceServiceServicer):  # type: ignore[misc]  # its package has 
     def Export(
         self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
     ) -> ExportTraceServiceResponse:
-        self.received.append(request)
-        self.metadata.append(dict(context.invocation_metadata()))
+        if self._keeps:
+            self.received.append(request)
+            self.metadata.append(dict(context.invocation_metadata()))
         self._go_on.wait(30)
         response = ExportTraceServiceResponse()
         response.partial_success.rejected_spans = self._rejects
