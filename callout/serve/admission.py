@@ -59,8 +59,6 @@ class Admission:
     __slots__ = (
         "_base",
         "_entered",
-        "_round",
-        "_round_at",
         "_switches",
         "_told",
         "_told_at",
@@ -69,6 +67,8 @@ class Admission:
         "interval",
         "longest_wait",
         "refused",
+        "round",
+        "round_at",
         "round_before",
         "target",
     )
@@ -88,8 +88,10 @@ class Admission:
         """The end of the last rest."""
         self.ended = 0.0
         """The end of the last work that is known: set by whoever did it."""
-        self._round = 1
-        self._round_at = 0.0
+        self.round = 1
+        """A round ends when a connection is read that was read in it before."""
+        self.round_at = 0.0
+        """When it began."""
         self.round_before = 0.0
         """When the round before this one began: what was not there then has come since."""
         self.refused = 0
@@ -100,25 +102,8 @@ class Admission:
         self._told_at = 0.0
         self._entered = False
 
-    def read(self, now: float, size: int, last_round: int) -> int:
-        """A read begins.
-
-        Args:
-            now: seconds of a monotonic clock.
-            size: bytes of the read.
-            last_round: what this gave for the connection's last read; 0 at first.
-
-        Returns:
-            The number of this round.
-        """
-        if now - self.ended > GAP + size * GAP_A_BYTE and self._slept():
-            self.busy_since = now
-        if last_round == self._round:
-            self._round += 1
-            self.round_before, self._round_at = self._round_at, now
-        return self._round
-
-    def _slept(self) -> bool:
+    def slept(self) -> bool:
+        """Whether the thread slept, as far as it is known: asked after a gap between two reads."""
         base = self._base
         if base < 0:
             return True
@@ -127,13 +112,10 @@ class Admission:
         self._base = -1
         return True
 
-    def behind(self, now: float) -> bool:
-        """Whether waits are worth a look: the loop has been busy for longer than the target."""
-        if now - self.busy_since <= self.target:
-            return False
+    def watch(self) -> None:
+        """The loop is behind: from now on only sleep is rest."""
         if self._base < 0:
             self._base = self._switches()
-        return True
 
     def look(self, now: float) -> Change:
         """Once a second: whether requests began to be refused, or none were for a while."""
@@ -187,8 +169,20 @@ class Queue:
             now: seconds of a monotonic clock.
             size: its bytes.
         """
+        # All in one piece: it is done for every read. 0.06 us a request when 16 come in one read,
+        # 0.5 us when one comes alone, which costs some 10 us more in the kernel as well.
         load = self._load
-        self._round = load.read(now, size, self._round)
+        if now - load.ended > GAP + size * GAP_A_BYTE and load.slept():
+            load.busy_since = self._since = self._read_at = self.arrived = now
+            self._round = load.round
+            self._more = size >= READ_SIZE
+            self._slow_since = 0.0
+            self.behind = False
+            return
+        if self._round == load.round:
+            load.round += 1
+            load.round_before, load.round_at = load.round_at, now
+        self._round = load.round
         since = load.round_before
         if self._read_at > since:
             since = self._read_at
@@ -197,20 +191,31 @@ class Queue:
             since = self._since
         if 0.0 < self.asked_at < since:
             since = self.asked_at
-        if since < load.busy_since:
-            since = load.busy_since
+        busy_since = load.busy_since
+        if since < busy_since:
+            since = busy_since
         self._since = since
         self._more = size >= READ_SIZE
         self.arrived = (since + now) / 2
-        self.behind = load.behind(now)
+        if now - busy_since > load.target:
+            self._judge(load, now, since)
+        else:
+            self.behind = False
+            self._slow_since = 0.0
+
+    def _judge(self, load: Admission, now: float, since: float) -> None:
+        self.behind = True
+        load.watch()
+        if self._overloaded and now - self._refused_at > CALM:
+            self._overloaded = False
+            self._slow_since = 0.0
         if now - since <= load.target:
             self._slow_since = 0.0
         elif self._slow_since <= load.busy_since:
             self._slow_since = now
         elif now - self._slow_since > load.interval:
             self._overloaded = True
-        if self._overloaded and not self._slow_since and now - self._refused_at > CALM:
-            self._overloaded = False
+            self._refused_at = now
 
     def wants_ping(self, now: float, size: int) -> bool:
         """Whether to send a PING after a read; `pong` is called when it was answered.
