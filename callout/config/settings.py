@@ -103,6 +103,10 @@ class Listen(Block):
     grpc: Address = "127.0.0.1:9000"
     """What Envoy calls. Loopback until told otherwise: without TLS, whoever reaches it can ask
     for decisions and use up limits."""
+    spread: Literal["kernel", "addresses"] = "kernel"
+    """How connections come to workers. `kernel`: one address; each connection goes to one of
+    them, at random. `addresses`: each worker has its own, ports that follow each other or paths
+    with `.0`, `.1` at the end, and Envoy balances requests over them."""
     admin: Address = "127.0.0.1:9001"
     """Metrics, health, the effective configuration; read-only, without authentication except for
     `/debug/`."""
@@ -248,6 +252,10 @@ class Settings(Block):
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
     """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits
     before it kills."""
+    frozen: Annotated[float, pydantic.Field(ge=0, le=3600)] = 5.0
+    """Seconds without a sign of life after which a worker is killed and replaced: its event loop
+    stands still, and what was sent to it waits. No load of 10,000 policies keeps one for a tenth
+    of that. 0: never."""
     max_message: Annotated[int, pydantic.Field(ge=4096, le=256 << 20)] = 4 << 20
     """Bytes of one request message: gRPC's own default. A body that Envoy sends along must fit."""
 

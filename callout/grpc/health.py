@@ -36,6 +36,7 @@ class HealthBoard:
         self._watchers: set[asyncio.Event] = set()
         self.draining = False
         """Whether `drain` was called."""
+        self._succeeded = False
 
     def add(self, face: Face) -> None:
         """Make a face known by its service's name and by its own."""
@@ -56,9 +57,14 @@ class HealthBoard:
             self._down |= {name, service}
         self._changed()
 
-    def drain(self) -> None:
-        """Nothing serves any more, whatever is set later; watches are told, and then end."""
+    def drain(self, succeeded: bool = False) -> None:
+        """Nothing serves any more, whatever is set later; watches are told, and then end.
+
+        If another process has succeeded this one at its address, all serves as before, and watches
+        only end: their clients ask there next.
+        """
         self.draining = True
+        self._succeeded = succeeded
         self._changed()
 
     def serving(self, name: str) -> bool | None:
@@ -66,7 +72,7 @@ class HealthBoard:
         service = self._names.get(name)
         if service is None:
             return None
-        if self.draining or "" in self._down:
+        if (self.draining and not self._succeeded) or "" in self._down:
             return False
         if not service:
             return not any(each in self._down for each in self._names.values())

@@ -35,9 +35,13 @@ class FleetMetrics:
             self._loads.labels(result)
         self.registry.register(_Workers(digests, restarts))
 
-    def config_load(self, result: Literal["loaded", "rejected"]) -> None:
-        """Counts one load of the bundle."""
-        self._loads.labels(result).inc()
+        self.loads: Tally[str] = Tally()
+        """Loads of the bundle by result."""
+
+    def config_load(self, result: Literal["loaded", "rejected"], times: int = 1) -> None:
+        """Counts one load of the bundle, or those of a process that we take over from."""
+        self._loads.labels(result).inc(times)
+        self.loads[result] += times
 
 
 class _Workers(Collector):

@@ -115,9 +115,9 @@ class GrpcioServer:
     async def live(self, most: int) -> None:
         """None: grpcio keeps its connections to itself."""
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float, succeeded: bool = False) -> None:
         """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
-        self._options.health.drain()
+        self._options.health.drain(succeeded)
         await asyncio.sleep(0)
         await self._stop(seconds)
 

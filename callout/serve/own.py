@@ -252,13 +252,14 @@ class OwnServer:
                 await asyncio.sleep(0)
         return found, len(every)
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float, succeeded: bool = False) -> None:
         """Say NOT_SERVING, take no new connection, ask clients to go, and wait for their calls.
 
         Args:
             seconds: how long calls may take to end; then their connections are cut.
+            succeeded: another process answers at the same address: health goes on to say SERVING.
         """
-        self._options.health.drain()
+        self._options.health.drain(succeeded)
         # Watches of the board are told before their connections are asked to go.
         await asyncio.sleep(0)
         self._close_sockets()

@@ -31,8 +31,11 @@ class Server(Protocol):
         """At most `most` open connections, and how many there are; None: it cannot say."""
         ...
 
-    async def drain(self, seconds: float) -> None:
-        """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close."""
+    async def drain(self, seconds: float, succeeded: bool = False) -> None:
+        """Say NOT_SERVING, send GOAWAY, let calls end for at most `seconds`, and close.
+
+        If another process has succeeded this one at its address, health goes on to say SERVING.
+        """
         ...
 
     async def close(self) -> None:

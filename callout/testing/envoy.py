@@ -15,18 +15,21 @@ from callout.testing.process import Process
 
 
 class Envoy:
-    """One Envoy with one worker thread.
+    """One Envoy, with one worker thread unless told otherwise.
 
     Listeners should ask for port 0: `addresses` says what they got. The bootstrap's own admin
     section is replaced.
     """
 
-    def __init__(self, folder: Path, bootstrap: Mapping[str, Any] | str | Path) -> None:
+    def __init__(
+        self, folder: Path, bootstrap: Mapping[str, Any] | str | Path, threads: int = 1
+    ) -> None:
         """Starts it and waits until its listeners take connections.
 
         Args:
             folder: an existing, empty directory of its own.
             bootstrap: the configuration: a mapping, JSON or YAML text, or a file of either.
+            threads: workers; each has connections of its own.
         """
         self._folder = folder
         if isinstance(bootstrap, Path):
@@ -38,7 +41,7 @@ class Envoy:
         config = folder / "bootstrap.json"
         config.write_text(json.dumps(document))
         command: list[str | Path] = [tools.require("envoy"), "-c", config, "-l", "warning"]
-        command += ["--use-dynamic-base-id", "--concurrency", "1"]
+        command += ["--use-dynamic-base-id", "--concurrency", str(threads)]
         command += ["--admin-address-path", folder / "admin"]
         self._process = Process(command, folder / "envoy.log", self._ready)
         self.addresses = self._addresses()

@@ -3,8 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from callout.config.problems import Rejected
 from callout.config.settings import FLAGS, Settings
@@ -12,6 +15,9 @@ from callout.observe import logs
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
+from gatewright.run import handover, systemd
+from gatewright.run.handover import Inheritance
+from gatewright.run.restart import Restart
 from gatewright.run.service import Service, StartFailed
 from gatewright.run.signals import INTERRUPTED, Signals
 
@@ -28,28 +34,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serves; 0 after a clean stop, 1 when it could not start, 130 when it was cut short."""
     given = {name: getattr(arguments, name) for name in FLAGS}
+    try:
+        inheritance = handover.received()
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        print(f"gatewright: cannot take over: {error}", file=sys.stderr)
+        return 1
     settings = read_settings(arguments.settings, given)
     if isinstance(settings, Rejected):
         for each in settings.problems:
             print(each, file=sys.stderr)
+        if inheritance is not None:
+            inheritance.tell("; ".join(map(str, settings.problems)))
         return 1
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-    return asyncio.run(_serve(settings, arguments.settings, given))
+    return asyncio.run(_serve(settings, arguments.settings, given, inheritance))
 
 
-async def _serve(settings: Settings, file: Path | None, given: Mapping[str, object]) -> int:
+async def _serve(
+    settings: Settings,
+    file: Path | None,
+    given: Mapping[str, object],
+    inheritance: Inheritance | None,
+) -> int:
     signals = Signals()
-    service = Service(settings, cache_folder(), say)
+    service = Service(settings, cache_folder(), say, inheritance=inheritance)
     changing = SettingsFile(
         file,
         settings,
         lambda: read_settings(file, given),
         lambda new: service.set_level(new.telemetry.level),
     )
+    restart = Restart(service.heritage)
+    signals.on_restart(restart.begin)
     try:
         await service.start()
+        await service.take_over()
     except StartFailed as failed:
         print(f"gatewright: {failed}", file=sys.stderr)
+        if inheritance is not None:
+            await service.stop()
+            inheritance.tell(str(failed))
         return 1
 
     def reload() -> None:
@@ -58,8 +82,12 @@ async def _serve(settings: Settings, file: Path | None, given: Mapping[str, obje
 
     signals.on_reload(reload)
     following = asyncio.create_task(changing.run())
-    await signals.stop()
+    systemd.notify("READY=1")
+    succeeded = await _first(restart.succeeded(), signals.stop())
     following.cancel()
+    if not succeeded:
+        await restart.cancel()
+        systemd.notify("STOPPING=1")
     status = 0
 
     def hurry() -> None:
@@ -68,5 +96,14 @@ async def _serve(settings: Settings, file: Path | None, given: Mapping[str, obje
         service.hurry()
 
     signals.on_second(hurry)
-    await service.stop()
+    await service.stop(succeeded)
     return status
+
+
+async def _first(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> bool:
+    """Waits for either; whether it was the first of them."""
+    tasks = [asyncio.ensure_future(each) for each in (one, other)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for each in tasks:
+        each.cancel()
+    return tasks[0].done()

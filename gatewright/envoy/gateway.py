@@ -37,7 +37,8 @@ class Gateway:
     port: int
     """0: any free port."""
     callout: str
-    """Our gRPC listener: `host:port` or `unix:/path`."""
+    """Our gRPC listener: `host:port` or `unix:/path`; several of them, with a comma between two,
+    when each worker has its own."""
     upstream: Upstream
     failure: FailureModes
 

@@ -176,7 +176,7 @@ def _clusters(gateway: Gateway) -> list[Cluster]:
         name="gatewright",
         type=ClusterDiscoveryType.STATIC,
         connect_timeout=timedelta(milliseconds=250),
-        load_assignment=_endpoint("gatewright", _address(gateway.callout)),
+        load_assignment=_endpoint("gatewright", *map(_address, gateway.callout.split(","))),
         circuit_breakers=CircuitBreakers(
             thresholds=[
                 CircuitBreakersThresholds(
@@ -311,12 +311,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _endpoint(cluster: str, address: Address) -> ClusterLoadAssignment:
+def _endpoint(cluster: str, *addresses: Address) -> ClusterLoadAssignment:
+    endpoints = [LbEndpoint(endpoint=Endpoint(address=each)) for each in addresses]
     return ClusterLoadAssignment(
-        cluster_name=cluster,
-        endpoints=[
-            LocalityLbEndpoints(lb_endpoints=[LbEndpoint(endpoint=Endpoint(address=address))])
-        ],
+        cluster_name=cluster, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)]
     )
 
 

@@ -21,6 +21,9 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     """The directory in which all workers count."""
     certificates: Certificates | None = None
     """Those in use now; with `tls` only."""
+    hold: bool = False
+    """Whether to accept no connection before the first bundle is used, or refused: somebody else
+    answers meanwhile, or connections wait."""
 
 
 class BundleComes(msgspec.Struct, tag="bundle", frozen=True):
@@ -56,9 +59,13 @@ class Drain(msgspec.Struct, tag="drain", frozen=True):
     """Finish what is in flight and go."""
 
     seconds: float
+    succeeded: bool = False
+    """Whether another process answers in its place: health says so no longer otherwise."""
 
 
 OfBundle: TypeAlias = BundleComes | BundleFile | BundlePolicies | BundleEnds
+
+
 class Level(msgspec.Struct, tag="level", frozen=True):
     """Log from this level on."""
 
@@ -78,6 +85,10 @@ class Loaded(msgspec.Struct, tag="loaded", frozen=True):
     digest: str
 
 
+class Leaving(msgspec.Struct, tag="leaving", frozen=True):
+    """The worker was sent SIGTERM: it goes when another one has taken its place."""
+
+
 class Refused(msgspec.Struct, tag="refused", frozen=True):
     """The worker could not use the bundle; it decides by what it had."""
 
@@ -85,7 +96,7 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     problems: list[str]
 
 
-FromWorker: TypeAlias = Listening | Loaded | Refused | Answer
+FromWorker: TypeAlias = Listening | Loaded | Refused | Answer | Leaving
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import os
-import shutil
+import socket
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -34,9 +33,11 @@ from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates
 from callout.serve.supervisor import Supervisor
 from gatewright.run import messages
-from gatewright.run.accepted import Acceptance, Accepted
+from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
+from gatewright.run.folder import Folder
+from gatewright.run.handover import Heritage, Inheritance, Listens
 from gatewright.run.options import server_tls
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
@@ -48,6 +49,8 @@ SEND_AGAIN = 5.0
 """Seconds after which a worker that refused the bundle is sent it again."""
 KILL_AFTER = 2.0
 """Seconds that a worker gets beyond the drain's own bound before it is killed."""
+GIVES_UP = 3
+"""Deaths of workers after which a successor says that it cannot take over."""
 
 
 class StartFailed(RuntimeError):
@@ -63,6 +66,7 @@ class Service:
         cache: Path,
         progress: Callable[[str], None],
         on_loaded: Callable[[Snapshot], None] = lambda _: None,
+        inheritance: Inheritance | None = None,
     ) -> None:
         """Prepares.
 
@@ -71,6 +75,7 @@ class Service:
             cache: where compiled plans are kept between runs.
             progress: told in a sentence of what takes long.
             on_loaded: told of each snapshot that is decided by from now on.
+            inheritance: of the process that this one takes over from; see `take_over`.
         """
         self._settings = settings
         self._on_loaded = on_loaded
@@ -78,7 +83,7 @@ class Service:
         self._reloader = Reloader(self._acceptance.build)
         self._sent: Accepted | None = None
         """What workers decide by."""
-        self._retiring = Retiring()
+        self._retiring = Retiring(after=collect)
         self._inquiries = Inquiries(self._reachable, self._question)
         self._refused: dict[int, messages.Refused] = {}
         """By place: what a worker could not use of what we sent."""
@@ -86,15 +91,24 @@ class Service:
         """The snapshot of each worker that has one, by its place."""
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
-        self._watcher = Watcher(settings.bundle, self._offered)
+        self._watcher = Watcher(
+            settings.bundle,
+            self._offered,
+            on_failure=lambda: self._fleet.config_load("rejected"),
+        )
         self._watching: asyncio.Task[None] | None = None
         self._certificates: CertificateKeeper | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._supervisor: Supervisor | None = None
         self._admin: web.AppRunner | None = None
+        self._admin_socket: socket.socket | None = None
+        self._folder: Folder | None = None
         self._metrics = Path()
-        self.grpc = ""
-        """Where Envoy calls, once it has started: `host:port` or `unix:/path`."""
+        self._inheritance = inheritance
+        self._restarts_before = 0
+        self.addresses: tuple[str, ...] = ()
+        """Where Envoy calls, once it has started, each `host:port` or `unix:/path`: one, or one
+        for each worker."""
         self.admin = ""
         """Where the admin port is."""
 
@@ -114,19 +128,20 @@ class Service:
             with _or_fail("cannot start"):
                 self._certificates = CertificateKeeper(tls, self._certified)
             self._fleet.registry.register(CertificateMetrics(self._certificates))
-        # grpcio binds for itself, beside the socket that reserves its address.
-        shares = workers > 1 or settings.transport == "grpcio"
         with _or_fail(f"cannot listen at {settings.listen.grpc}"):
-            sockets = places(address.parse(settings.listen.grpc), workers, reuse_port=shares)
+            sockets = self._grpc_sockets(workers)
         token_file = self._token_file()
         if token_file is not None:
             with _or_fail("cannot start: admin.token_file"):
                 read_token(token_file)
         with _or_fail(f"cannot listen at {settings.listen.admin}"):
-            admin_socket = address.bind(address.parse(settings.listen.admin))
-        self.grpc = str(address.address_of(sockets[0][0]))
-        self.admin = str(address.address_of(admin_socket))
-        self._metrics = Path(tempfile.mkdtemp(prefix="gatewright-metrics-"))
+            self._admin_socket = self._admin_listening()
+        # In order, each once: a Unix socket is shared by all workers.
+        every = dict.fromkeys(str(address.address_of(each)) for place in sockets for each in place)
+        self.addresses = tuple(every)
+        self.admin = str(address.address_of(self._admin_socket))
+        with _or_fail("cannot start"):
+            self._use_folder()
         self._supervisor = Supervisor(
             [sys.executable, "-m", "gatewright.run.worker"],
             sockets,
@@ -134,13 +149,97 @@ class Service:
             on_message=self._heard,
             on_death=self._died,
             environ=os.environ,
+            frozen=settings.frozen,
         )
         await self._supervisor.start()
-        self._admin = await admin.serve(self._sources(), admin_socket)
         self._watching = asyncio.create_task(self._watcher.run())
         if self._certificates is not None:
             self._keeping = asyncio.create_task(self._certificates.run())
-        _log.info("listening", grpc=self.grpc, admin=self.admin, workers=workers)
+        if self._inheritance is None:
+            await self._answer_admin(self._admin_socket)
+        _log.info("listening", grpc=",".join(self.addresses), admin=self.admin, workers=workers)
+
+    async def _answer_admin(self, listening: socket.socket) -> None:
+        self._admin = await admin.serve(self._sources(), listening)
+
+    def _grpc_sockets(self, workers: int) -> list[list[socket.socket]]:
+        settings, inheritance = self._settings, self._inheritance
+        where = address.parse(settings.listen.grpc)
+        inherited: Sequence[socket.socket] = ()
+        if inheritance is not None:
+            listens, ours = inheritance.heritage.listens, self._listens()
+            if (listens.grpc, listens.spread) == (ours.grpc, ours.spread):
+                inherited = inheritance.grpc
+            if settings.transport == "grpcio" and any(map(_accepts, inherited)):
+                raise OSError("a restart cannot change the transport from own to grpcio")
+        return places(
+            where,
+            workers,
+            # grpcio binds for itself, beside the socket that reserves its address.
+            reuse_port=workers > 1 or settings.transport == "grpcio",
+            spread=settings.listen.spread,
+            inherited=inherited,
+        )
+
+    def _admin_listening(self) -> socket.socket:
+        inheritance, wanted = self._inheritance, self._settings.listen.admin
+        if inheritance is not None and inheritance.heritage.listens.admin == wanted:
+            return inheritance.admin
+        return address.bind(address.parse(wanted))
+
+    def _use_folder(self) -> None:
+        heritage = self._inheritance.heritage if self._inheritance is not None else None
+        if heritage is not None and heritage.version == gatewright.__version__:
+            # Sums go on: the workers of both count in one folder while there are both.
+            self._folder = Folder.join(Path(heritage.metrics))
+            self._restarts_before = heritage.restarts
+            self._fleet.config_load("loaded", heritage.loads.get("loaded", 0))
+            self._fleet.config_load("rejected", heritage.loads.get("rejected", 0))
+        else:
+            self._folder = Folder.make()
+        self._metrics = self._folder.path
+
+    # --- from one process to the next ---
+
+    def _listens(self) -> Listens:
+        listen = self._settings.listen
+        return Listens(listen.grpc, listen.spread, listen.admin)
+
+    def heritage(self) -> tuple[Heritage, list[socket.socket]] | str:
+        """What a successor is given; or why there can be none."""
+        if self._supervisor is None or self._admin_socket is None:
+            return "this process has not started yet"
+        if self._settings.transport == "grpcio" and self.addresses[0].startswith("unix:"):
+            return "grpcio cannot hand a Unix socket over"
+        sockets = {each.fileno(): each for w in self._supervisor.workers for each in w.sockets}
+        heritage = Heritage(
+            version=gatewright.__version__,
+            metrics=str(self._metrics),
+            restarts=self._restarts(),
+            loads=dict(self._fleet.loads),
+            listens=self._listens(),
+            sockets=1 + len(sockets),
+        )
+        return heritage, [self._admin_socket, *sockets.values()]
+
+    async def take_over(self) -> None:
+        """Returns once every worker answers, and whoever we take over from was told.
+
+        Raises:
+            StartFailed: Something is wrong: who answered until now should go on.
+        """
+        if self._inheritance is None or self._supervisor is None or self._admin_socket is None:
+            return
+        while len(self._digests) < len(self._supervisor.workers):
+            if self.problems:
+                raise StartFailed("; ".join(self.problems))
+            if self._supervisor.restarts >= GIVES_UP:
+                raise StartFailed("workers die")
+            await asyncio.sleep(0.05)
+        await self._answer_admin(self._admin_socket)
+        self._inheritance.tell()
+        self._inheritance = None
+        _log.info("took over", pid=os.getpid(), grpc=",".join(self.addresses))
 
     def reload(self) -> None:
         """Reads the bundle again, changed or not, and the certificates: SIGHUP."""
@@ -172,8 +271,11 @@ class Service:
             ),
         )
 
-    async def stop(self) -> None:
-        """Drains the workers within the bound of the settings, and closes everything."""
+    async def stop(self, succeeded: bool = False) -> None:
+        """Drains the workers within the bound of the settings, and closes everything.
+
+        If another process has taken over, what it uses stays: addresses, and the folder.
+        """
         for task in (self._watching, self._keeping):
             if task is not None:
                 task.cancel()
@@ -181,16 +283,19 @@ class Service:
                     await task
         seconds = self._settings.drain
         self._retiring.stop()
+        if succeeded and self._admin is not None:
+            await self._admin.cleanup()
+            self._admin = None
         if self._supervisor is not None:
-            farewell = messages.encode(messages.Drain(seconds))
+            farewell = messages.encode(messages.Drain(seconds, succeeded))
             await self._supervisor.stop(farewell, seconds + KILL_AFTER)
         if self._admin is not None:
             await self._admin.cleanup()
-        for each in (self.grpc, self.admin):
-            if each.startswith("unix:"):
+        for each in (*self.addresses, self.admin):
+            if each.startswith("unix:") and not succeeded and self._inheritance is None:
                 address.remove_socket(each.removeprefix("unix:"))
-        if self._metrics.name:
-            shutil.rmtree(self._metrics, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.leave()
 
     def hurry(self) -> None:
         """Ends a `stop` that is under way: calls in flight are cut off."""
@@ -216,8 +321,7 @@ class Service:
         self._sent = accepted
         self._refused.clear()
         if self._supervisor is not None:
-            for message in accepted.messages:
-                self._supervisor.broadcast(message)
+            self._supervisor.broadcast_run(accepted.messages)
         _log.info("bundle loaded", digest=accepted.digest, policies=len(accepted.policies))
         self._on_loaded(snapshot)
         self._retiring.retire(snapshot)
@@ -228,8 +332,7 @@ class Service:
             return
         control = self._supervisor.workers[place].control
         if control is not None and self._digests.get(place) != digest:
-            for message in self._sent.messages:
-                control.send(message)
+            control.send_run(self._sent.messages)
 
     # --- the workers ---
 
@@ -237,12 +340,13 @@ class Service:
         if self._supervisor is not None:
             self._supervisor.broadcast(messages.encode(messages.NewCertificates(certificates)))
 
-    def _greet(self, _: int) -> Iterator[bytes]:
+    def _greet(self, _: int) -> tuple[bytes, Iterable[bytes]]:
         certificates = self._certificates.current if self._certificates is not None else None
         settings = self._settings.model_dump_json().encode()
-        yield messages.encode(messages.Start(settings, str(self._metrics), certificates))
-        if self._sent is not None:
-            yield from self._sent.messages
+        # What waits for a worker that is replaced should not be denied for want of a bundle.
+        hold = self._sent is not None or self._inheritance is not None
+        start = messages.Start(settings, str(self._metrics), certificates, hold)
+        return messages.encode(start), self._sent.messages if self._sent is not None else ()
 
     def _heard(self, place: int, data: bytes) -> None:
         message = messages.from_worker(data)
@@ -250,6 +354,10 @@ class Service:
             self._digests[place] = message.digest
             self._refused.pop(place, None)
             self._ready.set()
+            self._relieved(place)
+        elif isinstance(message, messages.Leaving):
+            if self._supervisor is not None:
+                self._supervisor.relieve(place)
         elif isinstance(message, Answer):
             self._inquiries.heard(place, message)
         elif isinstance(message, messages.Refused):
@@ -260,14 +368,22 @@ class Service:
                 problems=message.problems,
             )
             self._refused[place] = message
+            self._relieved(place)
             asyncio.get_running_loop().call_later(
                 SEND_AGAIN, self._send_again, place, message.digest
             )
 
-    def _died(self, place: int, _: int) -> None:
-        self._digests.pop(place, None)
-        self._refused.pop(place, None)
-        self._inquiries.died(place)
+    def _relieved(self, place: int) -> None:
+        if self._supervisor is not None:
+            farewell = messages.encode(messages.Drain(self._settings.drain, succeeded=True))
+            self._supervisor.ready(place, farewell)
+
+    def _died(self, place: int, pid: int) -> None:
+        process = self._supervisor.workers[place].process if self._supervisor else None
+        if process is None or process.pid == pid:  # not one that another has relieved
+            self._digests.pop(place, None)
+            self._refused.pop(place, None)
+            self._inquiries.died(place)
         try:
             shared.forget_dead(self._metrics)
         except OSError as error:
@@ -278,7 +394,8 @@ class Service:
         return list(self._digests.values())
 
     def _restarts(self) -> int:
-        return self._supervisor.restarts if self._supervisor is not None else 0
+        now = self._supervisor.restarts if self._supervisor is not None else 0
+        return self._restarts_before + now
 
     def _reachable(self) -> list[int]:
         workers = self._supervisor.workers if self._supervisor is not None else ()
@@ -329,6 +446,10 @@ class Service:
             workers={str(each.index): self._digests.get(each.index) for each in workers},
             certificates=certificates_shown(self._certificates),
         )
+
+
+def _accepts(listening: socket.socket) -> bool:
+    return bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT stop, SIGHUP reloads; a second stop signal does not wait."""
+"""SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR2 restarts; a second stop does not wait."""
 
 import asyncio
 import os
@@ -22,6 +22,10 @@ class Signals:
     def on_reload(self, reload: Callable[[], None]) -> None:
         """Calls `reload` at each SIGHUP."""
         self._loop.add_signal_handler(signal.SIGHUP, reload)
+
+    def on_restart(self, restart: Callable[[], None]) -> None:
+        """Calls `restart` at each SIGUSR2."""
+        self._loop.add_signal_handler(signal.SIGUSR2, restart)
 
     def on_second(self, hurry: Callable[[], None]) -> None:
         """Calls `hurry` when asked to stop again; by default the process ends there and then."""

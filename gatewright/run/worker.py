@@ -5,12 +5,13 @@ Started as `python -m gatewright.run.worker CONTROL LISTENING...` with inherited
 
 import asyncio
 import contextlib
+import functools
 import gc
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -36,19 +37,28 @@ COLLECT_EVERY = 600.0
 """Seconds between two full garbage collections. By itself Python makes one whenever long-lived
 objects have grown by a quarter, and each walks all memory tables (measured: up to 20 ms, which is
 a whole Redis deadline) to find nothing: requests leave no cycles, only connections do."""
+RELIEVED_WITHIN = 10.0
+"""Seconds after SIGTERM in which another worker should have taken our place; then we go anyway."""
 
 
 class Worker:
     """What one process holds: the snapshot of this moment, the faces, the server."""
 
-    def __init__(self, settings: Settings, metrics: Path, control: Control) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Path, control: Control, failed: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._control = control
+        self.failed = failed
+        """Called when it cannot do its work: the process must end, and be replaced."""
         self.generation = Generation(self._loaded, self._refused)
         self._health = HealthBoard()
         self._telemetry = Telemetry(settings.telemetry, metrics)
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None
+        self._listening: Sequence[socket.socket] = ()
+        self._certificates: Certificates | None = None
+        self._opening: asyncio.Task[None] | None = None
         self.answers = Answers(
             lambda: self._server,
             self._telemetry.slowest,
@@ -57,21 +67,34 @@ class Worker:
         self._collecting: asyncio.Task[None] | None = None
 
     async def start(
-        self, listening: Sequence[socket.socket], certificates: Certificates | None
+        self,
+        listening: Sequence[socket.socket],
+        certificates: Certificates | None,
+        hold: bool = False,
     ) -> None:
-        """Accepts connections; health says NOT_SERVING until the first bundle is loaded."""
+        """Accepts connections; health says NOT_SERVING until the first bundle is loaded.
+
+        With `hold` it accepts none before that: what waits in the queue is not denied for want of
+        a bundle.
+        """
         self._health.set("", serving=False)
+        self._listening, self._certificates = listening, certificates
         await self._faces.start()
-        options = serve_options(
-            self._settings, self._health, self._telemetry.counters, certificates
-        )
-        self._server = await serve(self._faces.table, listening, options)
         self._telemetry.start()
         self._collecting = asyncio.create_task(_collect_rarely())
+        if not hold:
+            await self._open()
+
+    async def _open(self) -> None:
+        options = serve_options(
+            self._settings, self._health, self._telemetry.counters, self._certificates
+        )
+        self._server = await serve(self._faces.table, self._listening, options)
         self._control.send(messages.encode(messages.Listening()))
 
     def renew(self, certificates: Certificates) -> None:
         """Shows these to clients that come from now on."""
+        self._certificates = certificates
         if self._server is None:
             return
         try:
@@ -82,17 +105,41 @@ class Worker:
 
     def _loaded(self, digest: str) -> None:
         self._health.set("", serving=True)
-        self._control.send(messages.encode(messages.Loaded(digest)))
+        self._say(messages.Loaded(digest))
 
     def _refused(self, digest: str, problems: list[str]) -> None:
-        self._control.send(messages.encode(messages.Refused(digest, problems)))
+        self._say(messages.Refused(digest, problems))
 
-    async def drain(self, seconds: float) -> None:
-        """NOT_SERVING, GOAWAY, finish what is in flight, within the bound."""
+    def _say(self, message: messages.Loaded | messages.Refused) -> None:
+        """Says what became of a bundle, once clients are answered by it."""
+        if self._server is not None:
+            self._control.send(messages.encode(message))
+            return
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        self._opening.add_done_callback(functools.partial(self._opened, message))
+
+    def _opened(
+        self, message: messages.Loaded | messages.Refused, opening: asyncio.Task[None]
+    ) -> None:
+        error = None if opening.cancelled() else opening.exception()
+        if error is None:
+            self._control.send(messages.encode(message))
+        else:
+            _log.error("cannot listen", error=str(error))
+            self.failed()
+
+    async def drain(self, seconds: float, succeeded: bool = False) -> None:
+        """NOT_SERVING, GOAWAY, finish what is in flight, within the bound.
+
+        Whom another process succeeds stays SERVING: who asks here is answered there next.
+        """
         self.generation.stop()
         self.answers.stop()
+        if self._opening is not None:
+            await asyncio.wait((self._opening,))
         if self._server is not None:
-            await self._server.drain(seconds)
+            await self._server.drain(seconds, succeeded)
             await self._server.close()
         if self._collecting is not None:
             self._collecting.cancel()
@@ -121,46 +168,69 @@ class _Life:
         self._listening = listening
         self._worker: Worker | None = None
         self._seconds = 0.0
+        self._succeeded = False
+        self._over = asyncio.Event()
+        self._leaving = False
 
-    async def obey(self) -> None:
-        """Returns when it is told to drain, or nobody is there any more."""
-        async for data in self._control.messages():
-            message = messages.to_worker(data)
-            if isinstance(message, messages.Start):
-                settings = Settings.model_validate_json(message.settings)
-                logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-                self._seconds = settings.drain
-                self._worker = Worker(settings, Path(message.metrics), self._control)
-                await self._worker.start(self._listening, message.certificates)
-            elif self._worker is None:
-                continue
-            elif isinstance(message, messages.OfBundle):
-                self._worker.generation.hear(message)
-            elif isinstance(message, Question):
-                self._worker.answers.hear(message)
-            elif isinstance(message, messages.Level):
-                logs.set_level(message.level)
-            elif isinstance(message, messages.NewCertificates):
-                self._worker.renew(message.certificates)
-            else:
-                self._seconds = message.seconds
-                return
-
-    async def end(self) -> None:
+    async def live(self) -> None:
+        """Returns when it is told to drain, nobody is there any more, or it cannot go on."""
+        obeying = asyncio.create_task(self._obey())
+        over = asyncio.create_task(self._over.wait())
+        await asyncio.wait((obeying, over), return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
         if self._worker is not None:
-            await self._worker.drain(self._seconds)
+            await self._worker.drain(self._seconds, self._succeeded)
+        # Until here: whoever does not answer the supervising process counts as frozen.
+        obeying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await obeying
+
+    def leave(self) -> None:
+        """SIGTERM: goes when another one has taken the place, or nobody sends one.
+
+        systemd sends it to every process of a service; then the supervising process says drain.
+        """
+        if not self._leaving:
+            self._leaving = True
+            self._control.send(messages.encode(messages.Leaving()))
+            asyncio.get_running_loop().call_later(RELIEVED_WITHIN, self._over.set)
+
+    async def _obey(self) -> None:
+        try:
+            async for data in self._control.messages():
+                if not self._over.is_set():
+                    await self._do(messages.to_worker(data))
+        finally:
+            self._over.set()
+
+    async def _do(self, message: messages.ToWorker) -> None:
+        if isinstance(message, messages.Start):
+            settings = Settings.model_validate_json(message.settings)
+            logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
+            self._seconds = settings.drain
+            self._worker = Worker(settings, Path(message.metrics), self._control, self._over.set)
+            await self._worker.start(self._listening, message.certificates, message.hold)
+        elif self._worker is None:
+            return
+        elif isinstance(message, messages.OfBundle):
+            self._worker.generation.hear(message)
+        elif isinstance(message, Question):
+            self._worker.answers.hear(message)
+        elif isinstance(message, messages.Level):
+            logs.set_level(message.level)
+        elif isinstance(message, messages.NewCertificates):
+            self._worker.renew(message.certificates)
+        else:
+            self._seconds, self._succeeded = message.seconds, message.succeeded
+            self._over.set()
 
 
 async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -> int:
     """Does what the supervising process says until it says drain, or is gone."""
     control = await Control.over(control_end)
     life = _Life(control, listening)
-    obeying = asyncio.create_task(life.obey())
-    # systemd sends SIGTERM to every process of a service, ours included: that means drain too.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, obeying.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await obeying
-    await life.end()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, life.leave)
+    await life.live()
     await control.close()
     return 0
 

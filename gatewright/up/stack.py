@@ -121,21 +121,25 @@ class Stack:
         target = await self._target()
         settings = plan.settings.model_copy(
             update={
-                "listen": Listen(grpc=f"unix:{self._folder}/grpc.sock", admin=_free(DEFAULT_ADMIN)),
+                "listen": Listen(
+                    grpc=f"unix:{self._folder}/grpc.sock",
+                    spread=plan.settings.listen.spread,
+                    admin=_free(DEFAULT_ADMIN),
+                ),
                 "drain": 2.0,
             }
         )
         self._service = Service(settings, plan.cache, self._progress, self._loaded)
         self._signals.on_reload(self._service.reload)
         await self._service.start()
+        callout = ",".join(self._service.addresses)
         snapshot = await self._first_snapshot(self._service)
         listen = _free(plan.preferred) if plan.port is None else _free_exactly(plan.port)
         host, _, port = listen.rpartition(":")
 
         def render(snapshot: Snapshot) -> Gateway:
             failure = failure_modes(snapshot.policies.sources)
-            grpc = f"unix:{self._folder}/grpc.sock"
-            return Gateway(host, int(port), grpc, target, failure)
+            return Gateway(host, int(port), callout, target, failure)
 
         self._envoy = EnvoyProcess(executable, self._folder)
         await self._envoy.apply(render(snapshot))

@@ -58,6 +58,8 @@ class Serve:
                 cwd=ROOT,
                 env={**environment(environ), "TMPDIR": str(folder)},
             )
+        self.pid = self.process.pid
+        """Of the supervising process, which `restart` replaces."""
         try:
             until(lambda: self.said("listening") or self.process.poll() is not None, START_WITHIN)
             assert self.process.poll() is None, self.log
@@ -111,28 +113,37 @@ class Serve:
 
     def workers(self) -> list[int]:
         """The process ids of the workers that live."""
-        return [pid for pid, command in children(self.process.pid) if "run.worker" in command]
+        return [pid for pid, command in children(self.pid) if "run.worker" in command]
 
     def client(self, credentials: grpc.ChannelCredentials | None = None) -> Client:
         """A new connection."""
         return Client(self.grpc, credentials)
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int:
         """The exit status; fails the test when it takes longer."""
         return self.process.wait(seconds)
 
+    def restart(self, seconds: float = START_WITHIN) -> None:
+        """SIGUSR2; returns when a successor has taken over and the predecessor has ended."""
+        before, leaving = len(self.said("took over")), self.pid
+        self.signal(signal.SIGUSR2)
+        until(lambda: len(self.said("took over")) > before, seconds)
+        self.pid = self.said("took over")[-1]["pid"]
+        if leaving == self.process.pid:
+            assert self.wait(seconds) == 0
+        until(lambda: not alive(leaving), seconds)
+
     def close(self) -> None:
         """Ends it, whatever it is doing; workers end with it."""
-        if self.process.poll() is None:
-            family = self.workers()
-            self.process.kill()
-            self.process.wait()
-            for pid in family:
-                kill(pid, signal.SIGCONT)
-                kill(pid, signal.SIGKILL)
+        family = [*self.workers(), self.pid] if alive(self.pid) else []
+        self.process.kill()
+        self.process.wait()
+        for pid in family:
+            kill(pid, signal.SIGCONT)
+            kill(pid, signal.SIGKILL)
 
 
 def kill(pid: int, number: signal.Signals) -> None:
@@ -187,6 +198,26 @@ def gateway(serve: Serve, upstream: str, failure: FailureModes = FAIL_CLOSED) ->
             failure=failure,
         )
     )
+
+
+def patient(bootstrap: dict[str, Any], seconds: int = 10) -> dict[str, Any]:
+    """The same, but Envoy waits so long for us.
+
+    Where a test counts failures, those of a machine that others keep busy must not be among them.
+    """
+
+    def wait(part: Any) -> Any:
+        if isinstance(part, list):
+            return [wait(each) for each in part]
+        if isinstance(part, dict):
+            return {
+                key: f"{seconds}s" if key in ("timeout", "connectTimeout") else wait(value)
+                for key, value in part.items()
+            }
+        return part
+
+    waiting: dict[str, Any] = wait(bootstrap)
+    return waiting
 
 
 class Edge:

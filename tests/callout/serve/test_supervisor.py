@@ -78,7 +78,7 @@ class Running:
         self.supervisor = Supervisor(
             [sys.executable, "-c", WORKER],
             [[each] for each in sockets],
-            greet=lambda index: [b"hello %d" % index],
+            greet=lambda index: (b"hello %d" % index, ()),
             on_message=lambda index, message: self.said.append((index, message)),
             on_death=lambda index, pid: self.died.append((index, pid)),
             environ=os.environ,
@@ -146,7 +146,7 @@ async def test_a_command_that_cannot_start_is_tried_again_with_growing_pauses() 
     supervisor = Supervisor(
         ["/nonexistent/worker"],
         [[bind()]],
-        greet=lambda index: [],
+        greet=lambda index: (b"", ()),
         on_message=lambda index, message: said.append(message),
         on_death=lambda index, pid: said.append(pid),
         environ=os.environ,
