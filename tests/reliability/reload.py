@@ -55,7 +55,7 @@ class Reloads:
         return rise * 1000 / half
 
 
-def reloads(folder: Path, count: int, rate: float) -> Reloads:
+def reloads(folder: Path, count: int, rate: float, *, admission: bool = True) -> Reloads:
     """Turns the bundle so often from one version to the other, under load."""
     config_map = ConfigMap(folder)
     config_map.version("a", bundles.marked("bundle-a"))
@@ -63,7 +63,7 @@ def reloads(folder: Path, count: int, rate: float) -> Reloads:
     config_map.turn("a")
     turns: list[Turn] = []
     memory: dict[str, list[float]] = {"supervising process": [], "worker": []}
-    with serving(folder, config_map.path, "--workers", "1") as serve:
+    with serving(folder, config_map.path, admission=admission) as serve:
         now = digest(serve)
         (worker,) = serve.workers()
         started = time.monotonic()
@@ -113,14 +113,16 @@ class Large:
     memory: dict[str, float]
 
 
-def large(folder: Path, policies: int, rate: float, settle: float) -> Large:
+def large(
+    folder: Path, policies: int, rate: float, settle: float, *, admission: bool = True
+) -> Large:
     """Loads a bundle of many policies while another one, as large, decides."""
     config_map = ConfigMap(folder)
     others = bundles.many(policies)
     config_map.version("a", bundles.marked("bundle-a") | others)
     config_map.version("b", bundles.marked("bundle-b") | others)
     config_map.turn("a")
-    with serving(folder, config_map.path, "--workers", "1") as serve:
+    with serving(folder, config_map.path, admission=admission) as serve:
         before = digest(serve)
         (worker,) = serve.workers()
         slowest = 0.0

@@ -41,10 +41,11 @@ class ConfigMap:
 
 
 @contextmanager
-def serving(folder: Path, bundle: Path, *flags: str) -> Iterator[Serve]:
-    """`gatewright serve` on the first core."""
+def serving(folder: Path, bundle: Path, *, admission: bool) -> Iterator[Serve]:
+    """`gatewright serve` on the first core, with one worker; with admission control or without."""
+    environ = {} if admission else {"GATEWRIGHT_OVERLOAD__TARGET": "0"}
     with on_core(cores().service):
-        serve = Serve(folder, bundle, *flags)
+        serve = Serve(folder, bundle, "--workers", "1", environ=environ)
     with closing(serve):
         yield serve
 
