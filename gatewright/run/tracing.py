@@ -83,10 +83,6 @@ class Tracing(Parts):
         """Begins to send."""
         self._exporter.start()
 
-    async def sent(self) -> None:
-        """Returns when no span waits."""
-        await self._exporter.idle()
-
     async def close(self) -> None:
         """Sends what is left, within a bound."""
         await self._exporter.close(FLUSH_WITHIN)

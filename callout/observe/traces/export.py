@@ -98,13 +98,6 @@ class Exporter:
         """Begins to send."""
         self._task = asyncio.create_task(self._run())
 
-    async def idle(self) -> None:
-        """Returns when no span waits."""
-        self._full.set()
-        while self._waiting or self._sending:
-            self._full.set()
-            await asyncio.sleep(0.001)
-
     async def close(self, seconds: float) -> None:
         """Sends what waits, for so long at most; what is left is dropped."""
         self._closing.set()
