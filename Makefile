@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench overload soak tools lock fuzz certificates reload balance observing
+.PHONY: help setup run test lint bench overload soak tools lock fuzz certificates reload balance observing decision-log
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -39,6 +39,9 @@ fuzz: .venv/dev.stamp  ## spoiled bytes for the transport, without end (Ctrl-C: 
 
 certificates: .venv/dev.stamp tools  ## replace certificates under new connections: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.certificates
+
+decision-log: .venv/dev.stamp  ## what a line of the decision log costs: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.decision_log
 
 observing: .venv/dev.stamp tools  ## what traces cost a request: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.observing

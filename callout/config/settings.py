@@ -191,7 +191,7 @@ class Telemetry(Block):
     """The least severe that is logged."""
     decisions: Literal["off", "denied", "all"] | tuple[DecisionRule, ...] = "off"
     """Which decisions are a line each; of rules, the first that fits decides. Off: lines are
-    request data, and cost half of a decision; metrics count all of them in any case."""
+    request data, and cost as much as half a decision; metrics count all of them in any case."""
     otlp: Annotated[str, pydantic.AfterValidator(_collector)] | None = None
     """Where traces are sent: `http://127.0.0.1:4317` for OTLP over gRPC, and with a path
     (`http://127.0.0.1:4318/v1/traces`) over HTTP; `https` likewise. None: nothing is traced, and

@@ -38,7 +38,7 @@ PRESETS: Final[dict[Literal["off", "denied", "all"], tuple[Rule, ...]]] = {
 class DecisionRules:
     """Chooses decisions.
 
-    Measured, a decision: 0.25 us here; the line of one that is chosen costs 12 us.
+    Measured, a decision: 0.2 us here; the line of one that is chosen costs 9 us.
     """
 
     __slots__ = ("_found", "_random", "_rules")

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -166,9 +166,10 @@ def ask(serve: Serve, plant: Planted, rounds: int, good: str) -> str:
         calls.append((f"/{plant('service name')}/Call", plant("unknown method").encode()))
         for (method, message), _ in itertools.product(calls, range(rounds)):
             try:
-                answer = client.channel.unary_unary(method)(message, timeout=5, metadata=metadata)
+                call: Any = client.channel.unary_unary(method)
+                answer: bytes = call(message, timeout=5, metadata=metadata)
             except grpc.RpcError as error:
-                told.append(f"{error.details()} {error.trailing_metadata()}")  # type: ignore[attr-defined]
+                told.append(f"{error.details()} {error.trailing_metadata()}")
             else:
                 if method == CHECK:
                     denied = external_auth_pb2.CheckResponse.FromString(answer)
