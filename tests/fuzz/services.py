@@ -50,7 +50,7 @@ def snapshot() -> Snapshot:
 def may_pass(message: bytes) -> bool:
     """Whether the bundle lets this CheckRequest pass.
 
-    Never narrower than the service, where a field is missing: it takes `:authority` for the host.
+    Where a field is missing, the service takes the pseudo-header of that name, and so does this.
     """
     http = external_auth_pb2.CheckRequest.FromString(message).attributes.request.http
     host = (http.host or http.headers.get(":authority", "")).lower()
@@ -74,7 +74,12 @@ class Services:
         self._check = AuthorizationService(lambda: world, Silent(), keys).check
         self.late = 0
         """Turns of the loop that an answer of the rate limit face takes; 0: it comes at once."""
-        self._limit = RateLimitService(lambda: world, MemoryStore(), Silent()).should_rate_limit
+        self.hours = 500_000
+        """What the clock of the limits says. An input may count as many hits as it likes; the
+        next one, an hour later, must not see them."""
+        self._limit = RateLimitService(
+            lambda: world, MemoryStore(), Silent(), now=lambda: 3600.0 * self.hours
+        ).should_rate_limit
         self._faces = (
             Face("authz", "envoy.service.auth.v3.Authorization", (Unary(CHECK, self._noted),)),
             Face(

@@ -187,21 +187,31 @@ class MessagesTarget:
         messages: list[Message] = []
         ended: Status | None = None
         for read in given.reads:
-            found = cut.feed(read)
-            if isinstance(found, Status):
-                ended = found
-                break
+            cut.feed(read)
+            found, ended = _taken(cut)
             messages += found
+            if ended is not None:
+                break
             must(cut.held < self.LIMIT + PREFIX, "more is kept than one message")
-        at_once = whole.feed(given.data)
-        if ended is None:
-            must(at_once == messages and whole.held == cut.held, "cuts make a difference")
-        else:
-            must(at_once == ended, "cuts make a difference to the end")
+        whole.feed(given.data)
+        must(_taken(whole) == (messages, ended), "cuts make a difference")
         for each in messages:
             for gzip in (True, False):
                 plain = unpack(each, gzip, self.LIMIT)
                 must(isinstance(plain, Status) or len(plain) <= self.LIMIT, "a message bomb")
+
+
+def _taken(deframer: Deframer) -> tuple[list[Message], Status | None]:
+    """All messages that are there, and what ends the call."""
+    messages: list[Message] = []
+    while deframer.ready():
+        found = deframer.next()
+        must(found is not None, "ready, and nothing is there")
+        if isinstance(found, Status):
+            return messages, found
+        messages.append(found)
+    must(deframer.next() is None, "not ready, and something is there")
+    return messages, None
 
 
 _TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]", re.ASCII)

@@ -147,6 +147,7 @@ class TransportTarget:
         core = self._core or self._start()
         self._core = None  # one that has failed is not used again
         self._services.allowed.clear()
+        self._services.hours += 1
         try:
             paths, output = await self._play(core, given, given.chance)
         except Exception:
