@@ -1,13 +1,12 @@
 """A short run of `make overload`: what holds on any machine, however busy."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from callout.testing import tools
 from tests.load.services import World
-from tests.reliability.overload.measure import Server, server
+from tests.reliability.overload.measure import Server, capacity, server
 
 DEADLINE = 0.2
 """Seconds: Envoy's own default for ext_authz. Machines of CI stop for tens of milliseconds."""
@@ -15,20 +14,29 @@ TRIES = 3
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for tool in ("h2load", "redis-server", "opa"):
         tools.require(tool)
-    folder: Path = tmp_path_factory.mktemp("overload")
-    with server(World(folder), "check", admission=True) as one:
+    return World(tmp_path_factory.mktemp("overload"))
+
+
+@pytest.fixture(scope="module")
+def most(world: World) -> float:
+    """Requests a second that are answered at most."""
+    return capacity(world, "check", 20_000)
+
+
+@pytest.fixture(scope="module")
+def running(world: World) -> Iterator[Server]:
+    with server(world, "check", admission=True) as one:
         yield one
 
 
 def test_at_three_times_the_capacity_the_answered_are_in_time_and_the_rest_refused(
-    running: Server,
+    running: Server, most: float
 ) -> None:
     for _ in range(TRIES):
-        capacity = running.capacity(10_000)
-        outcome, seen = running.send(3 * capacity, 2.0, DEADLINE)
+        outcome, seen = running.send(3 * most, 2.0, DEADLINE)
         assert seen.wrong_allows == 0
         assert seen.answered > 0
         assert outcome.unanswered == 0
@@ -37,10 +45,9 @@ def test_at_three_times_the_capacity_the_answered_are_in_time_and_the_rest_refus
     pytest.fail(f"{seen}")
 
 
-def test_at_half_of_the_capacity_nothing_is_refused(running: Server) -> None:
+def test_at_half_of_the_capacity_nothing_is_refused(running: Server, most: float) -> None:
     for _ in range(TRIES):
-        capacity = running.capacity(10_000)
-        _, seen = running.send(0.5 * capacity, 1.0, DEADLINE)
+        _, seen = running.send(0.5 * most, 1.0, DEADLINE)
         assert seen.wrong_allows == 0
         if seen.refused == 0:
             return

@@ -13,7 +13,7 @@ from tests.load import machine
 from tests.load.h2load import LoadFailed
 from tests.load.processes import DidNotStart
 from tests.load.services import World
-from tests.reliability.overload.measure import Case, Figures, server
+from tests.reliability.overload.measure import Case, Figures, capacity, server
 
 CASES: tuple[tuple[Case, float], ...] = (("jwt", 0.02), ("jwt", 0.05), ("limit", 0.05))
 TITLES: dict[Case, str] = {
@@ -41,14 +41,13 @@ def main() -> int:
             world = World(Path(folder))
             rows = []
             for case, deadline in CASES:
+                most = capacity(world, case, 100_000)
+                rows.append(f"{TITLES[case]}: capacity {most:,.0f}/s")
+                print(rows[-1], file=sys.stderr)
                 for admission in (True, False):
                     with server(world, case, admission) as running:
-                        running.capacity(5_000)
-                        capacity = running.capacity(100_000)
-                        rows.append(f"{TITLES[case]}: capacity {capacity:,.0f}/s")
-                        print(rows[-1], file=sys.stderr)
                         for demand in DEMANDS:
-                            _, seen = running.send(capacity * demand, options.seconds, deadline)
+                            _, seen = running.send(most * demand, options.seconds, deadline)
                             wrong += seen.wrong_allows
                             rows.append(_row(case, deadline, demand, admission, seen))
                             print(rows[-1], file=sys.stderr)
