@@ -73,7 +73,11 @@ def unpack(message: Message, gzip: bool, limit: int) -> bytes | Status:
 
 
 class Deframer:
-    """Cuts the bytes of one stream into messages."""
+    """Cuts the bytes of one stream into messages, when they are wanted.
+
+    Not before: a message of no bytes is five on the wire and a hundred as an object, so what waits
+    costs what flow control says it does.
+    """
 
     __slots__ = ("_buffer", "_limit")
 
@@ -89,26 +93,39 @@ class Deframer:
 
     @property
     def held(self) -> int:
-        """Bytes of an incomplete message. When the stream ends here, it was cut off."""
+        """Bytes that wait. When the stream has ended and `ready` says no, it was cut off."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> list[Message] | Status:
-        """Take the next bytes; a Status ends the call, and nothing may be fed after it."""
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._buffer += data
+
+    def ready(self) -> bool:
+        """Whether `next` has something to give."""
         buffer = self._buffer
-        buffer += data
-        messages: list[Message] = []
-        start = 0
-        while len(buffer) - start >= PREFIX:
-            flag = buffer[start]
-            if flag > 1:
-                return BAD_FLAG
-            size = int.from_bytes(buffer[start + 1 : start + PREFIX], "big")
-            if size > self._limit:
-                return TOO_LARGE
-            end = start + PREFIX + size
-            if len(buffer) < end:
-                break
-            messages.append(Message(flag == 1, bytes(buffer[start + PREFIX : end])))
-            start = end
-        del buffer[:start]
-        return messages
+        if len(buffer) < PREFIX:
+            return False
+        size = int.from_bytes(buffer[1:PREFIX], "big")
+        return len(buffer) >= PREFIX + size or size > self._limit or buffer[0] > 1
+
+    def next(self) -> Message | Status | None:
+        """The next message; None: it is incomplete. A Status ends the call; ask no more then."""
+        buffer = self._buffer
+        if len(buffer) < PREFIX:
+            return None
+        flag = buffer[0]
+        if flag > 1:
+            return BAD_FLAG
+        size = int.from_bytes(buffer[1:PREFIX], "big")
+        if size > self._limit:
+            return TOO_LARGE
+        end = PREFIX + size
+        if len(buffer) < end:
+            return None
+        payload = bytes(buffer[PREFIX:end])
+        del buffer[:end]  # a bytearray only moves its beginning
+        return Message(flag == 1, payload)
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._buffer.clear()

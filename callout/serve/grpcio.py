@@ -24,7 +24,7 @@ from callout.grpc.methods import Methods
 from callout.serve.address import address_of, remove_socket
 from callout.serve.certificates import Certificates, load
 from callout.serve.failures import Failures
-from callout.serve.handshakes import HANDSHAKE_SECONDS, context
+from callout.serve.handshakes import context
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 
@@ -135,15 +135,24 @@ class GrpcioServer:
 
 
 def _channel_options(options: ServeOptions) -> list[tuple[str, int]]:
+    limits = options.limits
     return [
         # Our own reservation of the address shares the port, too; see `start`.
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", options.max_message),
-        ("grpc.max_concurrent_streams", options.limits.max_streams),
+        ("grpc.max_concurrent_streams", limits.max_streams),
+        ("grpc.max_metadata_size", limits.header_list),
+        ("grpc.absolute_max_metadata_size", max(limits.header_block, limits.header_list)),
+        ("grpc.http2.hpack_table_size.decoder", limits.header_table),
+        ("grpc.http2.max_frame_size", limits.frame_size),
+        ("grpc.http2.lookahead_bytes", limits.stream_window),
+        ("grpc.max_allowed_incoming_connections", options.max_connections),
+        ("grpc.keepalive_time_ms", round(options.vanished * 500)),
+        ("grpc.keepalive_timeout_ms", round(options.vanished * 500)),
         ("grpc.max_connection_age_ms", round(options.max_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(options.max_age_grace * 1000)),
         ("grpc.max_connection_idle_ms", round(options.idle * 1000)),
-        ("grpc.server_handshake_timeout_ms", round(HANDSHAKE_SECONDS * 1000)),
+        ("grpc.server_handshake_timeout_ms", round(options.handshake * 1000)),
     ]
 
 

@@ -19,8 +19,6 @@ from callout.serve.tls import ALPN, ServerTls
 
 _log = structlog.get_logger("callout.serve")
 
-HANDSHAKE_SECONDS = 10.0
-"""Seconds that a handshake may take: its three round trips, many times over a bad network."""
 LOG_EVERY = 1.0
 """Seconds between two lines: whoever reaches the port can fail handshakes by the thousand."""
 CIPHERS = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"

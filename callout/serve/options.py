@@ -28,7 +28,11 @@ class ServeOptions:
     max_message: int = 4 << 20
     """Bytes of one request message, as sent and decompressed. 4 MiB, as gRPC's own default."""
     max_buffered: int = 16 << 20
-    """Bytes of incomplete unary requests that one connection may hold; own transport."""
+    """Bytes of requests that one connection may make us keep, because they are incomplete, not
+    taken by their handler or not answered yet; own transport."""
+    max_buffered_total: int = 256 << 20
+    """The same over all connections of a worker: beyond it the connections that hold the most are
+    cut off, until a quarter is free. Own transport."""
     health: HealthBoard = field(default_factory=HealthBoard)
     """Says what serves; `drain` takes it down."""
     reflection: bool = False
@@ -36,8 +40,16 @@ class ServeOptions:
     reuse_port: bool = False
     """Whether other sockets may listen on the same TCP ports (SO_REUSEPORT)."""
     max_connections: int = 10_000
-    """Connections open at a time; one more is closed at once. A gateway has a few. Own
-    transport."""
+    """Connections open at a time, unfinished handshakes included. For one more, the one that has
+    been without a call for the longest is cut off; if all have calls, it is closed at once. A
+    gateway has a few. Own transport."""
+    max_per_address: int = 0
+    """Connections from one address; 0: as many as there may be. Own transport."""
+    handshake: float = 10.0
+    """Seconds that a TLS handshake may take: its three round trips, many times over."""
+    vanished: float = 60.0
+    """Seconds until a TCP peer that does not answer its system's probes any more is given up: one
+    that lost power says no goodbye."""
     max_calls: int = 10_000
     """Calls in progress, over all connections, beyond which no stream is opened: each costs some
     kilobytes for as long as its client likes. Own transport."""

@@ -14,16 +14,20 @@ import structlog
 
 from callout.grpc.head import Interpreter
 from callout.grpc.methods import Methods
-from callout.serve.address import BACKLOG, address_of, remove_socket
+from callout.serve.address import address_of, remove_socket
 from callout.serve.admission import Admission
 from callout.serve.certificates import Certificates, load
 from callout.serve.deadlines import GRAIN, Deadlines, Expiring
 from callout.serve.failures import Failures
-from callout.serve.handshakes import HANDSHAKE_SECONDS, Handshakes
+from callout.serve.handshakes import Handshakes
+from callout.serve.listener import Listener, keep_alive
 from callout.serve.live import LiveConnection
 from callout.serve.options import ServeOptions
 from callout.serve.protocol import GrpcProtocol
+from callout.serve.refusals import Refusals
+from callout.serve.room import Room
 from callout.serve.tls import ALPN
+from callout.serve.turns import Turns
 
 _log = structlog.get_logger("callout.serve")
 
@@ -54,6 +58,9 @@ class Core:
         "interpret",
         "loop",
         "options",
+        "refusals",
+        "room",
+        "turns",
     )
 
     def __init__(self, methods: Methods, options: ServeOptions) -> None:
@@ -66,7 +73,10 @@ class Core:
         self.admission = Admission(options.admission, _sleeps) if options.admission else None
         self.handshakes: Handshakes | None = None
         """Of TLS; None: plain."""
+        self.turns = Turns(self.loop)
+        self.refusals = Refusals(options.counters)
         self.connections: set[GrpcProtocol] = set()
+        self.room: Room[GrpcProtocol] = Room(options, self.connections)
         self.emptied = asyncio.Event()
         """Set when the last connection ends."""
         self._timer: asyncio.TimerHandle | None = None
@@ -101,8 +111,6 @@ class Core:
 
     def refuse_connection(self, transport: asyncio.Transport) -> str:
         """Why a new connection must be closed at once; empty: it may stay."""
-        if len(self.connections) >= self.options.max_connections:
-            return "too_many"
         session = transport.get_extra_info("ssl_object")
         if session is None or self.options.tls is None or self.handshakes is None:
             return ""
@@ -121,9 +129,33 @@ class Core:
             self.loop.call_soon(connection.leave, "client_ca", time.monotonic())
         return ""
 
+    def refuses(self, host: str, now: float) -> str:
+        """Why a connection from there is closed at once; empty: it is let in."""
+        return self.room.refuses(host, now)
+
+    def refused(self, word: str, peer: str, now: float) -> None:
+        """It was, or failed before it could begin."""
+        self.counters.connections += 1
+        self.refusals.connection(word, peer, now)
+
+    def enter(self, host: str) -> GrpcProtocol:
+        """The protocol of one that is let in."""
+        self.room.entered(host)
+        return GrpcProtocol(self, host)
+
+    def settled(self, protocol: asyncio.Protocol) -> None:
+        """It has begun, or never will."""
+        assert isinstance(protocol, GrpcProtocol)  # noqa: S101  # from `enter`
+        self.room.settled(protocol.host, protocol.made)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of requests that connections keep."""
+        self.room.hold(size)
+
     def lost(self, connection: GrpcProtocol) -> None:
         """A connection ended."""
         self.connections.discard(connection)
+        self.room.left(connection.host)
         if not self.connections:
             self.emptied.set()
 
@@ -138,7 +170,7 @@ class OwnServer:
         self._paths: tuple[str, ...] = ()
         self.addresses: tuple[str, ...] = ()
         """Where it listens, as `callout.serve.address.parse` reads it."""
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._certificates: Certificates | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -159,28 +191,16 @@ class OwnServer:
             self._certificates = self._options.certificates or load(tls)
             counters = self._options.counters
             self._core.handshakes = Handshakes.of(tls, self._certificates, counters)
-        await self._listen()
+        self._listen()
         self._keeper = self._core.loop.create_task(self._keep())
 
-    async def _listen(self) -> None:
-        loop, handshakes = self._core.loop, self._core.handshakes
+    def _listen(self) -> None:
+        core, options = self._core, self._options
         for each in self._sockets:
-            if each.family == socket.AF_UNIX:
-                listener = await loop.create_unix_server(
-                    self._connected, sock=each.dup(), backlog=BACKLOG
-                )
-            else:
-                listener = await loop.create_server(
-                    self._connected,
-                    sock=each.dup(),
-                    backlog=BACKLOG,
-                    ssl=handshakes,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS if handshakes else None,
-                )
-            self._listeners.append(listener)
-
-    def _connected(self) -> GrpcProtocol:
-        return GrpcProtocol(self._core)
+            tls = None if each.family == socket.AF_UNIX else core.handshakes
+            if each.family != socket.AF_UNIX:
+                keep_alive(each, options.vanished)
+            self._listeners.append(Listener(each.dup(), core, tls, options.handshake))
 
     def _stop_listening(self) -> None:
         for listener in self._listeners:

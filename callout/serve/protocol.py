@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from callout.grpc.answers import OK_HEAD, OK_TRAILERS, Refusal, trailers, trailers_only
 from callout.grpc.call import Call, Code, Reply, Status
-from callout.grpc.framing import NOT_ONE, frame, whole
+from callout.grpc.framing import NOT_ONE, PREFIX, frame, whole
 from callout.grpc.head import Head
 from callout.http2.connection import Connection
 from callout.http2.errors import ErrorCode
@@ -25,10 +25,11 @@ from callout.http2.events import (
     Trailers,
 )
 from callout.serve.address import peer_text
-from callout.serve.admission import Queue
+from callout.serve.admission import READ_SIZE, Queue
 from callout.serve.live import LiveConnection
 from callout.serve.streaming import Stream
-from callout.serve.unary import Receiving, Waiting
+from callout.serve.turns import LEAST, TURN, piece_after
+from callout.serve.unary import Receiving, Waiting, look_away
 
 if TYPE_CHECKING:
     from callout.serve.own import Core
@@ -64,13 +65,20 @@ _NAMES: Mapping[type, str] = {
 class GrpcProtocol(asyncio.Protocol):
     """Answers the calls of one connection."""
 
-    def __init__(self, core: "Core") -> None:
+    def __init__(self, core: "Core", host: str = "") -> None:
         self.core = core
+        self.host = host
+        """Where the connection came from, for those who count by it."""
+        self.made = False
+        """Whether it has begun."""
         self._counters = core.counters
         self._http2: Connection[Head | Refusal] = Connection(core.interpret, core.options.limits)
         self._limit = core.options.max_message
         self._streams: dict[int, State] = {}
-        self._held = 0  # bytes of unfinished unary requests
+        self._held = 0  # bytes of requests that are incomplete, not taken, or not answered
+        self._piece = 2 * LEAST
+        self._rest = b""  # of a read, for later turns, from `_rest_at` on
+        self._rest_at = 0
         self._peer = ""
         self._transport: asyncio.Transport
         self._gone = False
@@ -93,6 +101,7 @@ class GrpcProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came: let it in, or close at once."""
         self._transport = cast(asyncio.Transport, transport)
+        self.made = True
         self._counters.connections += 1
         self._counters.open_connections += 1
         self._peer = peer_text(transport.get_extra_info("peername"))
@@ -108,6 +117,7 @@ class GrpcProtocol(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """The connection ended, by whichever side: nobody waits for our answers any more."""
         self._gone = True
+        self._rest = b""
         self._counters.open_connections -= 1
         for state in self._streams.values():
             self._stop(state)
@@ -126,7 +136,10 @@ class GrpcProtocol(asyncio.Protocol):
         self._paused = False
         if self._gone or self._transport.is_closing():
             return
-        self._transport.resume_reading()
+        if self._rest:
+            self.core.turns.add(self)
+        else:
+            self._transport.resume_reading()
         self._flush()
         if not self._paused:
             self._wake_writers()
@@ -134,13 +147,80 @@ class GrpcProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came: answer all that they complete with one write."""
         now = time.monotonic()
+        size = len(data)
+        if size > self._piece or self._rest:
+            self._wait_for_turns(data, now)
+            return
+        # As `_work`, without its calls: they would cost a twentieth of an empty unary call.
         queue = self._queue
         if queue is None:
             self._arrived = now
         else:
-            queue.begin(now, len(data))
+            queue.begin(now, size)
             self._arrived = queue.arrived
             self._behind = queue.behind
+        self._take(data, now)
+        if queue is not None and (self._behind or queue.asked_at):
+            self._ask_how_long(queue, size)
+        self._flush()
+        ended = time.monotonic()
+        if self._admission is not None:
+            self._admission.ended = ended
+        if ended - now > TURN and size > LEAST:
+            self._piece = piece_after(self._piece, ended - now)
+
+    def _wait_for_turns(self, data: bytes, now: float) -> None:
+        """More than a piece came: the first turn is now, unless others wait for theirs."""
+        if self._rest:  # a transport that had it already when it was asked to pause
+            self._rest += data
+            return
+        self._rest, self._rest_at = data, 0
+        if self._work(now):
+            self._transport.pause_reading()
+            self.core.turns.add(self)
+
+    def turn(self) -> None:
+        """Handle some of what was left."""
+        if self._gone or self._paused or not self._rest:
+            return
+        if self._work(time.monotonic()):
+            self.core.turns.add(self)
+        else:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not (self._paused or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    def _work(self, now: float) -> bool:
+        """Pieces, until the turn is over; one write answers all of them. True: some are left."""
+        end = now + TURN
+        # As a read that left something in the socket: what comes next may be as old as this.
+        queue = self._queue
+        if queue is None:
+            self._arrived = now
+        else:
+            queue.begin(now, READ_SIZE)
+            self._arrived = queue.arrived
+            self._behind = queue.behind
+        while self._rest and now < end:
+            at, piece = self._rest_at, self._piece
+            data = self._rest[at : at + piece]
+            self._take(data, now)
+            self._rest_at = at = at + len(data)
+            if at >= len(self._rest) or self._http2.terminated is not None:
+                self._rest = b""
+            began, now = now, time.monotonic()
+            if len(data) == piece:
+                self._piece = piece_after(piece, now - began)
+        if queue is not None:
+            self._ask_how_long(queue, READ_SIZE)
+        self._flush()
+        if self._admission is not None:
+            self._admission.ended = time.monotonic()
+        return self._rest != b""
+
+    def _take(self, data: bytes, now: float) -> None:
         for event in self._http2.receive(data, now):
             # Ordered by how often they come.
             if isinstance(event, Data):
@@ -149,11 +229,6 @@ class GrpcProtocol(asyncio.Protocol):
                 self._request(event.stream_id, event.head, event.end_stream, now)
             else:
                 self._rare(event, now)
-        if queue is not None and (self._behind or queue.asked_at):
-            self._ask_how_long(queue, len(data))
-        self._flush()
-        if self._admission is not None:
-            self._admission.ended = time.monotonic()
 
     def _ask_how_long(self, queue: Queue, size: int) -> None:
         if not self._http2.probing:
@@ -175,13 +250,13 @@ class GrpcProtocol(asyncio.Protocol):
             if isinstance(state, Stream):
                 state.drained()
         elif isinstance(event, Refused):
-            self._counters.refuse(event.reason)
+            self.refused(event.reason)
 
     def _request(self, stream_id: int, head: Head | Refusal, end: bool, now: float) -> None:
         self._last_call = now
         self._calls += 1
         if isinstance(head, Refusal):
-            self._counters.refuse(head.word)
+            self.refused(head.word)
             self._http2.send_headers(stream_id, head.head, not head.body)
             if head.body:
                 self._http2.send_data(stream_id, head.body, True)
@@ -190,7 +265,7 @@ class GrpcProtocol(asyncio.Protocol):
         elif head.unary is None:
             self._open_stream(stream_id, head, end, now)
         elif end:
-            self._counters.refuse("not_one_message")
+            self.refused("not_one_message")
             self._end(stream_id, NOT_ONE)
         else:
             self._streams[stream_id] = (head, self._arrived)
@@ -206,11 +281,11 @@ class GrpcProtocol(asyncio.Protocol):
                 return
             state = self._streams[stream_id] = Receiving(head, arrived, self._limit)
         if isinstance(state, Stream):
-            status = state.receive(data, flow, end)
-            if status is not None:
-                self._counters.refuse(status.code.name.lower())
+            state.receive(data, flow, end)
+            if self._held > self.core.options.max_buffered:
+                self.refused("buffered")
                 state.cancel()
-                self._closed_stream(state, status)
+                self._closed_stream(state, _FULL)
             return
         self._http2.consumed(stream_id, flow)
         if isinstance(state, Receiving):
@@ -223,18 +298,17 @@ class GrpcProtocol(asyncio.Protocol):
     def _receive(
         self, stream_id: int, state: Receiving, data: bytes, end: bool, now: float
     ) -> None:
-        self._held -= state.held
+        self.hold(-state.held)
         message: bytes | Status | None = state.feed(data)
         if message is None and end:
             message = state.message(self._limit)
         if message is None:
-            self._held += state.held
-            if self._held <= self.core.options.max_buffered:
+            if self._held + state.held <= self.core.options.max_buffered:
+                self.hold(state.held)
                 return
-            self._held -= state.held
             message = _FULL
         if isinstance(message, Status):
-            self._counters.refuse(message.code.name.lower())
+            self.refused("buffered" if message is _FULL else message.code.name.lower())
             self._end_early(stream_id, message, end, state.arrived)
         else:
             del self._streams[stream_id]
@@ -271,12 +345,32 @@ class GrpcProtocol(asyncio.Protocol):
                 self._end(stream_id, self.core.failures.no_reply(head.method.path, reply, now))
                 return
             if future.done():
-                self._take(stream_id, head.method.path, future)
+                self._answer(stream_id, head.method.path, future)
                 return
-            self._counters.open_calls += 1
-            self._streams[stream_id] = Waiting(
-                self, stream_id, head.method.path, future, deadline, now
-            )
+            self._wait(stream_id, head.method.path, future, deadline, now, len(message))
+
+    def _wait(
+        self,
+        stream_id: int,
+        path: str,
+        future: "asyncio.Future[Reply]",
+        deadline: float | None,
+        now: float,
+        size: int,
+    ) -> None:
+        options = self.core.options
+        full = self._held + size > options.max_buffered
+        if full or self._counters.open_calls >= options.max_calls:
+            future.add_done_callback(look_away)
+            future.cancel()
+            self.refused("buffered" if full else "too_many_calls")
+            self._end(stream_id, _FULL if full else _TOO_MANY)
+            return
+        self._counters.open_calls += 1
+        self.hold(size)
+        self._streams[stream_id] = Waiting(self, stream_id, path, future, deadline, now, size)
+        # It is ours now, and counted as such: other requests need not wait for its answer.
+        self._http2.consumed(stream_id, size + PREFIX)
 
     def _refuses(self, stream_id: int, head: Head, now: float) -> bool:
         queue, reply = self._queue, head.overloaded
@@ -295,10 +389,11 @@ class GrpcProtocol(asyncio.Protocol):
         if self._streams.get(call.stream_id) is call:
             del self._streams[call.stream_id]
             self._counters.open_calls -= 1
-            self._take(call.stream_id, call.path, future)
+            self.hold(-call.held)
+            self._answer(call.stream_id, call.path, future)
             self.flush_soon()
 
-    def _take(self, stream_id: int, path: str, future: "asyncio.Future[Reply]") -> None:
+    def _answer(self, stream_id: int, path: str, future: "asyncio.Future[Reply]") -> None:
         if future.cancelled():
             error: BaseException | None = asyncio.CancelledError()
         else:
@@ -337,7 +432,7 @@ class GrpcProtocol(asyncio.Protocol):
             self._end_early(stream_id, _DEADLINE, end, now)
             return
         if self._counters.open_calls >= self.core.options.max_calls:
-            self._counters.refuse("too_many_calls")
+            self.refused("too_many_calls")
             self._end_early(stream_id, _TOO_MANY, end, now)
             return
         self._counters.open_calls += 1
@@ -407,6 +502,8 @@ class GrpcProtocol(asyncio.Protocol):
             self._closed_stream(state, _DEADLINE)
         else:
             self._counters.open_calls -= 1
+            if isinstance(state, Waiting):
+                self.hold(-state.held)
             del self._streams[stream_id]
             self._end(stream_id, _DEADLINE)
         self.flush_soon()
@@ -416,21 +513,42 @@ class GrpcProtocol(asyncio.Protocol):
             self._counters.cancelled += 1
             self._counters.open_calls -= 1
             state.cancel()
-        elif isinstance(state, Receiving):
-            self._held -= state.held
+        if isinstance(state, Waiting | Receiving):
+            self.hold(-state.held)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of requests that are kept, or no longer."""
+        self._held += size
+        self.core.hold(size)
+
+    @property
+    def held(self) -> int:
+        """Bytes of requests that are kept, and will be."""
+        return 0 if self._transport.is_closing() else self._held
+
+    def refused(self, word: str) -> None:
+        """A call is refused."""
+        self.core.refusals.call(word, self._peer, time.monotonic())
 
     def leave(self, word: str, now: float) -> None:
         """Ask the client to go: no new calls here, those that run may end."""
         if self._cut_at == _NEVER:
-            self._counters.close(word)
+            self._ended(word)
             self._cut_at = now + self.core.options.max_age_grace
             self._http2.go_away()
         self._flush()
 
     def abort(self, word: str) -> None:
         """Cut the connection off."""
-        self._counters.close(word)
+        self._ended(word)
         self._transport.abort()
+
+    def _ended(self, word: str) -> None:
+        self.core.refusals.connection(word, self._peer, time.monotonic())
+
+    def idle_since(self) -> float | None:
+        """When the last call began, or the connection; None: calls are in progress."""
+        return None if self._streams or self._transport.is_closing() else self._last_call
 
     def check(self, now: float) -> None:
         """The rules that need time, once a second."""
@@ -473,7 +591,7 @@ class GrpcProtocol(asyncio.Protocol):
             if late or arrived < before:
                 self._stop(state)
                 self._counters.deadline_exceeded += late
-                self._counters.refuse("late")
+                self.refused("late")
                 self._end_early(stream_id, _LATE, False, now)
 
     def live(self, now: float) -> LiveConnection:
@@ -524,6 +642,6 @@ class GrpcProtocol(asyncio.Protocol):
             self._transport.write(out)
         if self._http2.closed and self._closing_at == _NEVER:
             if self._http2.terminated is not None:
-                self._counters.close(self._http2.terminated.reason)
+                self._ended(self._http2.terminated.reason)
             self._closing_at = time.monotonic()
             self._transport.close()

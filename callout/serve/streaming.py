@@ -6,11 +6,10 @@ handler has not taken what came; the handler waits while its last message is not
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING
 
 from callout.grpc.call import Call, Code, Status, Streaming
-from callout.grpc.framing import CUT_OFF, Deframer, Message, frame, unpack
+from callout.grpc.framing import CUT_OFF, PREFIX, Deframer, frame, unpack
 from callout.grpc.head import Head
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ class Stream:
         "_drained",
         "_head",
         "_in_a_row",
-        "_messages",
         "_method",
         "_owed",
         "_protocol",
@@ -70,7 +68,6 @@ class Stream:
         self._method = method
         self._call = call
         self._deframer = Deframer(protocol.core.options.max_message)
-        self._messages: deque[Message] = deque()
         self._owed = 0  # flow-control bytes that are not credited yet
         self.ended = False
         """Whether the request is complete."""
@@ -85,21 +82,17 @@ class Stream:
 
     # What the connection tells.
 
-    def receive(self, data: bytes, flow: int, end: bool) -> Status | None:
-        """The next bytes of the request; a Status ends the call."""
+    def receive(self, data: bytes, flow: int, end: bool) -> None:
+        """The next bytes of the request."""
         self._owed += flow
-        messages = self._deframer.feed(data)
-        if isinstance(messages, Status):
-            return messages
-        if end and self._deframer.held:
-            return CUT_OFF
-        self._messages += messages
+        self._deframer.feed(data)
+        self._protocol.hold(len(data))
         self.ended = end
-        if not self._messages:
+        ready = self._deframer.ready()
+        if not ready:
             self._credit()  # the rest of a message larger than the window must be let in
-        if self._messages or end:
+        if ready or end:
             _wake(self._wanted)
-        return None
 
     def drained(self) -> None:
         """All that was sent is on its way."""
@@ -113,8 +106,7 @@ class Stream:
 
     def cancel(self) -> None:
         """Stop the handler; nothing of it is sent any more."""
-        self._forget()
-        self._credit()
+        self._release()
         if self._task is not None:
             # The exception that ends the task refers to us: without a way back there is no cycle.
             self._task.cancel()
@@ -130,14 +122,18 @@ class Stream:
         if self._in_a_row > TURN:
             self._in_a_row = 1
             await asyncio.sleep(0)
-        while not self._messages:
+        while (raw := self._deframer.next()) is None:
             if self.ended:
+                if self._deframer.held:
+                    raise BrokenMessage(CUT_OFF)
                 raise StopAsyncIteration
             self._in_a_row = 1
             self._wanted = self._protocol.core.loop.create_future()
             await self._wanted
-        raw = self._messages.popleft()
-        if not self._messages:
+        if isinstance(raw, Status):
+            raise BrokenMessage(raw)
+        self._protocol.hold(-PREFIX - len(raw.payload))
+        if not self._deframer.ready():
             self._credit()
         message = unpack(raw, self._head.gzip, self._protocol.core.options.max_message)
         if isinstance(message, Status):
@@ -155,6 +151,7 @@ class Stream:
                 await self._send(reply)
         except BrokenMessage as broken:
             status = broken.status
+            self._protocol.refused(status.code.name.lower())
         except Exception as error:
             now = self._protocol.core.loop.time()
             status = self._protocol.core.failures.raised(self._method.path, error, now)
@@ -162,8 +159,7 @@ class Stream:
             if (close := getattr(replies, "aclose", None)) is not None:
                 with contextlib.suppress(Exception):
                     await close()
-        self._forget()
-        self._credit()
+        self._release()
         self._protocol.end_stream(self, status)
 
     async def _send(self, message: bytes) -> None:
@@ -177,6 +173,12 @@ class Stream:
         if self._owed:
             self._protocol.consumed(self.stream_id, self._owed)
             self._owed = 0
+
+    def _release(self) -> None:
+        self._forget()
+        self._protocol.hold(-self._deframer.held)
+        self._deframer.clear()
+        self._credit()
 
     def _forget(self) -> None:
         if self._ticket is not None:

@@ -14,40 +14,41 @@ if TYPE_CHECKING:
 class Receiving:
     """A unary call whose message did not come in one piece."""
 
-    __slots__ = ("_deframer", "_messages", "arrived", "head")
+    __slots__ = ("_deframer", "_message", "arrived", "head")
 
     def __init__(self, head: Head, arrived: float, limit: int) -> None:
         self.head = head
         self.arrived = arrived
         self._deframer = Deframer(limit)
-        self._messages: list[Message] = []
+        self._message: Message | None = None
 
     @property
     def held(self) -> int:
         """Bytes kept."""
-        return self._deframer.held + sum(len(each.payload) for each in self._messages)
+        message = self._message
+        return self._deframer.held + (0 if message is None else len(message.payload))
 
     def feed(self, data: bytes) -> Status | None:
         """Take the next bytes; a Status ends the call."""
-        messages = self._deframer.feed(data)
-        if isinstance(messages, Status):
-            return messages
-        self._messages += messages
-        return NOT_ONE if len(self._messages) > 1 else None
+        self._deframer.feed(data)
+        if self._message is None:
+            message = self._deframer.next()
+            if isinstance(message, Status):
+                return message
+            self._message = message
+        return NOT_ONE if self._message is not None and self._deframer.held else None
 
     def message(self, limit: int) -> bytes | Status:
         """The request message, at the end of the stream."""
-        if self._deframer.held:
-            return CUT_OFF
-        if len(self._messages) != 1:
-            return NOT_ONE
-        return unpack(self._messages[0], self.head.gzip, limit)
+        if self._message is None:
+            return CUT_OFF if self._deframer.held else NOT_ONE
+        return unpack(self._message, self.head.gzip, limit)
 
 
 class Waiting:
     """A unary call whose handler returned an awaitable."""
 
-    __slots__ = ("_future", "_protocol", "_ticket", "arrived", "path", "stream_id")
+    __slots__ = ("_future", "_protocol", "_ticket", "arrived", "held", "path", "stream_id")
 
     def __init__(
         self,
@@ -57,11 +58,14 @@ class Waiting:
         future: "asyncio.Future[Reply]",
         deadline: float | None,
         now: float,
+        held: int,
     ) -> None:
         self._protocol = protocol
         self.stream_id = stream_id
         self.path = path
         self.arrived = now
+        self.held = held
+        """Bytes of its request."""
         self._future = future
         self._ticket = None if deadline is None else protocol.core.watch(now, deadline, self)
         future.add_done_callback(self._done)
@@ -89,10 +93,11 @@ class Waiting:
     def _drop(self) -> None:
         self._future.remove_done_callback(self._done)
         # Whatever it ends with now, nobody asks; asyncio would log that, with the exception's text.
-        self._future.add_done_callback(_look_away)
+        self._future.add_done_callback(look_away)
         self._future.cancel()
 
 
-def _look_away(future: "asyncio.Future[Reply]") -> None:
+def look_away(future: "asyncio.Future[Reply]") -> None:
+    """Nobody wants what it ends with; asyncio would log that."""
     if not future.cancelled():
         future.exception()

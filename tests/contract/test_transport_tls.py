@@ -517,11 +517,9 @@ async def test_a_renegotiation_is_refused(start: Start, authority: Authority) ->
 
 
 async def test_handshakes_that_never_finish_are_cut_off_and_keep_nobody_waiting(
-    start: Start, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    start: Start, authority: Authority
 ) -> None:
-    for module in ("own", "grpcio"):
-        monkeypatch.setattr(f"callout.serve.{module}.HANDSHAKE_SECONDS", 1.0)
-    running = await start(tls=mutual(authority))
+    running = await start(tls=mutual(authority), handshake=1.0)
     address = parse(running.target)
     stuck = [await asyncio.open_connection(address.host, address.port) for _ in range(50)]
     for _, writer in stuck[:25]:

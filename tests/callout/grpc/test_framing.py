@@ -39,29 +39,55 @@ def test_messages_are_the_same_wherever_their_bytes_are_cut(
     start = turn = 0
     while start < len(data):
         size = cuts[turn % len(cuts)]
-        messages = deframer.feed(data[start : start + size])
-        assert isinstance(messages, list)
-        got += messages
+        deframer.feed(data[start : start + size])
+        while deframer.ready():
+            message = deframer.next()
+            assert isinstance(message, Message)
+            got.append(message)
+        assert deframer.next() is None
         start, turn = start + size, turn + 1
 
     assert got == [Message(flag, each) for flag, each in sent]
     assert deframer.held == 0
 
 
+def first(data: bytes) -> Message | Status | None:
+    deframer = Deframer(limit=10)
+    deframer.feed(data)
+    return deframer.next()
+
+
 def test_what_is_incomplete_is_held() -> None:
     deframer = Deframer(limit=10)
 
-    assert deframer.feed(frame(b"abc")[:-1]) == []
+    deframer.feed(frame(b"abc")[:-1])
+
+    assert not deframer.ready()
+    assert deframer.next() is None
     assert deframer.held == 7
 
 
 def test_a_message_over_the_limit_is_refused_by_its_prefix_alone() -> None:
-    assert Deframer(limit=10).feed(frame(b"x" * 11)[:5]) == TOO_LARGE
-    assert Deframer(limit=10).feed(frame(b"x" * 10)) == [Message(False, b"x" * 10)]
+    assert first(frame(b"x" * 11)[:5]) == TOO_LARGE
+    assert first(frame(b"x" * 10)) == Message(False, b"x" * 10)
 
 
 def test_an_unknown_flag_is_refused() -> None:
-    assert Deframer(limit=10).feed(b"\x02\x00\x00\x00\x00") == BAD_FLAG
+    assert first(b"\x02\x00\x00\x00\x00") == BAD_FLAG
+
+
+def test_messages_that_wait_cost_their_bytes() -> None:
+    deframer = Deframer(limit=10)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            deframer.feed(frame(b"") * 1000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert deframer.held == 500_000
+    assert held < 1_000_000
 
 
 @pytest.mark.parametrize(
