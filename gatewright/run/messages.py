@@ -24,6 +24,8 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     hold: bool = False
     """Whether to accept no connection before the first bundle is used, or refused: somebody else
     answers meanwhile, or connections wait."""
+    place: int = 0
+    """The worker's number, as `/config` and decision lines have it."""
 
 
 class BundleComes(msgspec.Struct, tag="bundle", frozen=True):

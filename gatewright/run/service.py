@@ -340,12 +340,12 @@ class Service:
         if self._supervisor is not None:
             self._supervisor.broadcast(messages.encode(messages.NewCertificates(certificates)))
 
-    def _greet(self, _: int) -> tuple[bytes, Iterable[bytes]]:
+    def _greet(self, place: int) -> tuple[bytes, Iterable[bytes]]:
         certificates = self._certificates.current if self._certificates is not None else None
         settings = self._settings.model_dump_json().encode()
         # What waits for a worker that is replaced should not be denied for want of a bundle.
         hold = self._sent is not None or self._inheritance is not None
-        start = messages.Start(settings, str(self._metrics), certificates, hold)
+        start = messages.Start(settings, str(self._metrics), certificates, hold, place)
         return messages.encode(start), self._sent.messages if self._sent is not None else ()
 
     def _heard(self, place: int, data: bytes) -> None:

@@ -29,8 +29,10 @@ class Telemetry:
     Make it before anything else: metrics that are made earlier are not shared.
     """
 
-    def __init__(self, settings: TelemetrySettings, metrics_directory: Path) -> None:
-        """Joins the workers that share `metrics_directory`."""
+    def __init__(
+        self, settings: TelemetrySettings, metrics_directory: Path, worker: int = 0
+    ) -> None:
+        """Joins the workers that share `metrics_directory`, as the one of this number."""
         place = shared.join(metrics_directory)
         self.metrics = Metrics()
         self.counters = Counters()
@@ -46,7 +48,7 @@ class Telemetry:
         if settings.decisions != "off":
             output = sys.stdout.fileno()
             style = (
-                decision_lines.json_lines(place)
+                decision_lines.json_lines(worker)
                 if settings.log == "json"
                 else decision_lines.readable(colours=os.isatty(output))
             )

@@ -45,7 +45,12 @@ class Worker:
     """What one process holds: the snapshot of this moment, the faces, the server."""
 
     def __init__(
-        self, settings: Settings, metrics: Path, control: Control, failed: Callable[[], None]
+        self,
+        settings: Settings,
+        metrics: Path,
+        control: Control,
+        failed: Callable[[], None],
+        place: int,
     ) -> None:
         self._settings = settings
         self._control = control
@@ -53,7 +58,7 @@ class Worker:
         """Called when it cannot do its work: the process must end, and be replaced."""
         self.generation = Generation(self._loaded, self._refused)
         self._health = HealthBoard()
-        self._telemetry = Telemetry(settings.telemetry, metrics)
+        self._telemetry = Telemetry(settings.telemetry, metrics, place)
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None
         self._listening: Sequence[socket.socket] = ()
@@ -208,7 +213,9 @@ class _Life:
             settings = Settings.model_validate_json(message.settings)
             logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
             self._seconds = settings.drain
-            self._worker = Worker(settings, Path(message.metrics), self._control, self._over.set)
+            self._worker = Worker(
+                settings, Path(message.metrics), self._control, self._over.set, message.place
+            )
             await self._worker.start(self._listening, message.certificates, message.hold)
         elif self._worker is None:
             return

@@ -132,12 +132,10 @@ def test_a_frozen_worker_is_named_and_the_others_are_shown(serve: Serve) -> None
     frozen = serve.workers()[0]
     kill(frozen, signal.SIGSTOP)
     try:
-        for _ in range(2):
-            began = time.monotonic()
-            workers = page(serve, "connections")["workers"]
-            assert time.monotonic() - began < 4
-            assert sorted("error" in each for each in workers.values()) == [False, True]
-            assert len(page(serve, "decisions/slowest")["no_answer"]) == 1
+        began = time.monotonic()
+        workers = page(serve, "connections")["workers"]
+        assert time.monotonic() - began < 4
+        assert sorted("error" in each for each in workers.values()) == [False, True]
         assert serve.admin("/healthz")[0] == 200
     finally:
         kill(frozen, signal.SIGCONT)
