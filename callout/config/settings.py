@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pydantic
 
 from callout.config.merge import merge
+from callout.config.peers import Connections, Http2
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
 from callout.config.validate import SECRET, Block, annotations_at, validate
@@ -249,6 +250,11 @@ class Settings(Block):
     telemetry: Telemetry = Telemetry()
     admin: Admin = Admin()
     overload: Overload = Overload()
+    connections: Connections = Connections()
+    http2: Http2 = Http2()
+    reflection: bool = False
+    """Whether gRPC server reflection is answered: for people with grpcurl. An answer costs ten
+    times what a decision costs."""
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
     """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits
     before it kills."""

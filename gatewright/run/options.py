@@ -11,8 +11,6 @@ from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 
-MOST_CONNECTIONS = 10_000
-"""Of one worker, if the system allows it so many descriptors; a gateway has a few."""
 RESERVED = 128
 """Descriptors that connections leave for Redis, key sets, metrics and files: whoever only opens
 connections must not keep the worker from reaching them."""
@@ -40,15 +38,18 @@ def serve_options(
     certificates: Certificates | None = None,
 ) -> ServeOptions:
     """How the worker's gRPC server behaves; with `tls`, by these certificates."""
+    peers = settings.connections
     return ServeOptions(
         transport=settings.transport,
         tls=server_tls(settings),
         certificates=certificates,
         max_message=settings.max_message,
         health=health,
-        reflection=True,
+        reflection=settings.reflection,
+        limits=settings.http2.limits(),
         reuse_port=settings.shares_port,
-        max_connections=_max_connections(),
+        max_connections=_max_connections(peers.max),
+        **peers.model_dump(exclude={"max"}),
         admission=admission_options(settings),
         counters=counters,
     )
@@ -62,8 +63,9 @@ def admission_options(settings: Settings) -> AdmissionOptions | None:
     return AdmissionOptions(target=overload.target, interval=overload.interval)
 
 
-def _max_connections() -> int:
+def _max_connections(most: int) -> int:
+    """So many, if the system allows a process as many descriptors."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, descriptors - RESERVED))
+        return most
+    return max(1, min(most, descriptors - RESERVED))

@@ -40,7 +40,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     with ExitStack() as running:
         short = running.enter_context(tempfile.TemporaryDirectory())
         redis = running.enter_context(closing(RedisServer(Path(short), password=PASSWORD)))
-        environ = {"GATEWRIGHT_REDIS": redis.url}
+        environ = {"GATEWRIGHT_REDIS": redis.url, "GATEWRIGHT_REFLECTION": "true"}
         yield running.enter_context(
             closing(Serve(folder, bundle, "--workers", "2", environ=environ))
         )

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callout.config.peers import Connections, Http2
 from callout.config.settings import FLAGS, Settings, load
+from callout.http2.limits import _RANGES, Limits
+from callout.serve.options import ServeOptions
 from tests.callout.config.writing import lines
 
 
@@ -30,6 +33,9 @@ redis: rediss://user:pass@redis.example:6380/2
 opa: http://127.0.0.1:8181
 telemetry: {log: text, level: debug, decisions: denied}
 overload: {target: 0.01, interval: 0.2, authz: allow, limit: error}
+connections: {max: 9}
+http2: {max_streams: 9}
+reflection: true
 drain: 2.5
 max_message: 65536
 """
@@ -127,7 +133,7 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
     ("x", {}, {}, "gatewright.yaml:1:1: expected a mapping of settings"),
     ("a: [", {}, {}, "gatewright.yaml:2:1: expected YAML"),
     ("a: 1\n---\nb: 1", {}, {}, "gatewright.yaml:3:1: expected one document, found another"),
-    ("lisen: {}", {}, {}, "gatewright.yaml:1:1: lisen: expected one of bundle"),
+    ("lisen: {}", {}, {}, "gatewright.yaml:1:1: lisen: expected one of admin, bundle"),
     ("telemetry: {otlp: null, logs: x}", {}, {}, "telemetry.logs: expected one of decisions"),
     ("listen: {grpc: 9000}", {}, {}, "gatewright.yaml:1:16: listen.grpc: expected text"),
     ("listen: {grpc: '::1:80'}", {}, {}, "expected an IPv6 address in brackets"),
@@ -252,3 +258,17 @@ variables = st.sampled_from(["A", "LISTEN", "LISTEN__GRPC", "_", "__", "WORKERS"
 @given(st.dictionaries(variables, st.text(max_size=8)))
 def test_no_environment_whatever_raises(environ: dict[str, str]) -> None:
     load(None, {f"GATEWRIGHT_{key}": value for key, value in environ.items()}, {})
+
+
+def test_the_block_http2_is_the_limits_of_the_protocol() -> None:
+    assert Http2().limits() == Limits()
+    fields = Http2.model_json_schema()["properties"]
+    for name, (least, most) in _RANGES.items():
+        assert (fields[name]["minimum"], fields[name]["maximum"]) == (least, most), name
+
+
+def test_the_block_connections_is_the_options_of_the_transport() -> None:
+    ours = Connections().model_dump()
+    options = ServeOptions()
+    assert ours.pop("max") == options.max_connections
+    assert ours == {name: getattr(options, name) for name in ours}
