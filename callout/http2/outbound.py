@@ -63,6 +63,11 @@ class Outbound:
         return len(self._streams)
 
     @property
+    def final(self) -> bool:
+        """Whether the GOAWAY that names the last stream is queued or sent."""
+        return self._final
+
+    @property
     def closed(self) -> bool:
         """Nothing more will happen: write `outgoing()`, then close."""
         return self.terminated is not None or (self._final and not self._streams)

@@ -27,6 +27,7 @@ from callout.http2.events import (
 from callout.serve.address import peer_text
 from callout.serve.admission import READ_SIZE, Queue
 from callout.serve.live import LiveConnection
+from callout.serve.parting import ALONE_SECONDS, Parting
 from callout.serve.streaming import Stream
 from callout.serve.turns import LEAST, TURN, piece_after
 from callout.serve.unary import Receiving, Waiting, look_away
@@ -91,6 +92,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._unwritten = 0  # bytes of streams since the last write
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
+        self._parting: Parting | None = None
         self._admission = core.admission
         self._queue = Queue(core.admission, self._last_call) if core.admission else None
         self._behind = False  # whether the queue must be asked about each request
@@ -535,8 +537,16 @@ class GrpcProtocol(asyncio.Protocol):
         if self._cut_at == _NEVER:
             self._ended(word)
             self._cut_at = now + self.core.options.max_age_grace
-            self._http2.go_away()
+            if not self._gone:
+                self._parting = Parting(self._http2, now)
+                self._transport.write(self._http2.outgoing())
+                self.core.loop.call_later(ALONE_SECONDS, self._part)
         self._flush()
+
+    def _part(self) -> None:
+        if self._parting is not None:
+            self._parting.hurry()
+            self._flush()
 
     def abort(self, word: str) -> None:
         """Cut the connection off."""
@@ -556,6 +566,8 @@ class GrpcProtocol(asyncio.Protocol):
         for event in self._http2.tick(now):
             self._rare(event, now)
         self._check_requests(now)
+        if self._parting is not None and now >= self._parting.due:
+            self._part()
         backlog = self._http2.queued + self._transport.get_write_buffer_size()
         # A client may well leave one stream unread while it calls on others: what waits for it is
         # bounded (`Limits.queued_output`), so that alone is no reason to cut it off.
@@ -637,9 +649,17 @@ class GrpcProtocol(asyncio.Protocol):
         if self._gone or self._paused:
             return
         self._unwritten = 0
-        out = self._http2.outgoing()
+        parting = self._parting
+        if parting is None:
+            out = self._http2.outgoing()
+        else:
+            out = parting.outgoing()
+            if parting.done:
+                self._parting = None
         if out:
             self._transport.write(out)
+        if parting is not None and not parting.done:
+            return
         if self._http2.closed and self._closing_at == _NEVER:
             if self._http2.terminated is not None:
                 self._ended(self._http2.terminated.reason)

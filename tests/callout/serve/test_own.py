@@ -409,7 +409,7 @@ async def test_an_old_connection_that_answers_no_ping_is_closed_when_it_has_no_c
     async with connect(server.target) as raw:
         raw.send(call(1))
         assert await raw.status(1) == 0
-        for after in (111, 112.5, 113):
+        for after in (111, 112.5, 114):
             server.check(after=after)
         assert await raw.ended()
     assert server.counters.closed == {"age": 1}
