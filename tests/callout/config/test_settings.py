@@ -36,7 +36,9 @@ overload: {target: 0.01, interval: 0.2, authz: allow, limit: error}
 connections: {max: 9}
 http2: {max_streams: 9}
 reflection: true
+admin: {token_file: /run/secrets/admin}
 drain: 2.5
+frozen: 9
 max_message: 65536
 """
 
