@@ -1,6 +1,7 @@
 """What a worker answers when it is asked for a page of `/debug/`."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
@@ -18,6 +19,8 @@ _log = structlog.get_logger("gatewright.worker")
 
 MOST_CONNECTIONS: Final = 500
 """Connections that are shown of one worker: a page for people. Their number is always said."""
+_TIMER: Final = "UVTimer"
+"""What uvloop makes for each `call_later`."""
 
 
 class Answers:
@@ -75,7 +78,17 @@ class Answers:
         if live is None:
             return {"error": "this transport does not say"}
         shown, every = live
-        return {"open": every, "connections": [asdict(each) for each in shown]}
+        return {
+            "open": every,
+            "tasks": len(asyncio.all_tasks()),
+            "timers": _timers(),
+            "connections": [asdict(each) for each in shown],
+        }
+
+
+def _timers() -> int:
+    """How many timers the event loop has; uvloop keeps no list (a look at all objects: 2 ms)."""
+    return sum(type(each).__name__ == _TIMER for each in gc.get_objects())
 
 
 async def _profile(seconds: float) -> dict[str, object]:

@@ -32,8 +32,9 @@ from tests.reliability.soak.watch import Sample, Slope, held, slope
 CLIENTS: Final = 2
 CHUNK: Final = 50_000
 """Requests through Envoy in one run of h2load."""
-SETTLE: Final = 5.0
-"""Seconds after the last call in which everything must have been let go."""
+SETTLE: Final = 60.0
+"""Seconds after the last call in which everything must have been let go: a timer that was set for
+the deadline of a call (30 s) stays until then, also when the call has ended."""
 RIGHT: Final = {"right", "cancelled", "deadline_exceeded"}
 """How a call may end: two in a hundred are given up by their clients."""
 
@@ -176,7 +177,7 @@ def soak(load: Load, world: World, every: float, tell: Callable[[str], None]) ->
         seconds = time.monotonic() - started
         samples.append(_sample(serve, calls, connections, through))
         through.close()
-        time.sleep(SETTLE)
+        after = _settled(serve, before)
         ended = calls.seen()
         ended["unanswered through Envoy"] += through.failed
         return Result(
@@ -187,7 +188,7 @@ def soak(load: Load, world: World, every: float, tell: Callable[[str], None]) ->
             connections=connections.seen(),
             decisions=int(serve.metric("gatewright_decisions_total")),
             before=before,
-            after=left(serve),
+            after=after,
         )
 
 
@@ -244,9 +245,23 @@ def left(serve: Serve) -> dict[str, int]:
         now = held(pid)
         found[f"descriptors of {role}"] = now.descriptors
         found[f"threads of {role}"] = now.threads
+    workers = json.loads(serve.admin("/debug/connections")[1])["workers"]
+    for place, now in workers.items():
+        found[f"tasks of worker {place}"] = now["tasks"]
+        found[f"timers of worker {place}"] = now["timers"]
     found["open connections"] = int(serve.metric("gatewright_transport_open_connections"))
     found["calls in flight"] = int(serve.metric("gatewright_in_flight"))
     return found
+
+
+def _settled(serve: Serve, before: dict[str, int]) -> dict[str, int]:
+    """What is open when nothing is left, or when that takes too long."""
+    end = time.monotonic() + SETTLE
+    while True:
+        time.sleep(2.0)
+        after = left(serve)
+        if time.monotonic() > end or all(n <= before.get(name, 0) for name, n in after.items()):
+            return after
 
 
 def _roles(serve: Serve) -> dict[str, int]:
