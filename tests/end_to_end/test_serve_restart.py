@@ -1,12 +1,9 @@
 """SIGUSR2: another process takes the sockets over, and nobody who calls notices."""
 
 import functools
-import http.client
 import os
 import signal
 import socket
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -18,6 +15,7 @@ from callout.testing.plugin import StartEnvoy
 from callout.testing.redis import RedisServer
 from callout.testing.requests import check_request
 from callout.testing.upstream import EchoUpstream
+from tests.end_to_end.callers import Callers, requests
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import (
     EVERYBODY,
@@ -54,33 +52,6 @@ def start(tmp_path: Path, bundle: Path) -> Iterator[StartServe]:
         yield serve
 
 
-class Callers:
-    """Threads that call without pause, each on a connection of its own; what came of it."""
-
-    def __init__(self, threads: int, call: Callable[[], Callable[[], object]]) -> None:
-        self.seen: Counter[object] = Counter()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=[call()]) for _ in range(threads)]
-        for each in self._threads:
-            each.start()
-
-    def _run(self, call: Callable[[], object]) -> None:
-        while not self._stop.is_set():
-            try:
-                result = call()
-            except Exception as error:
-                result = repr(error)[:300]
-            with self._lock:
-                self.seen[result] += 1
-
-    def stop(self) -> Counter[object]:
-        self._stop.set()
-        for each in self._threads:
-            each.join(20)
-        return self.seen
-
-
 def all_went_on(callers: list[Callers], since: list[int]) -> bool:
     """Whether each kind of caller has called some more."""
     now = (sum(each.seen.values()) for each in callers)
@@ -99,19 +70,6 @@ def fresh_checks(serve: Serve) -> Callable[[], object]:
     def call() -> object:
         with Client(serve.grpc) as client:
             return client.check(check_request(), timeout=10).status.code
-
-    return call
-
-
-def requests(edge: Edge) -> Callable[[], object]:
-    """Requests through Envoy, on one connection."""
-    connection = http.client.HTTPConnection(edge.envoy.url.removeprefix("http://"), timeout=10)
-
-    def call() -> object:
-        connection.request("GET", "/", headers={"host": "shop.example"})
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
 
     return call
 
