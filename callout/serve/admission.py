@@ -117,6 +117,11 @@ class Admission:
         if self._base < 0:
             self._base = self._switches()
 
+    def next_round(self, now: float) -> None:
+        """A round of the loop begins, as who has one turn a round knows (`callout.serve.turns`)."""
+        self.round += 1
+        self.round_before, self.round_at = self.round_at, now
+
     def look(self, now: float) -> Change:
         """Once a second: whether requests began to be refused, or none were for a while."""
         if self.refused != self._told:

@@ -185,7 +185,12 @@ class GrpcProtocol(asyncio.Protocol):
         """Handle some of what was left."""
         if self._gone or self._paused or not self._rest:
             return
-        if self._work(time.monotonic()):
+        now = time.monotonic()
+        if self._admission is not None:
+            # Nobody is read twice while connections take turns, and others would seem to have
+            # waited for as many rounds as there are of them.
+            self._admission.next_round(now)
+        if self._work(now):
             self.core.turns.add(self)
         else:
             self._read_on()
