@@ -1,0 +1,1 @@
+"""Attacks on the listener of a real server, beside clients that behave well."""

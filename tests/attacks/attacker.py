@@ -1,0 +1,63 @@
+"""One attack, by a process of its own: `python -m tests.attacks.attacker ADDRESS NUMBER SECONDS`.
+
+Connections that are ended come back after a moment.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+
+from tests.attacks.attacks import ATTACKS, Attack
+
+MOMENT = 0.2
+
+
+async def attack(host: str, port: int, chosen: Attack, seconds: float) -> None:
+    """Attacks for so long."""
+    tasks = [
+        asyncio.create_task(_again_and_again(host, port, chosen)) for _ in range(chosen.connections)
+    ]
+    await asyncio.sleep(seconds)
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _again_and_again(host: str, port: int, chosen: Attack) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            await _once(host, port, chosen)
+        await asyncio.sleep(MOMENT)
+
+
+async def _once(host: str, port: int, chosen: Attack) -> None:
+    reader, writer = await asyncio.open_connection(host, port)
+    reading = asyncio.create_task(_read(reader)) if chosen.reads else None
+    try:
+        for piece in chosen.pieces():
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(chosen.pause)
+            if writer.is_closing() or (reading is not None and reading.done()):
+                return
+    finally:
+        if reading is not None:
+            reading.cancel()
+        writer.transport.abort()
+
+
+async def _read(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1 << 16):
+        pass
+
+
+def main(address: str, number: int, seconds: float) -> None:
+    """One attacker, which leaves the processor to others: it would be on another machine."""
+    os.nice(10)
+    host, _, port = address.rpartition(":")
+    asyncio.run(attack(host, int(port), ATTACKS[number], seconds))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

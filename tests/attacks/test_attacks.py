@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.attacks.attacks import ATTACKS
+from tests.attacks.neighbours import BUNDLE, ENVIRON, watch
+from tests.end_to_end.serve import Serve, write_bundle
+
+TRIES = 3
+"""The claim is about a ratio of times on a machine that others use as well."""
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    folder = tmp_path_factory.mktemp("attacked")
+    bundle = write_bundle(folder / "bundle", BUNDLE)
+    with closing(Serve(folder, bundle, "--workers", "1", environ=ENVIRON)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("number", range(len(ATTACKS)), ids=[each.name for each in ATTACKS])
+def test_an_attack_is_stopped_counted_logged_and_not_felt_by_others(
+    serve: Serve, number: int
+) -> None:
+    for _ in range(TRIES):
+        seen = watch(serve, number)
+        if seen.is_fine:
+            break
+    attack = seen.attack
+    assert seen.is_fine, seen
+    assert seen.ended or not attack.ended, serve.log[-2000:]
+    assert seen.refused or not attack.refused, serve.log[-2000:]
+    said = serve.said("a connection is ended") + serve.said("a call is refused")
+    for word in filter(None, (attack.ended, attack.refused)):
+        lines = [each for each in said if each["reason"] == word]
+        assert word == "idle" or lines
+        assert all(each["peer"] for each in lines)
+
+
+def test_there_is_a_row_for_every_attack() -> None:
+    assert len(ATTACKS) == 22
