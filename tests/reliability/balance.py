@@ -20,7 +20,7 @@ from prometheus_client import multiprocess
 
 from callout.testing import tools
 from callout.testing.envoy import Envoy
-from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, gateway, policy, write_bundle
+from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, gateway, patient, policy, write_bundle
 from tests.load import h2load
 from tests.load.h2load import Shape
 from tests.load.processes import free_port
@@ -77,7 +77,8 @@ def measure(effort: Effort, folder: Path) -> Iterator[Cell]:
 @contextmanager
 def _serving(folder: Path, bundle: Path, spread: str, workers: int) -> Iterator[Serve]:
     flags = ["--faces", "authz", "--workers", str(workers)]
-    environ = {"GATEWRIGHT_LISTEN__SPREAD": spread}
+    # Only where requests go counts here: nothing is refused for overload.
+    environ = {"GATEWRIGHT_LISTEN__SPREAD": spread, "GATEWRIGHT_OVERLOAD__TARGET": "0"}
     with closing(Serve(folder, bundle, *flags, environ=environ)) as serve:
         yield serve
 
@@ -109,7 +110,7 @@ def _decisions(folder: Path) -> dict[str, float]:
 
 def _bootstrap(serve: Serve) -> dict[str, Any]:
     """The product's configuration without limits, and with an answer of Envoy's own."""
-    rendered = gateway(serve, f"http://127.0.0.1:{free_port()}")
+    rendered = patient(gateway(serve, f"http://127.0.0.1:{free_port()}"))
     [listener] = rendered["staticResources"]["listeners"]
     [chain] = listener["filterChains"]
     manager = chain["filters"][0]["typedConfig"]

@@ -1,6 +1,7 @@
 """The supervisor: a dead worker is replaced on the same socket, a drain is bounded."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -30,6 +31,8 @@ WORKER = textwrap.dedent(
             if message == b"hang":
                 import time
                 time.sleep(60)
+            if message == b"stick":
+                os.kill(os.getpid(), 19)
             if message == b"leave":
                 break
             if message == b"linger":
@@ -70,7 +73,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 class Running:
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, frozen: float = 5.0) -> None:
         sockets = [bind() for _ in range(workers)]
         self.addresses = [each.getsockname() for each in sockets]
         self.said: list[tuple[int, bytes]] = []
@@ -82,6 +85,7 @@ class Running:
             on_message=lambda index, message: self.said.append((index, message)),
             on_death=lambda index, pid: self.died.append((index, pid)),
             environ=os.environ,
+            frozen=frozen,
         )
 
 
@@ -157,3 +161,63 @@ async def test_a_command_that_cannot_start_is_tried_again_with_growing_pauses() 
     assert worker.deaths >= 2
     await asyncio.wait_for(supervisor.stop(b"leave", 5), 10)
     assert said == []
+
+
+@pytest.mark.parametrize("how", [b"stick", b"hang"], ids=["stopped", "its event loop is stuck"])
+async def test_a_frozen_worker_is_killed_and_replaced_and_no_connection_is_refused(
+    how: bytes,
+) -> None:
+    running = Running(frozen=0.5)
+    await running.supervisor.start()
+    await until(lambda: running.said)
+    (first,) = running.supervisor.pids
+    running.supervisor.broadcast(how)
+    answer = ""
+    # It may answer until it has heard, and what it has accepted then ends with it.
+    while not answer or answer.startswith(f"{first} "):
+        with contextlib.suppress(ConnectionResetError):
+            answer = await ask(running.addresses[0])
+    (second,) = running.supervisor.pids
+    assert second != first
+    assert answer == f"{second} ['hello 0']"
+    assert running.died == [(0, first)]
+    assert running.supervisor.restarts == 1
+    await running.supervisor.stop(b"leave", 5)
+
+
+async def test_a_worker_that_is_never_killed_for_being_frozen_stays() -> None:
+    running = Running(frozen=0)
+    await running.supervisor.start()
+    await until(lambda: running.said)
+    (pid,) = running.supervisor.pids
+    running.supervisor.broadcast(b"stick")
+    await asyncio.sleep(1.0)
+    os.kill(pid, signal.SIGCONT)
+    assert (await ask(running.addresses[0])).startswith(f"{pid} ")
+    await running.supervisor.stop(b"leave", 5)
+
+
+async def test_a_worker_that_wants_to_go_goes_when_another_one_answers(running: Running) -> None:
+    (first,) = running.supervisor.pids
+    running.supervisor.relieve(0)
+    await until(lambda: len(running.said) == 2)
+    assert len(running.supervisor.pids) == 2
+    assert first in running.supervisor.pids
+    running.supervisor.ready(0, b"leave")
+    await until(lambda: first not in running.supervisor.pids)
+    (second,) = running.supervisor.pids
+    assert running.supervisor.restarts == 1
+    assert await ask(running.addresses[0]) == f"{second} ['hello 0']"
+
+
+async def test_a_mistake_in_what_hears_a_worker_costs_one_message(running: Running) -> None:
+    def fail(_place: int, _message: bytes) -> None:
+        raise ZeroDivisionError
+
+    heard = running.supervisor._on_message
+    running.supervisor._on_message = fail
+    running.supervisor.broadcast(b"one")
+    await asyncio.sleep(0.2)
+    running.supervisor._on_message = heard
+    running.supervisor.broadcast(b"two")
+    await until(lambda: running.said[-1] == (0, b"has two"))
