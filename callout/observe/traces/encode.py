@@ -1,17 +1,15 @@
-"""Spans as OTLP messages (opentelemetry-proto): the only file here that knows protobuf."""
+"""Spans as OTLP messages."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+
+from callout.observe.traces.otlp import (
+    STATUS_ERROR,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
-
 from callout.observe.traces.span import SERVER, Span, Value
 
 _SAMPLED: Final = 0x01
@@ -53,12 +51,13 @@ class Message:
                     trace_id=span.link.trace, span_id=span.link.span, trace_state=span.link.state
                 )
             if span.error:
-                written.status.code = Status.STATUS_CODE_ERROR
+                written.status.code = STATUS_ERROR
                 _put(written.attributes, {"error.type": span.error})
 
     def serialized(self) -> bytes:
         """An ExportTraceServiceRequest."""
-        return self._request.SerializeToString()
+        serialized: bytes = self._request.SerializeToString()
+        return serialized
 
 
 class Encoder:
@@ -79,12 +78,11 @@ def rejected(response: bytes) -> int:
         answer = ExportTraceServiceResponse.FromString(response)
     except DecodeError:
         return 0
-    return max(0, answer.partial_success.rejected_spans)
+    count: int = answer.partial_success.rejected_spans
+    return max(0, count)
 
 
-def _put(
-    attributes: "RepeatedCompositeFieldContainer[KeyValue]", values: Mapping[str, Value]
-) -> None:
+def _put(attributes: Any, values: Mapping[str, Value]) -> None:
     for name, value in values.items():
         pair = attributes.add(key=name).value
         if isinstance(value, bool):
