@@ -111,6 +111,6 @@ def test_without_it_a_test_is_skipped_with_what_brings_it(
 
 
 def test_every_program_that_may_be_asked_for_is_brought_by_somebody() -> None:
-    assert set(tools.HOW) == {*BROUGHT, "envoy", "curl"}
+    assert set(tools.HOW) == {*BROUGHT, "envoy", "curl", "openssl"}
     with pytest.raises(KeyError):
         tools.find("h3load")
