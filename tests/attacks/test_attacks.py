@@ -7,9 +7,6 @@ from tests.attacks.attacks import ATTACKS
 from tests.attacks.neighbours import BUNDLE, ENVIRON, watch
 from tests.end_to_end.serve import Serve, write_bundle
 
-TRIES = 3
-"""The claim is about a ratio of times on a machine that others use as well."""
-
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
@@ -20,15 +17,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 
 @pytest.mark.parametrize("number", range(len(ATTACKS)), ids=[each.name for each in ATTACKS])
-def test_an_attack_is_stopped_counted_logged_and_not_felt_by_others(
-    serve: Serve, number: int
-) -> None:
-    for _ in range(TRIES):
-        seen = watch(serve, number)
-        if seen.is_fine:
-            break
+def test_an_attack_is_stopped_counted_and_logged(serve: Serve, number: int) -> None:
+    """What others notice of it is measured by `make attacks`."""
+    seen = watch(serve, number)
     attack = seen.attack
-    assert seen.is_fine, seen
     assert seen.ended or not attack.ended, serve.log[-2000:]
     assert seen.refused or not attack.refused, serve.log[-2000:]
     said = serve.said("a connection is ended") + serve.said("a call is refused")
