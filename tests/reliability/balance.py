@@ -122,19 +122,18 @@ def _bootstrap(serve: Serve) -> dict[str, Any]:
     return rendered
 
 
-def table(cells: Sequence[Cell]) -> str:
+HEAD: Final = """\
+| spread | workers | connections | share of the busiest: median | worst | even |
+|---|---|---|---|---|---|"""
+
+
+def row(cell: Cell) -> str:
     """For docs/reliability.md."""
-    lines = [
-        "| spread | workers | connections | share of the busiest: median | worst | even |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{each.spread}` | {each.workers} | {each.connections} "
-        f"| {statistics.median(each.busiest):.0%} | {max(each.busiest):.0%} "
-        f"| {1 / each.workers:.0%} |"
-        for each in cells
-    ]
-    return "\n".join(lines)
+    return (
+        f"| `{cell.spread}` | {cell.workers} | {cell.connections} "
+        f"| {statistics.median(cell.busiest):.0%} | {max(cell.busiest):.0%} "
+        f"| {1 / cell.workers:.0%} |"
+    )
 
 
 def _made(folder: Path) -> Path:
@@ -148,7 +147,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one cell of each way")
     effort = QUICK if parser.parse_args().quick else FULL
     with tempfile.TemporaryDirectory() as folder:
-        print(table(list(measure(effort, Path(folder)))))
+        print(HEAD)
+        for cell in measure(effort, Path(folder)):
+            print(row(cell), flush=True)
     return 0
 
 
