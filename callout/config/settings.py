@@ -369,7 +369,7 @@ def _origin(value: Any, mark: Mark) -> Origin:
 
 
 def _typed(path: tuple[str, ...], text: str) -> Any:
-    """Text as the setting wants it: a number, `a,b` for a list, or simply the text."""
+    """Text as the setting wants it: a number, `true`, `a,b` for a list, or simply the text."""
     if text == "":
         return None
     wanted = annotations_at(Settings, path)
@@ -377,9 +377,9 @@ def _typed(path: tuple[str, ...], text: str) -> Any:
         return text
     if tuple in {getattr(each, "__origin__", None) for each in wanted}:
         return [each.strip() for each in text.strip("[]").split(",")]
-    if str not in wanted and any(each in (int, float) for each in wanted):
+    if str not in wanted and any(each in (bool, int, float) for each in wanted):
         documents = parse("", text.encode("utf-8", "replace"))
         if isinstance(documents, list) and len(documents) == 1:
-            number = documents[0].value
-            return number if isinstance(number, int | float) else text
+            single = documents[0].value
+            return single if isinstance(single, bool | int | float) else text
     return text.encode("utf-8", "replace").decode()

@@ -94,6 +94,7 @@ def test_text_of_a_variable_is_read_as_its_setting_wants_it() -> None:
             "GATEWRIGHT_TLS__CLIENT_SAN": "a,b",
             "GATEWRIGHT_LISTEN__ADMIN": "[::1]:0",
             "GATEWRIGHT_TELEMETRY__LEVEL": "error",
+            "GATEWRIGHT_REFLECTION": "true",
         },
     )
     assert found.faces == ("authz", "limit")
@@ -101,6 +102,7 @@ def test_text_of_a_variable_is_read_as_its_setting_wants_it() -> None:
     assert found.tls is not None
     assert (found.tls.cert, found.tls.key, found.tls.client_san) == ("on", "[x", ("a", "b"))
     assert found.listen.admin == "[::1]:0"
+    assert found.reflection
     assert loaded(None, {"GATEWRIGHT_WORKERS": "auto"}).workers == "auto"
     assert loaded(None, {"GATEWRIGHT_FACES": "[limit]"}).faces == ("limit",)
 
