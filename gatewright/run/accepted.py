@@ -43,20 +43,32 @@ class Accepted:
 class Acceptance:
     """Checks bundles; the work of one is done in a thread beside the event loop."""
 
-    def __init__(self, cache: Path, progress: Callable[[str], None]) -> None:
-        """Takes where compiled plans are kept, and who is told of what takes long."""
+    def __init__(
+        self, cache: Path, progress: Callable[[str], None], answering: bool = False
+    ) -> None:
+        """Prepares.
+
+        Args:
+            cache: where compiled plans are kept.
+            progress: told of what takes long.
+            answering: whether workers answer already: those of a process that we take over from.
+        """
         self._cache = cache
         self._progress = progress
+        self._answering = answering
         self._snapshot: Snapshot | None = None
 
     def build(self, bundle: Bundle) -> Accepted | Rejected:
         """Reads, compiles and checks, in a thread that ends with it."""
-        # Workers that answer on the same core go first; this ends with the thread.
-        nice = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice + NICE)
+        if self._answering:
+            # Workers that answer on the same core go first; this ends with the thread. Before the
+            # first good bundle none does, and others of the machine must not hold up the start.
+            nice = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice + NICE)
         checked = check(bundle, self._cache, self._progress)
         if isinstance(checked, Rejected):
             return checked
+        self._answering = True
         self._snapshot = snapshot = checked.snapshot
         told = map(messages.encode, messages.of_bundle(checked.bundle, checked.documents))
         return Accepted(snapshot.digest, snapshot.policies.names, snapshot.warnings, tuple(told))

@@ -79,7 +79,7 @@ class Service:
         """
         self._settings = settings
         self._on_loaded = on_loaded
-        self._acceptance = Acceptance(cache, progress)
+        self._acceptance = Acceptance(cache, progress, answering=inheritance is not None)
         self._reloader = Reloader(self._acceptance.build)
         self._sent: Accepted | None = None
         """What workers decide by."""
