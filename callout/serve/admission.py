@@ -1,23 +1,25 @@
 """Admission control: which requests a loop that is behind answers, and which it refuses at once.
 
 Pure: time is an argument. A worker is one event loop, so its queue is not in the process but in
-sockets' buffers, ours and the client's, and nobody tells how long bytes have waited there. But it
-is bounded by what a loop sees for itself:
+sockets' buffers, ours and the client's, and nobody tells how long bytes have waited there. But the
+wait has bounds that a loop sees for itself:
 
-* When the loop rested, no socket of ours held anything. It did when the next read begins later
-  than the way through the poll takes (`GAP`); while it is behind, only if the kernel says that
-  the process slept meanwhile (a process that was only held up rests in nobody's sense).
-* A connection that was not read in a round of the loop had nothing to read, and a read that did
-  not fill the buffer left nothing.
-* A client that is sent a PING answers it behind all that it has written before: what comes
-  earlier than the answer is older than the PING. That is the only way to see what a client holds
-  in its own buffers because ours are full, and under load nearly all waits there.
+* When the process slept, it had read all there was: nothing is older than its last sleep. The
+  kernel counts sleeps, and a process that was only held up by others has not slept.
+* A connection that was not read in a round of the loop had nothing to read, and one that a read
+  found with little had nothing left.
+* A client that is sent a PING answers it behind all that it has written before: what comes later
+  than the answer is younger than the PING. So it is known what a client holds in its own buffers
+  because ours are full.
 
-The rule is CoDel's, as simplified in "Fail at Scale" (ACM Queue 13/8, 2015): requests of a
-connection whose reads have all waited for longer than `target` for a whole `interval` are not a
-burst that will be worked off. From then on only what waited for less is answered. The others are
-refused with prebuilt bytes, for a fraction of the price of an answer: that keeps the queue short.
-Whatever would come too late for its caller is refused in any case.
+The rule is CoDel's (ACM Queue 10/5, 2012), with a queue that is not shortened but emptied. When all
+that is read has waited for longer than `target` while the thread worked for a whole `window`, it is
+neither a burst that will be worked off nor a time in which others had the processor. Everything is
+refused until the thread sleeps again: with prebuilt bytes, for a fraction of the price of an
+answer, that is soon. Then everything is answered again. The window is `interval` at first and
+becomes shorter while the overload lasts, so that what is answered has waited for a few
+milliseconds; and all connections alike get the answers of the time in which there are any. Apart
+from that, what may come too late for its own caller is refused.
 """
 
 from collections.abc import Callable
@@ -26,16 +28,18 @@ from typing import Literal, TypeAlias
 
 from callout.grpc.timeout import answer_by
 
-READ_SIZE = 256_000
-"""Bytes of libuv's read buffer: a read of fewer left our socket empty."""
-GAP = 50e-6
-"""Seconds between two reads of a loop that did not rest: 5 to 20 us, measured."""
-GAP_A_BYTE = 5e-10
-"""Seconds on top for a byte of the read: the kernel's copy."""
 LARGE = 8192
 """Bytes of a read after which the client may well have more than the socket took."""
 CALM = 1.0
-"""Seconds without a refusal until a connection is not overloaded any more."""
+"""Seconds without a refusal until the window is an interval again."""
+SHORTER = 4
+SHORTEST = 2
+"""What divides the window after each time of refusing, and its least in targets: 100 ms, 25, 10.
+Of 5 ms a worker that was held up by others at half of its load refused one of twelve."""
+LONGEST_REFUSING = 8
+"""Windows after which requests are answered for one, although refusing has not emptied the queue:
+a client that wants more than can be refused, or asks again at once when it was, leaves no sleep.
+A ninth of the time for the others is better than nothing."""
 LEAVE_AFTER = 5.0
 """Seconds without a refusal until the log says that an overload is over."""
 
@@ -47,23 +51,30 @@ class AdmissionOptions:
     """When a loop refuses. Times in seconds."""
 
     target: float = 0.005
-    """How long a request may have waited in an overload."""
+    """How long requests may always have waited."""
     interval: float = 0.1
-    """How long the requests of a connection must have waited for longer until that is an overload:
-    a burst that is worked off within this time is answered whole."""
+    """How long they may all have waited for longer until that is an overload: a burst that is
+    worked off within this time is answered whole. No request is answered that may have waited
+    longer than this."""
 
 
 class Admission:
-    """Of one loop: when it rested, and whom it refused."""
+    """Of one loop: whether it keeps up."""
 
     __slots__ = (
         "_base",
+        "_cpu",
         "_entered",
+        "_late",
+        "_refused_at",
+        "_refusing_since",
+        "_slow_for",
+        "_slow_since",
         "_switches",
         "_told",
         "_told_at",
+        "_window",
         "busy_since",
-        "ended",
         "interval",
         "longest_wait",
         "refused",
@@ -73,54 +84,117 @@ class Admission:
         "target",
     )
 
-    def __init__(self, options: AdmissionOptions, switches: Callable[[], int]) -> None:
+    def __init__(
+        self, options: AdmissionOptions, switches: Callable[[], int], cpu: Callable[[], float]
+    ) -> None:
         """Prepares.
 
         Args:
             options: when.
-            switches: how often this thread has gone to sleep; asked only while it is behind.
+            switches: how often this thread has gone to sleep; asked once in `target` while it
+                does, and for every read while it does not.
+            cpu: seconds of processor time of this thread.
         """
         self.target = options.target
         self.interval = options.interval
         self._switches = switches
+        self._cpu = cpu
         self._base = -1
         self.busy_since = 0.0
-        """The end of the last rest."""
-        self.ended = 0.0
-        """The end of the last work that is known: set by whoever did it."""
+        """When it was last seen that the thread had slept. Within `target` of it nobody asks."""
         self.round = 1
         """A round ends when a connection is read that was read in it before."""
         self.round_at = 0.0
         """When it began."""
         self.round_before = 0.0
         """When the round before this one began: what was not there then has come since."""
+        self._slow_since = self._slow_for = 0.0
+        """Processor time since which all reads have waited for longer than the target, and from
+        then to the last of them; 0: not all have."""
+        self._refusing_since = 0.0
+        """Processor time; 0: it does not refuse."""
+        self._window = options.interval
+        self._late = False
+        self._refused_at = 0.0
         self.refused = 0
         """Requests refused."""
         self.longest_wait = 0.0
-        """Seconds; since it was set to 0, of requests that were asked about."""
+        """Seconds, at most, that a read had waited, since this was set to 0."""
         self._told = 0
         self._told_at = 0.0
         self._entered = False
 
-    def slept(self) -> bool:
-        """Whether the thread slept, as far as it is known: asked after a gap between two reads."""
-        base = self._base
-        if base < 0:
-            return True
-        if self._switches() == base:
+    @property
+    def refusing(self) -> bool:
+        """Whether everything is refused."""
+        return self._refusing_since > 0.0
+
+    def behind(self, now: float) -> bool:
+        """Whether the loop has not slept for the target."""
+        if now - self.busy_since <= self.target:
             return False
-        self._base = -1
+        switches = self._switches()
+        if switches != self._base:
+            self._base = switches
+            self._start(now)
+            return False
+        if self.refusing:
+            longest = LONGEST_REFUSING * self._window
+            if self._cpu() - self._refusing_since > longest:
+                self._start(now)
+                return False
         return True
 
-    def watch(self) -> None:
-        """The loop is behind: from now on only sleep is rest."""
-        if self._base < 0:
-            self._base = self._switches()
+    def _start(self, now: float) -> None:
+        """The queue is empty, or taken for empty."""
+        if now - self._refused_at > CALM:
+            self._window = self.interval
+        elif self.refusing or self._late:
+            self._window = max(SHORTEST * self.target, self._window / SHORTER)
+        self.busy_since = now
+        self._slow_since = self._slow_for = self._refusing_since = 0.0
+        self._late = False
 
     def next_round(self, now: float) -> None:
         """A round of the loop begins, as who has one turn a round knows (`callout.serve.turns`)."""
         self.round += 1
         self.round_before, self.round_at = self.round_at, now
+
+    def judge(self, waited: float) -> None:
+        """A read begins, of a loop that is behind; it has waited for so long, at most."""
+        if waited > self.longest_wait:
+            self.longest_wait = waited
+        if self.refusing:
+            return
+        if waited <= self.target:
+            self._slow_since = self._slow_for = 0.0
+            return
+        cpu = self._cpu()
+        if not self._slow_since:
+            self._slow_since = cpu
+        self._slow_for = cpu - self._slow_since
+        if self._slow_for > self._window:
+            self._refusing_since = cpu
+
+    def refuses(self, now: float, waited: float, timeout: float | None) -> bool:
+        """Whether a request is refused.
+
+        Args:
+            now: seconds of a monotonic clock.
+            waited: how long it has, at most.
+            timeout: seconds that its caller waits; None: for ever.
+        """
+        if not self._refusing_since:
+            patience = self.interval
+            if timeout is not None:
+                patience = min(patience, answer_by(timeout, 0.0) or 0.0)
+            if waited <= patience:
+                return False
+            # One client with too much of its own is no overload, nor is a time of no processor.
+            self._late = self._late or self._slow_for > self._window / SHORTER
+        self.refused += 1
+        self._refused_at = now
+        return True
 
     def look(self, now: float) -> Change:
         """Once a second: whether requests began to be refused, or none were for a while."""
@@ -136,124 +210,56 @@ class Admission:
 
 
 class Queue:
-    """What waits before one connection."""
+    """What waits before one connection, while the loop is behind."""
 
-    __slots__ = (
-        "_load",
-        "_more",
-        "_overloaded",
-        "_read_at",
-        "_refused_at",
-        "_round",
-        "_since",
-        "_slow_since",
-        "arrived",
-        "asked_at",
-        "behind",
-    )
+    __slots__ = ("_asked_at", "_left", "_load", "_read_at", "_round", "_since", "arrived")
 
-    def __init__(self, load: Admission, now: float) -> None:
+    def __init__(self, load: Admission) -> None:
         self._load = load
+        self._since = self._read_at = 0.0
         self._round = 0
-        self._since = self._read_at = now
-        self._more = False
-        self.asked_at = 0.0
-        """When the PING was sent whose answer is awaited; 0: none is."""
-        self._slow_since = 0.0
-        self._refused_at = 0.0
-        self._overloaded = False
-        self.arrived = now
+        self._left = False
+        self._asked_at = 0.0  # when the PING was sent whose answer is awaited; 0: none is
+        self.arrived = 0.0
         """When the requests of this read came: the middle of what is possible."""
-        self.behind = False
-        """Whether `refuses` must be asked about each of them."""
 
-    def begin(self, now: float, size: int) -> None:
-        """A read begins.
+    def begin(self, now: float, size: int, more: bool = False) -> bool:
+        """A read begins; whether each of its requests must be asked about.
 
         Args:
             now: seconds of a monotonic clock.
             size: its bytes.
+            more: that there is more of it already.
         """
-        # All in one piece: it is done for every read. 0.06 us a request when 16 come in one read,
-        # 0.5 us when one comes alone, which costs some 10 us more in the kernel as well.
         load = self._load
-        if now - load.ended > GAP + size * GAP_A_BYTE and load.slept():
-            load.busy_since = self._since = self._read_at = self.arrived = now
-            self._round = load.round
-            self._more = size >= READ_SIZE
-            self._slow_since = 0.0
-            self.behind = False
-            return
-        if self._round == load.round:
-            load.round += 1
-            load.round_before, load.round_at = load.round_at, now
-        self._round = load.round
-        since = load.round_before
-        if self._read_at > since:
-            since = self._read_at
-        self._read_at = now
-        if self._more and self._since < since:
-            since = self._since
-        if 0.0 < self.asked_at < since:
-            since = self.asked_at
-        busy_since = load.busy_since
-        if since < busy_since:
-            since = busy_since
-        self._since = since
-        self._more = size >= READ_SIZE
-        self.arrived = (since + now) / 2
-        if now - busy_since > load.target:
-            self._judge(load, now, since)
-        else:
-            self.behind = False
-            self._slow_since = 0.0
-
-    def _judge(self, load: Admission, now: float, since: float) -> None:
-        self.behind = True
-        load.watch()
-        if self._overloaded and now - self._refused_at > CALM:
-            self._overloaded = False
-            self._slow_since = 0.0
-        if now - since <= load.target:
-            self._slow_since = 0.0
-        elif self._slow_since <= load.busy_since:
-            self._slow_since = now
-        elif now - self._slow_since > load.interval:
-            self._overloaded = True
-            self._refused_at = now
-
-    def wants_ping(self, now: float, size: int) -> bool:
-        """Whether to send a PING after a read; `pong` is called when it was answered.
-
-        Args:
-            now: the time of sending.
-            size: bytes of the read.
-        """
-        if not self.behind or self.asked_at or size < LARGE:
+        if not load.behind(now):
+            self.arrived = now
             return False
-        self.asked_at = now
+        if self._round == load.round:
+            load.next_round(now)
+        self._round = load.round
+        since = self._since if self._left else max(self._read_at, load.round_before)
+        if since < load.busy_since:
+            since = load.busy_since
+        self._since, self._read_at = since, now
+        self._left = more or size >= LARGE
+        self.arrived = (since + now) / 2
+        load.judge(now - since)
+        return True
+
+    def refuses(self, now: float, timeout: float | None) -> bool:
+        """Whether a request of this read is refused: see `Admission.refuses`."""
+        return self._load.refuses(now, now - self._since, timeout)
+
+    def wants_ping(self, now: float) -> bool:
+        """Whether to send a PING after a read; `pong` is called when it was answered."""
+        if self._asked_at or not self._left:
+            return False
+        self._asked_at = now
         return True
 
     def pong(self) -> None:
         """The PING was answered."""
-        self.asked_at = 0.0
-
-    def refuses(self, now: float, timeout: float | None) -> bool:
-        """Whether a request is refused.
-
-        Args:
-            now: at its turn, after those that were read with it.
-            timeout: seconds that its caller waits; None: for ever.
-        """
-        load = self._load
-        allowed = load.target if self._overloaded else load.interval
-        if timeout is not None and timeout < 2 * allowed:
-            allowed = min(allowed, answer_by(timeout, 0.0) or 0.0)
-        waited = now - self._since
-        if waited > load.longest_wait:
-            load.longest_wait = waited
-        if waited <= allowed:
-            return False
-        load.refused += 1
-        self._refused_at = now
-        return True
+        if self._since < self._asked_at:
+            self._since = self._asked_at
+        self._asked_at = 0.0

@@ -70,7 +70,9 @@ class Core:
         self.counters = options.counters
         self.failures = Failures(options.counters)
         self.deadlines = Deadlines()
-        self.admission = Admission(options.admission, _sleeps) if options.admission else None
+        self.admission = (
+            Admission(options.admission, _sleeps, time.thread_time) if options.admission else None
+        )
         self.handshakes: Handshakes | None = None
         """Of TLS; None: plain."""
         self.turns = Turns(self.loop)

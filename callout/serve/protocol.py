@@ -25,7 +25,7 @@ from callout.http2.events import (
     Trailers,
 )
 from callout.serve.address import peer_text
-from callout.serve.admission import READ_SIZE, Queue
+from callout.serve.admission import Queue
 from callout.serve.live import LiveConnection
 from callout.serve.parting import ALONE_SECONDS, Parting
 from callout.serve.streaming import Stream
@@ -94,7 +94,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._cut_at = self._closing_at = _NEVER
         self._parting: Parting | None = None
         self._admission = core.admission
-        self._queue = Queue(core.admission, self._last_call) if core.admission else None
+        self._queue = Queue(core.admission) if core.admission else None
         self._behind = False  # whether the queue must be asked about each request
         self._arrived = self._last_call  # when the requests of this read came
 
@@ -154,20 +154,16 @@ class GrpcProtocol(asyncio.Protocol):
             self._wait_for_turns(data, now)
             return
         # As `_work`, without its calls: they would cost a twentieth of an empty unary call.
-        queue = self._queue
-        if queue is None:
-            self._arrived = now
+        admission = self._admission
+        if admission is None or now - admission.busy_since <= admission.target:
+            self._arrived, self._behind = now, False
         else:
-            queue.begin(now, size)
-            self._arrived = queue.arrived
-            self._behind = queue.behind
+            self._look_behind(now, size)
         self._take(data, now)
-        if queue is not None and (self._behind or queue.asked_at):
-            self._ask_how_long(queue, size)
+        if self._behind:
+            self._ask_how_long()
         self._flush()
         ended = time.monotonic()
-        if self._admission is not None:
-            self._admission.ended = ended
         if ended - now > TURN and size > LEAST:
             self._piece = piece_after(self._piece, ended - now)
 
@@ -202,14 +198,8 @@ class GrpcProtocol(asyncio.Protocol):
     def _work(self, now: float) -> bool:
         """Pieces, until the turn is over; one write answers all of them. True: some are left."""
         end = now + TURN
-        # As a read that left something in the socket: what comes next may be as old as this.
-        queue = self._queue
-        if queue is None:
-            self._arrived = now
-        else:
-            queue.begin(now, READ_SIZE)
-            self._arrived = queue.arrived
-            self._behind = queue.behind
+        # What comes next may be as old as this.
+        self._look_behind(now, more=True)
         while self._rest and now < end:
             at, piece = self._rest_at, self._piece
             data = self._rest[at : at + piece]
@@ -220,11 +210,9 @@ class GrpcProtocol(asyncio.Protocol):
             began, now = now, time.monotonic()
             if len(data) == piece:
                 self._piece = piece_after(piece, now - began)
-        if queue is not None:
-            self._ask_how_long(queue, READ_SIZE)
+        if self._behind:
+            self._ask_how_long()
         self._flush()
-        if self._admission is not None:
-            self._admission.ended = time.monotonic()
         return self._rest != b""
 
     def _take(self, data: bytes, now: float) -> None:
@@ -237,10 +225,20 @@ class GrpcProtocol(asyncio.Protocol):
             else:
                 self._rare(event, now)
 
-    def _ask_how_long(self, queue: Queue, size: int) -> None:
+    def _look_behind(self, now: float, size: int = 0, more: bool = False) -> None:
+        queue = self._queue
+        if queue is None:
+            self._arrived = now
+        else:
+            self._behind = queue.begin(now, size, more)
+            self._arrived = queue.arrived
+
+    def _ask_how_long(self) -> None:
+        queue = self._queue
+        assert queue is not None  # noqa: S101  # nobody else says that the loop is behind
         if not self._http2.probing:
             queue.pong()
-        if queue.wants_ping(time.monotonic(), size):
+        if queue.wants_ping(time.monotonic()):
             self._http2.probe()
 
     # HTTP/2 tells.
@@ -641,13 +639,7 @@ class GrpcProtocol(asyncio.Protocol):
         """Write at the end of this tick, with whatever else it brings."""
         if not self._flushing:
             self._flushing = True
-            self.core.loop.call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._flush()
-        if self._admission is not None:
-            # Answers of neighbours are work, too: the loop did not rest.
-            self._admission.ended = time.monotonic()
+            self.core.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

@@ -1,5 +1,6 @@
 """Starting a service on one core, and the processor time that it and its children have used."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -29,6 +30,18 @@ class Process:
 
     name: str
     pid: int
+
+    def starved_seconds(self) -> float:
+        """How long its threads, and those of its descendants, could have run and had no core.
+
+        The kernel counts it (`/proc/PID/task/TID/schedstat`) for what still runs.
+        """
+        found = 0
+        for pid in _tree(self.pid):
+            for each in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found += int(each.read_text().split()[1])
+        return found / 1e9
 
     def cpu_seconds(self) -> float:
         """User and system time of the process and all its descendants, dead ones included.

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from callout.grpc.call import Call, Code, Face, Reply, Status, Unary
 from callout.grpc.framing import frame as message
 from callout.grpc.methods import Methods
@@ -20,7 +22,9 @@ def handler(_message: bytes, _call: Call) -> Reply:
     return ANSWER
 
 
-async def answers(*calls: bytes, admission: AdmissionOptions | None) -> tuple[bytes, ServeOptions]:
+async def answers(
+    *calls: bytes, admission: AdmissionOptions | None, monkeypatch: pytest.MonkeyPatch
+) -> tuple[bytes, ServeOptions]:
     """What a loop writes that has been behind for ten seconds, without a rest."""
     methods = (
         Unary("/raw.Test/Echo", handler, REFUSAL),
@@ -35,12 +39,9 @@ async def answers(*calls: bytes, admission: AdmissionOptions | None) -> tuple[by
     transport.writes.clear()
     load, now = core.admission, time.monotonic()
     if load is not None:
-        load.ended, load.busy_since = now, now - 10
-        load.watch()
-        # a neighbour of the same loop that was read twice since: rounds end with it
-        load.round, load.round_at = 100, now - 5
-        assert protocol._queue is not None
-        protocol._queue._round, protocol._queue._read_at = 100, now - 5
+        load.behind(now)
+        monkeypatch.setattr(load, "_switches", lambda: load._base)
+        load.busy_since = now - 10
     protocol.data_received(b"".join(calls))
     return b"".join(transport.writes), options
 
@@ -48,8 +49,10 @@ async def answers(*calls: bytes, admission: AdmissionOptions | None) -> tuple[by
 ON = AdmissionOptions(target=0.005, interval=0.1)
 
 
-async def test_a_refused_call_gets_the_methods_own_answer_and_no_handler_sees_it() -> None:
-    written, options = await answers(call(1), admission=ON)
+async def test_a_refused_call_gets_the_methods_own_answer_and_no_handler_sees_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, options = await answers(call(1), admission=ON, monkeypatch=monkeypatch)
     assert message(REFUSAL) in written
     assert ANSWER not in written
     assert options.counters.requests == 0
@@ -57,20 +60,30 @@ async def test_a_refused_call_gets_the_methods_own_answer_and_no_handler_sees_it
     assert options.counters.overloaded == {"/raw.Test/Echo": 1}
 
 
-async def test_a_status_may_be_the_answer() -> None:
-    written, options = await answers(call(1, path="/raw.Test/Failing"), admission=ON)
+async def test_a_status_may_be_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, options = await answers(
+        call(1, path="/raw.Test/Failing"), admission=ON, monkeypatch=monkeypatch
+    )
     assert b"14" in written
     assert ANSWER not in written
     assert options.counters.overloaded == {"/raw.Test/Failing": 1}
 
 
-async def test_a_method_without_such_an_answer_is_never_refused() -> None:
-    written, options = await answers(call(1, path="/raw.Test/Health"), admission=ON)
+async def test_a_method_without_such_an_answer_is_never_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, options = await answers(
+        call(1, path="/raw.Test/Health"), admission=ON, monkeypatch=monkeypatch
+    )
     assert message(ANSWER) in written
     assert not options.counters.refused
 
 
-async def test_without_admission_control_nothing_is_refused() -> None:
-    written, options = await answers(call(1), admission=None)
+async def test_without_admission_control_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, options = await answers(call(1), admission=None, monkeypatch=monkeypatch)
     assert message(ANSWER) in written
     assert not options.counters.refused

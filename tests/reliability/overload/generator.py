@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -56,13 +57,15 @@ class Order:
 
 @dataclass
 class Kind:
-    """Answers to one message that are alike."""
+    """Answers to one message that are alike, on one connection."""
+
+    connection: int
 
     message: int
     """Which of `Order.messages`."""
     body: str
     """Hexadecimal, without what varies; empty: a gRPC error."""
-    latencies: dict[int, int] = field(default_factory=dict)
+    latencies: dict[str, int] = field(default_factory=dict)
     """How many, by latency in buckets of `BUCKET`."""
     on_time: int = 0
 
@@ -77,8 +80,8 @@ class Outcome:
     unanswered: int = 0
     seconds: float = 0.0
     kinds: list[Kind] = field(default_factory=list)
-    answered_by: list[int] = field(default_factory=list)
-    """Answers other than the shortest, which is the refusal, by connection: how fair it was."""
+    lag: float = 0.0
+    """Seconds within which 99 of 100 requests were handed to their connection: our own lateness."""
 
 
 class _Connection:
@@ -224,16 +227,18 @@ def run(order: Order) -> Outcome:
         each.answers.clear()
         each.on_time.clear()
         each.sent = each.unsent = 0
-    began = time.monotonic()
+    began, lags = time.monotonic(), Counter[int]()
     if order.burst:
         for each in connections:
             each.waiting.extend([time.monotonic()] * order.burst)
             each.push(time.monotonic())
     else:
-        _steadily(order, poll, by_number, connections, began)
+        _steadily(order, poll, by_number, connections, began, lags)
     seconds = time.monotonic() - began
     _drain(poll, by_number, connections, LAST)
-    return _outcome(connections, seconds)
+    outcome = _outcome(connections, seconds)
+    outcome.lag = quantile(lags, 0.99)
+    return outcome
 
 
 def _steadily(
@@ -242,11 +247,13 @@ def _steadily(
     by_number: dict[int, _Connection],
     connections: list[_Connection],
     began: float,
+    lags: Counter[int],
 ) -> None:
     gap, due, turn = 1 / order.rate, began, 0
     end = began + order.seconds
     while (now := time.monotonic()) < end:
         while due <= now:
+            lags[int((now - due) / BUCKET)] += 1
             connections[turn].waiting.append(due)
             turn = (turn + 1) % len(connections)
             due += gap
@@ -292,22 +299,25 @@ def _template(order: Order, message: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _outcome(connections: list[_Connection], seconds: float) -> Outcome:
     outcome = Outcome(seconds=seconds)
-    kinds: dict[tuple[int, bytes], Kind] = {}
-    for each in connections:
+    for number, each in enumerate(connections):
         outcome.sent += each.sent
         outcome.unsent += each.unsent
         outcome.unanswered += each.flying
-        fewest = min((len(body) for _, body in each.answers), default=0)
-        outcome.answered_by.append(
-            sum(c.total() for (_, body), c in each.answers.items() if len(body) > fewest)
-        )
-        for key, counts in each.answers.items():
-            kind = kinds.setdefault(key, Kind(key[0], key[1].hex()))
-            for bucket, count in counts.items():
-                kind.latencies[bucket] = kind.latencies.get(bucket, 0) + count
-            kind.on_time += each.on_time[key]
-    outcome.kinds = list(kinds.values())
+        for (message, body), counts in each.answers.items():
+            latencies = {str(bucket): count for bucket, count in counts.items()}
+            on_time = each.on_time[message, body]
+            outcome.kinds.append(Kind(number, message, body.hex(), latencies, on_time))
     return outcome
+
+
+def quantile(buckets: Mapping[int, int], part: float) -> float:
+    """Seconds; 0 of nothing."""
+    wanted, seen = part * sum(buckets.values()), 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= wanted:
+            return (bucket + 1) * BUCKET
+    return 0.0
 
 
 def main() -> int:

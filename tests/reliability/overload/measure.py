@@ -14,9 +14,10 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from callout.testing import tools
 from tests.load import h2load, payloads, services
 from tests.load.machine import on_core
+from tests.load.processes import Process
 from tests.load.scenarios import GRPC_HEADERS
 from tests.load.services import World
-from tests.reliability.overload.generator import BUCKET, Kind, Order, Outcome
+from tests.reliability.overload.generator import Kind, Order, Outcome, quantile
 
 Case: TypeAlias = Literal["check", "jwt", "limit"]
 Meaning: TypeAlias = Literal["allowed", "denied", "refused", "failed", "error"]
@@ -35,6 +36,7 @@ class Server:
 
     world: World
     case: Case
+    process: Process
     address: str
     exchange: payloads.Exchange
 
@@ -67,6 +69,7 @@ class Server:
             burst=burst,
             varies=0 if self.case == "limit" else ID,
         )
+        starved = self.process.starved_seconds()
         with on_core(self.world.cores.load):
             done = subprocess.run(
                 [sys.executable, "-m", "tests.reliability.overload.generator"],
@@ -81,7 +84,8 @@ class Server:
         given = json.loads(done.stdout)
         given["kinds"] = [Kind(**each) for each in given["kinds"]]
         outcome = Outcome(**given)
-        return outcome, figures(self.case, outcome)
+        starved = self.process.starved_seconds() - starved
+        return outcome, figures(self.case, outcome, starved)
 
 
 def capacity(world: World, case: Case, requests: int) -> float:
@@ -103,8 +107,8 @@ def server(world: World, case: Case, admission: bool) -> Iterator[Server]:
     }[case]()
     with services.redis(world) as (_, url):
         redis = url if case == "limit" else None
-        with services.gatewright(world, "own", redis, settings) as (_, address):
-            yield Server(world, case, address, exchange)
+        with services.gatewright(world, "own", redis, settings) as (process, address):
+            yield Server(world, case, process, address, exchange)
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,19 @@ class Figures:
     p99: float
     """Of the answered."""
     refused_p99: float
+    unfair: float
+    """The most answers of a connection by the fewest: all ask for the same."""
+    starved: float
+    """Part of the time in which others had the server's core, although it could have run."""
+    lag: float
+    """Within which the load itself was on time, 99 of 100 times."""
 
 
-def figures(case: Case, outcome: Outcome) -> Figures:
+def figures(case: Case, outcome: Outcome, starved: float) -> Figures:
     """What the answers come to."""
     decided: dict[int, int] = {}
     refused: dict[int, int] = {}
+    by_connection: dict[int, int] = {}
     on_time = wrong = other = 0
     for kind in outcome.kinds:
         meaning = meaning_of(case, kind.body)
@@ -138,6 +149,8 @@ def figures(case: Case, outcome: Outcome) -> Figures:
         if meaning in ("failed", "error"):
             other += count
         into = decided if meaning in ("allowed", "denied") else refused
+        if into is decided:
+            by_connection[kind.connection] = by_connection.get(kind.connection, 0) + count
         if meaning not in ("failed", "error"):
             on_time += kind.on_time
             for bucket, many in kind.latencies.items():
@@ -153,6 +166,10 @@ def figures(case: Case, outcome: Outcome) -> Figures:
         p50=quantile(decided, 0.5),
         p99=quantile(decided, 0.99),
         refused_p99=quantile(refused, 0.99),
+        unfair=max(by_connection.values(), default=0)
+        / (min(by_connection.values(), default=0) or 1),
+        starved=starved / seconds,
+        lag=outcome.lag,
     )
 
 
@@ -172,13 +189,3 @@ def meaning_of(case: Case, body: str) -> Meaning:
     if answer.denied_response.status.code != 503:
         return "denied"
     return "failed" if "policy" in answer.dynamic_metadata.fields else "refused"
-
-
-def quantile(buckets: dict[int, int], part: float) -> float:
-    """Seconds; 0 of nothing."""
-    wanted, seen = part * sum(buckets.values()), 0
-    for bucket in sorted(buckets):
-        seen += buckets[bucket]
-        if seen >= wanted:
-            return (bucket + 1) * BUCKET
-    return 0.0
