@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from callout.config.bundle import Bundle
 from callout.config.identity import fields_in_use
+from callout.config.pace import breathe
 from callout.config.problems import Problem, Rejected
 from callout.config.section import Section
 from callout.config.source import Source
@@ -66,6 +67,7 @@ class AuthSection(Section):
             table = policy.at("auth", "emit").value
             if isinstance(table, dict):
                 emitted.update(name for name in table if isinstance(name, str))
+            breathe()
         return AuthPart(tuple(sorted(emitted)), fields_in_use(policies), aliases(emitted))
 
     def _decider(

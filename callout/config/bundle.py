@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from callout.config.pace import breathe
 from callout.config.problems import Problem, Rejected
 
 COMPILED = ".compiled/"
@@ -51,6 +52,7 @@ class Bundle:
             digest.update(b"%d:%d:" % (len(name), len(data)))
             digest.update(name)
             digest.update(data)
+            breathe()
         return digest.hexdigest()
 
 

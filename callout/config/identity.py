@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from callout.config.pace import breathe
 from callout.config.source import Source
 
 MAX_VALUE: Final = 256
@@ -44,6 +45,7 @@ def fields_in_use(policies: Sequence[Source]) -> tuple[str, ...]:
         emit = policy.at("auth", "emit").value
         if isinstance(emit, dict):
             found.update(each for each in emit.values() if isinstance(each, str))
+        breathe()
     return tuple(sorted(found))
 
 

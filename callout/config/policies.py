@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from callout.config.documents import Mode, Policy
 from callout.config.effective import Compiler, Effective, Memo
+from callout.config.pace import breathe
 from callout.config.source import Source
 from callout.config.table import Ids, MatchTable
 from callout.http.path import STRICT, CanonicalPath, PathRules, RefusedPath, canonical
@@ -44,6 +45,7 @@ class PolicyIndex:
             compiler: knows the same policies sorted by name.
         """
         self._policies = sorted(policies, key=lambda each: each.name)
+        breathe()
         self._ids: Mapping[str, int] = {each.name: id_ for id_, each in enumerate(self._policies)}
         self._table = MatchTable(
             (entry, self._ids[each.name]) for each in policies for entry in each.entries
@@ -51,7 +53,9 @@ class PolicyIndex:
         self._compiler = compiler
         self._effective: Memo[Ids, Effective] = Memo()
         self._kept = self._effective.kept
+        breathe()
         self._rules = _widest([each.rules for each in policies])
+        breathe()
         self.names: tuple[str, ...] = tuple(self._ids)
         """All policies, sorted."""
         self.sources: tuple[Source, ...] = tuple(each.source for each in self._policies)
@@ -66,12 +70,13 @@ class PolicyIndex:
         Returns:
             All of them, the invalid ones included.
         """
-        chains = [
-            self._table.typical(entry, self._ids[policy.name])
-            for policy in self._policies
-            for entry in policy.entries
-        ]
-        made = {chain: self._late(chain) for chain in dict.fromkeys(chains)}
+        made: dict[Ids, Effective] = {}
+        for policy in self._policies:
+            for entry in policy.entries:
+                chain = self._table.typical(entry, self._ids[policy.name])
+                if chain not in made:
+                    made[chain] = self._late(chain)
+                breathe()
         found = list(made.values())
         base = self._table.match("", "/", "")
         for policy in self._policies:
@@ -84,6 +89,7 @@ class PolicyIndex:
                     break
                 results.append(self._late((*chain, self._ids[policy.name])))
             found.append(results[0] if results[-1].invalid else results[-1])
+            breathe()
         self._effective.seal()
         self._compiler.seal()
         return found

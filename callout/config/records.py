@@ -14,6 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from callout.config.documents import Policy
+from callout.config.pace import breathe
 from callout.config.patterns import Entry, HostPattern, PathPattern
 from callout.config.source import Mark, Origin, Source
 from callout.http.path import PathRules
@@ -71,6 +72,7 @@ def policies(records: Iterable[bytes]) -> Iterator[Policy]:
     for batch in records:
         for record in _decoder.decode(batch):
             yield _policy(record)
+            breathe()
 
 
 def _record(policy: Policy) -> _Record:

@@ -8,6 +8,7 @@ from callout.config import documents
 from callout.config.bundle import Bundle
 from callout.config.documents import Policy
 from callout.config.effective import Compiler
+from callout.config.pace import breathe
 from callout.config.policies import PolicyIndex
 from callout.config.problems import Problem, Rejected, in_order
 from callout.config.section import Section
@@ -67,9 +68,11 @@ def _assembled(
 ) -> Snapshot | Rejected:
     problems: list[Problem] = []
     by_name = sorted(policies, key=lambda each: each.name)
+    breathe()
     index = PolicyIndex(policies, Compiler(by_name, sections, bundle))
     for effective in index.compile_all():
         problems += effective.invalid
+        breathe()
     parts: dict[str, object] = {}
     for section in sections:
         part = section.compile_part(bundle, index.sources)
@@ -77,6 +80,7 @@ def _assembled(
             problems += part.problems
         else:
             parts[section.key] = part
+        breathe()
     if problems:
         return Rejected(tuple(problems))
     return Snapshot(bundle.digest, index, MappingProxyType(parts), warnings)

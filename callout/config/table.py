@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import re2
 
+from callout.config.pace import breathe
 from callout.config.patterns import Entry, HostPattern, PathPattern, compile_regex
 
 Ids = tuple[int, ...]
@@ -139,17 +140,21 @@ class MatchTable:
         grouped: dict[HostPattern, list[tuple[Entry, int]]] = {}
         for entry, policy in entries:
             grouped.setdefault(entry.host, []).append((entry, policy))
-        paths = {host: _Paths(each) for host, each in grouped.items()}
+            breathe()
+        paths: dict[HostPattern, _Paths] = {}
+        for host, its in grouped.items():
+            paths[host] = _Paths(its)
+            breathe()
         every = [each for host, each in paths.items() if host.kind == "any"]
         self._every = tuple(every)
         self._suffixes = {host.text: each for host, each in paths.items() if host.kind == "suffix"}
         self._depth = max((text.count(".") + 1 for text in self._suffixes), default=0)
         """Labels of the longest suffix: longer ones are not looked up."""
-        self._exact = {
-            host.text: (*self._less_specific(host.text), each)
-            for host, each in paths.items()
-            if host.kind == "exact"
-        }
+        self._exact: dict[str, tuple[_Paths, ...]] = {}
+        for host, each in paths.items():
+            if host.kind == "exact":
+                self._exact[host.text] = (*self._less_specific(host.text), each)
+            breathe()
         self._seen: dict[str, tuple[_Paths, ...]] = {}
 
     def _less_specific(self, host: str) -> tuple[_Paths, ...]:

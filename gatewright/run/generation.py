@@ -4,8 +4,8 @@ Each of these could hold up requests for a tenth of a second or more with 10,000
 "Reload under load" in docs/reliability.md for what was measured.
 
 - The bundle comes in pieces, so that no message is long to read.
-- It is built in a thread, without the garbage collector. That thread hands over the interpreter
-  soon after the event loop asks for it (`SWITCH`).
+- It is built in a thread, without the garbage collector, in bursts of a millisecond: see
+  `bursts.Bursts`.
 - What was built is taken out of later collections without being collected first: looking for
   cycles, of which it has none, takes 0.2 s.
 - The snapshot before is taken apart little by little: dropping its last reference would free all
@@ -14,28 +14,23 @@ Each of these could hold up requests for a tenth of a second or more with 10,000
 
 import asyncio
 import functools
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
 
 import structlog
 
 from callout.config import records
 from callout.config.bundle import Bundle
+from callout.config.pace import breathe, breathing
 from callout.config.problems import Rejected
 from callout.config.snapshot import Snapshot, rebuilt
 from callout.config.uncollected import uncollected
 from gatewright.bundle.sections import SECTIONS
 from gatewright.run import messages
 from gatewright.run.aside import aside
+from gatewright.run.bursts import Bursts
 from gatewright.run.retiring import Retiring
 
 _log = structlog.get_logger("gatewright.worker")
-
-SWITCH: Final = 0.0005
-"""Seconds for which the building thread may keep the interpreter while the event loop waits for
-it; Python's own is ten times that, and the loop waits anew for each connection that it reads."""
 
 
 class _Coming:
@@ -93,7 +88,8 @@ class Generation:
         while self._next is not None:
             coming, self._next = self._next, None
             try:
-                built = await aside(functools.partial(_built, coming))
+                bursts = Bursts(asyncio.get_running_loop())
+                built = await aside(functools.partial(_built, coming, bursts))
             except Exception as error:
                 # Whatever it is, what decided goes on, and the supervising process must know.
                 _log.exception("a bundle cannot be built")
@@ -113,21 +109,11 @@ class Generation:
             self._retiring.retire(before)
 
 
-def _built(coming: _Coming) -> Snapshot | Rejected:
-    with _switching_soon(), uncollected():
-        files = {
-            path: pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            for path, pieces in coming.files.items()
-        }
+def _built(coming: _Coming, bursts: Bursts) -> Snapshot | Rejected:
+    with uncollected(), breathing(bursts.breathe):
+        files = {}
+        for path, pieces in coming.files.items():
+            files[path] = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            breathe()
         bundle = Bundle(files)
         return rebuilt(bundle, list(records.policies(coming.records)), SECTIONS)
-
-
-@contextmanager
-def _switching_soon() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from callout.config.pace import breathe
+
 
 class Local(NamedTuple):
     """A local variable of a function or plan."""
@@ -178,6 +180,7 @@ def walk(blocks: list[Block]) -> Iterator[Statement]:
                 break
         else:
             stack.pop()
+            breathe()
 
 
 @dataclass(slots=True)
@@ -214,6 +217,7 @@ def prune(blocks: list[Block]) -> None:
             if statement.kind in ("BreakStmt", "ReturnLocalStmt"):
                 break
         block[:] = kept
+        breathe()
 
 
 def _only_skips(block: Block) -> bool:

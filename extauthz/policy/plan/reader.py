@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from callout.config.pace import breathe
 from extauthz.policy.plan.ir import (
     STATEMENTS,
     Block,
@@ -85,6 +86,7 @@ class _Reader:
             for item in _list(_object(value, "block").get("stmts"), "stmts")
         ]
         self.nesting -= 1
+        breathe()
         return statements
 
     def statement(self, item: dict[str, Any]) -> Statement:

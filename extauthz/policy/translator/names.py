@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from callout.config.pace import breathe
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, STATEMENTS, Block, Local, Role, Statement, walk
 
 
@@ -174,6 +175,7 @@ class _Webs:
             for outer in self.frames[-1:]:
                 self.note(outer, local, before or frozenset())
             self.reach[local] = frozenset(frame.ends.get(local) or self.reach[local])
+        breathe()
 
     def statement(self, statement: Statement) -> None:
         roles = STATEMENTS[statement.kind].items()
