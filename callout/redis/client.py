@@ -198,6 +198,11 @@ class Client:
             return writer
         # asyncio's and uvloop's stream transports are all `Transport`s.
         transport: Any = writer.transport
+        if transport.is_closing():
+            # Lost after the last answer of the handshake. uvloop's raises from now on, and that
+            # would be the end of all trying.
+            writer.close()
+            return Unavailable("disconnected", "lost during the handshake")
 
         def closed(reason: str) -> None:
             self._pipeline = None

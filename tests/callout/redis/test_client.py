@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from callout.redis.client import Client, ClientOptions
+from callout.redis.connect import Dialer
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, pack
 from callout.testing.redis import RedisServer
@@ -117,6 +118,32 @@ async def test_a_redis_that_comes_late_is_found(tmp_path: Path) -> None:
 
 async def answers(client: Client) -> bool:
     return await ask(client, pack(b"PING")) == [b"PONG"]
+
+
+async def test_a_connection_that_is_lost_as_its_handshake_ends_is_made_anew(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dials = 0
+    dial = Dialer.dial
+
+    async def lost_at_first(dialer: Dialer) -> asyncio.StreamWriter | Unavailable:
+        nonlocal dials
+        dials += 1
+        writer = await dial(dialer)
+        if dials == 1 and isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
+            await writer.wait_closed()
+        return writer
+
+    monkeypatch.setattr(Dialer, "dial", lost_at_first)
+    async with started(redis_server.url) as client:
+
+        async def connected() -> bool:
+            return client.state == "closed"
+
+        await until(connected, 5)
+        assert await ask(client, pack(b"ECHO", b"a")) == [b"a"]
+    assert dials == 2
 
 
 async def test_a_killed_redis_opens_the_breaker_and_a_new_one_is_used_within_a_second(
