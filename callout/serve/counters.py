@@ -53,9 +53,8 @@ class Counters:
         self.refused[word] = self.refused.get(word, 0) + 1
 
     def overload(self, path: str) -> None:
-        """Count a call that is refused because there are too many."""
+        """Count a call that is answered with `Unary.overloaded`."""
         self.overloaded[path] = self.overloaded.get(path, 0) + 1
-        self.refuse("overload")
 
     def close(self, word: str) -> None:
         """Count a connection that we end."""

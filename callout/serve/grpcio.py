@@ -6,7 +6,9 @@ at a time, not with the connection; client certificates cannot be optional, nor 
 connections stay until their age when the client authorities are replaced; a resumed session is not
 verified again, even when the client's certificate has ended since; a compressed message is measured
 after grpcio has expanded it; and a call that arrives in the very moment of a drain may be cancelled
-(grpc.aio drops what it has accepted but not yet dispatched).
+(grpc.aio drops what it has accepted but not yet dispatched). It has no admission control: how long
+calls wait in its threads is hidden. But the bound of calls in progress (`max_calls`) is the same,
+and beyond it the operator's verdict is given.
 """
 
 import asyncio
@@ -22,13 +24,14 @@ import grpc
 from callout.grpc.call import Call, Code, Status, Streaming, Unary
 from callout.grpc.methods import Methods
 from callout.serve.address import address_of, remove_socket
-from callout.serve.certificates import Certificates, load
+from callout.serve.certificates import Certificates, load, names_in
 from callout.serve.failures import Failures
 from callout.serve.handshakes import context
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_TOO_MANY = Status(Code.RESOURCE_EXHAUSTED, "too many calls in progress")
 _NOT_ADMITTED = Status(Code.UNAUTHENTICATED, "the client certificate is not admitted")
 
 
@@ -177,6 +180,12 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def _unary(self, method: Unary) -> Callable[[bytes, Any], Awaitable[bytes]]:
         async def answer(message: bytes, context: Any) -> bytes:
+            if method.overloaded is not None and self._full():
+                # Not `maximum_concurrent_rpcs`: Envoy may let pass what a gRPC error answers.
+                self._counters.overload(method.path)
+                if isinstance(method.overloaded, bytes):
+                    return method.overloaded
+                return await _abort(context, method.overloaded)
             call = await self._begin(method.path, context)
             try:
                 reply: Any = method.handler(message, call)
@@ -200,6 +209,8 @@ class _Handlers(grpc.GenericRpcHandler):
         self, method: Streaming
     ) -> Callable[[AsyncIterator[bytes], Any], AsyncIterator[bytes]]:
         async def answer(messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            if self._full():
+                await _abort(context, _TOO_MANY)
             call = await self._begin(method.path, context)
             status = Status(Code.OK)
             try:
@@ -219,15 +230,20 @@ class _Handlers(grpc.GenericRpcHandler):
 
         return answer
 
+    def _full(self) -> bool:
+        """Whether there are too many calls for one more; counts it then."""
+        full = self._counters.open_calls >= self._options.max_calls
+        if full:
+            self._counters.refuse("too_many_calls")
+        return full
+
     async def _begin(self, path: str, context: Any) -> Call:
         tls = self._options.tls
-        if tls is not None and not context.peer().startswith("unix:"):
-            names = context.auth_context()
-            kinds = (("URI", "peer_uri"), ("DNS", "peer_dns"))
-            offered = [
-                (kind, value.decode()) for kind, key in kinds for value in names.get(key, ())
-            ]
-            if not tls.admits(offered):
+        if tls is not None and tls.client_san and not context.peer().startswith("unix:"):
+            # Not `peer_uri` and `peer_dns`: grpcio for Python cuts those at a NUL, and a name
+            # `spiffe://mesh/gateway\0.evil` would pass for another one.
+            (certificate,) = context.auth_context().get("x509_pem_cert") or (b"",)
+            if not tls.admits(names_in(certificate)):
                 self._counters.refuse("client_san")
                 await _abort(context, _NOT_ADMITTED)
         self._counters.requests += 1

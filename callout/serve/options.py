@@ -51,8 +51,9 @@ class ServeOptions:
     """Seconds until a TCP peer that does not answer its system's probes any more is given up: one
     that lost power says no goodbye."""
     max_calls: int = 10_000
-    """Calls in progress, over all connections, beyond which no stream is opened: each costs some
-    kilobytes for as long as its client likes. Own transport."""
+    """Calls in progress, over all connections, beyond which no stream is opened, and a unary call
+    that would have to wait is answered with `Unary.overloaded`: each costs some kilobytes for as
+    long as its client, or who it waits for, likes."""
     admission: AdmissionOptions | None = None
     """When calls are refused because there are too many (`Unary.overloaded`). None: never. Own
     transport."""

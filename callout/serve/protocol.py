@@ -93,6 +93,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._leave_at = self._last_call + core.jittered(core.options.max_age)
         self._cut_at = self._closing_at = _NEVER
         self._parting: Parting | None = None
+        self._parts: asyncio.TimerHandle | None = None
         self._admission = core.admission
         self._queue = Queue(core.admission) if core.admission else None
         self._behind = False  # whether the queue must be asked about each request
@@ -120,6 +121,9 @@ class GrpcProtocol(asyncio.Protocol):
         """The connection ended, by whichever side: nobody waits for our answers any more."""
         self._gone = True
         self._rest = b""
+        if self._parts is not None:
+            self._parts.cancel()
+            self._parts = None
         self._counters.open_connections -= 1
         for state in self._streams.values():
             self._stop(state)
@@ -352,12 +356,12 @@ class GrpcProtocol(asyncio.Protocol):
             if future.done():
                 self._answer(stream_id, head.method.path, future)
                 return
-            self._wait(stream_id, head.method.path, future, deadline, now, len(message))
+            self._wait(stream_id, head, future, deadline, now, len(message))
 
     def _wait(
         self,
         stream_id: int,
-        path: str,
+        head: Head,
         future: "asyncio.Future[Reply]",
         deadline: float | None,
         now: float,
@@ -369,25 +373,35 @@ class GrpcProtocol(asyncio.Protocol):
             future.add_done_callback(look_away)
             future.cancel()
             self.refused("buffered" if full else "too_many_calls")
-            self._end(stream_id, _FULL if full else _TOO_MANY)
+            if head.overloaded is None:
+                self._end(stream_id, _FULL if full else _TOO_MANY)
+            else:
+                self._turn_away(stream_id, head)
             return
         self._counters.open_calls += 1
         self.hold(size)
+        path = head.method.path
         self._streams[stream_id] = Waiting(self, stream_id, path, future, deadline, now, size)
         # It is ours now, and counted as such: other requests need not wait for its answer.
         self._http2.consumed(stream_id, size + PREFIX)
 
     def _refuses(self, stream_id: int, head: Head, now: float) -> bool:
-        queue, reply = self._queue, head.overloaded
+        queue = self._queue
         assert queue is not None  # noqa: S101  # nobody else says that the loop is behind
         if not queue.refuses(now, head.timeout):
             return False
+        self._counters.refuse("overload")
+        self._turn_away(stream_id, head)
+        return True
+
+    def _turn_away(self, stream_id: int, head: Head) -> None:
+        """Give the operator's verdict: Envoy may let pass what a gRPC error answers."""
         self._counters.overload(head.method.path)
+        reply = head.overloaded
         if isinstance(reply, bytes):
             self._http2.respond(stream_id, OK_HEAD, reply, OK_TRAILERS)
         elif reply is not None:
             self._end(stream_id, reply)
-        return True
 
     def finish(self, call: Waiting, future: "asyncio.Future[Reply]") -> None:
         """A waiting call's handler is done."""
@@ -543,7 +557,7 @@ class GrpcProtocol(asyncio.Protocol):
             if not self._gone:
                 self._parting = Parting(self._http2, now)
                 self._transport.write(self._http2.outgoing())
-                self.core.loop.call_later(ALONE_SECONDS, self._part)
+                self._parts = self.core.loop.call_later(ALONE_SECONDS, self._part)
         self._flush()
 
     def _part(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from opa_client import AsyncOpaClient
 
 from extauthz.policy.engine import UNDEFINED, Answer, Engine, PolicyFailed
 from extauthz.policy.errors import BuiltinError
+from extauthz.policy.in_flight import InFlight
 from extauthz.policy.values.text import from_json, to_json
 
 MOST_SECONDS: Final = 5.0
@@ -77,6 +78,8 @@ class OpaServer:
         )
         self._client.trace_configs = trace_configs
         self._opened: asyncio.Future[object] | None = None
+        self.in_flight = InFlight()
+        """What it is asked now."""
 
     def engine(self, path: str) -> Engine:
         """The engine of one document: `shop/allow` is `data.shop.allow`.
@@ -112,18 +115,38 @@ class OpaServer:
 
 
 class OpaEngine:
-    """An `Engine` that asks the server for one document."""
+    """An `Engine` that asks the server for one document.
+
+    A question more than the server answers in time is not asked: it fails at once.
+    """
 
     def __init__(self, server: OpaServer, path: str) -> None:
         self._server = server
         self._path = path
 
-    async def decide(
+    def decide(
+        self, document: dict[str, Any], deadline: float | None
+    ) -> PolicyFailed | Awaitable[Answer | PolicyFailed]:
+        """See `Engine`; any failure is `opa_unavailable`, a refused question `opa_error`."""
+        if self._server.in_flight.full:
+            return PolicyFailed("opa_overloaded", "the OPA server is asked too much", True)
+        return self._asking(document, deadline)
+
+    async def _asking(
         self, document: dict[str, Any], deadline: float | None
     ) -> Answer | PolicyFailed:
-        """See `Engine`; any failure is `opa_unavailable`, a refused question `opa_error`."""
-        now = asyncio.get_running_loop().time()
-        until = min(now + MOST_SECONDS, deadline if deadline is not None else now + MOST_SECONDS)
+        clock, in_flight = asyncio.get_running_loop().time, self._server.in_flight
+        began = clock()
+        until = began + MOST_SECONDS
+        if deadline is not None and deadline < until:
+            until = deadline
+        in_flight.asked()
+        try:
+            return await self._answer(document, until)
+        finally:
+            in_flight.answered(began, until, clock())
+
+    async def _answer(self, document: dict[str, Any], until: float) -> Answer | PolicyFailed:
         try:
             async with asyncio.timeout_at(until):
                 reply = await self._server.ask(self._path, document)

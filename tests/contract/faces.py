@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from callout.grpc.call import Call, Code, Face, Reply, Status, Streaming, Unary
 
 SERVICE = "contract.Behaviour"
+NO_TIME = b"no time"
 
 
 class Behaviour:
@@ -49,6 +50,8 @@ class Behaviour:
             SERVICE,
             (
                 *(Unary(f"/{SERVICE}/{name}", handler) for name, handler in unary.items()),
+                Unary(f"/{SERVICE}/Bounded", self.wait, NO_TIME),
+                Unary(f"/{SERVICE}/BoundedStatus", self.wait, Status(Code.UNAVAILABLE, "no time")),
                 *(Streaming(f"/{SERVICE}/{name}", handler) for name, handler in streams.items()),
             ),
         )

@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import itertools
 
 import grpc
 import pytest
 
 from callout.serve.address import Address
 from tests.contract.conftest import Running, Start, unary
+from tests.contract.faces import NO_TIME, SERVICE
 
 
 async def failure(call: "grpc.aio.UnaryUnaryCall[bytes, bytes]") -> grpc.aio.AioRpcError:
@@ -209,3 +211,28 @@ async def test_a_unix_socket_works_as_well(start: Start, tmp_path) -> None:  # t
     await running.server.close()
 
     assert not (tmp_path / "gate.sock").exists()
+
+
+async def test_beyond_the_bound_of_calls_in_progress_the_operators_verdict_is_given(
+    start: Start,
+) -> None:
+    running = await start(max_calls=10)
+    async with running.channel() as channel:
+        calls = [unary(channel, "Bounded")(b"decided", timeout=20) for _ in range(50)]
+        refused = [asyncio.ensure_future(each) for each in calls]
+        early = [await each for each in itertools.islice(asyncio.as_completed(refused), 40)]
+        assert early == [NO_TIME] * 40
+        error = await failure(unary(channel, "BoundedStatus")(b"", timeout=5))
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "no time")
+        assert running.counters.overloaded == {
+            f"/{SERVICE}/Bounded": 40,
+            f"/{SERVICE}/BoundedStatus": 1,
+        }
+        assert running.counters.refused == {"too_many_calls": 41}
+        assert running.counters.open_calls == 10
+
+        running.behaviour.release.set()
+        answers = await asyncio.gather(*refused)
+
+    assert sorted(answers) == [b"decided"] * 10 + [NO_TIME] * 40
+    assert running.counters.open_calls == 0
