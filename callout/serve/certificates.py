@@ -1,5 +1,6 @@
 """The certificate files: read at once, judged as a whole, used as the bytes that were judged."""
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from callout.regular_file import read_at_most
 from callout.serve.tls import ServerTls
 
 Which: TypeAlias = Literal["server", "client_ca"]
@@ -59,8 +61,7 @@ def read(tls: ServerTls) -> Certificates:
 
 def _content(setting: str, path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST + 1)
+        content = read_at_most(path, MOST + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise type(error)(error.errno, f"tls.{setting}: {reason}", str(path)) from None
@@ -132,6 +133,28 @@ def fingerprint(certificates: Certificates) -> str:
     return x509.load_pem_x509_certificate(certificates.cert).fingerprint(SHA256()).hex()
 
 
+@functools.lru_cache(maxsize=256)
+def names_in(pem: bytes) -> Sequence[tuple[str, str]]:
+    """Subject alternative names as `ssl.SSLSocket.getpeercert` has them; none if it has none.
+
+    Args:
+        pem: a client's certificate that was verified; empty: it showed none.
+
+    Returns:
+        Names of kind `URI` and `DNS`; of a certificate that cannot be read, none.
+    """
+    if not pem:
+        return ()
+    try:
+        extensions = x509.load_pem_x509_certificate(pem).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+        dns = names.get_values_for_type(x509.DNSName)
+    except Exception:  # it reads when asked, and says in many ways that it cannot
+        return ()
+    return (*(("URI", each) for each in uris), *(("DNS", each) for each in dns))
+
+
 def key_is_open(path: Path) -> str:
     """A warning if everybody on this machine may read the private key; empty: not so.
 
@@ -149,10 +172,14 @@ def _parsed(pem: bytes, place: str, problems: list[str]) -> list[x509.Certificat
         problems.append(f"{place}: there is no PEM certificate in it")
         return []
     try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+        found = x509.load_pem_x509_certificates(pem)
+        for each in found:
+            _ = each.subject, each.issuer, each.extensions, each.signature_algorithm_oid
+            _ = each.not_valid_before_utc, each.not_valid_after_utc
+    except Exception:  # parts are read when asked for, and fail in many ways
         problems.append(f"{place}: a certificate in it cannot be read")
         return []
+    return found
 
 
 def _weaknesses(certificate: x509.Certificate) -> list[str]:
@@ -193,8 +220,6 @@ def _unusable(leaf: x509.Certificate) -> list[str]:
         leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         found.append("no subject alternative name: clients look at no other")
-    except ValueError:
-        return ["its extensions cannot be read"]
     try:
         usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
@@ -232,7 +257,11 @@ def _key_mistake(pem: bytes, chain: Sequence[x509.Certificate]) -> str:
         return "there is no PEM private key of a known kind in it"
     if not chain:
         return ""
-    return "" if key.public_key() == chain[0].public_key() else "it does not fit the certificate"
+    try:
+        fits = key.public_key() == chain[0].public_key()
+    except (ValueError, UnsupportedAlgorithm):  # said of the certificate already
+        return ""
+    return "" if fits else "it does not fit the certificate"
 
 
 def _is_root(certificate: x509.Certificate) -> bool:

@@ -5,6 +5,8 @@ import ipaddress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from callout.regular_file import read_at_most
+
 SHORTEST: Final = 16
 """Characters of a token: fewer can be guessed over a network."""
 LONGEST: Final = 4096
@@ -44,8 +46,7 @@ def read_token(file: Path) -> str:
         OSError: The file cannot be read.
         BadToken: It holds none.
     """
-    with file.open("rb") as opened:
-        content = opened.read(LONGEST + 1)
+    content = read_at_most(file, LONGEST + 1)
     token = content.decode("ascii", "replace").strip()
     if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or not token.isprintable():
         raise BadToken(f"expected {SHORTEST} to {LONGEST} printable ASCII characters")

@@ -1,6 +1,9 @@
 """What is judged weak or unusable, and what is only warned of."""
 
+import base64
 import datetime
+import os
+import random
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -12,7 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from callout.serve import certificates
-from callout.serve.certificates import Certificates, Verdict, judge, key_is_open, load, read
+from callout.serve.certificates import (
+    Certificates,
+    Verdict,
+    judge,
+    key_is_open,
+    load,
+    names_in,
+    read,
+)
 from callout.serve.tls import ServerTls
 from tests.contract.certificates import DAY, Authority, Pair, key_pem
 
@@ -221,3 +232,39 @@ def test_the_key_is_not_in_the_text_of_its_object(authority: Authority) -> None:
     shown = repr(Certificates(pair.cert_bytes, pair.key_bytes))
     assert "BEGIN CERTIFICATE" in shown
     assert "PRIVATE" not in shown
+
+
+def test_names_are_whole_and_of_an_unreadable_certificate_there_are_none(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "clients")
+    uri, dns = "spiffe://mesh/gateway\0.evil", "gateway.example"
+    pair = authority.issue("c", x509.DNSName(dns), x509.UniformResourceIdentifier(uri))
+    assert names_in(pair.cert_bytes) == (("URI", uri), ("DNS", dns))
+    assert names_in(authority.issue("nameless").cert_bytes) == ()
+    assert names_in(b"") == names_in(pair.cert_bytes[:-200]) == ()
+
+
+@pytest.mark.parametrize("which", ["cert", "client_ca"])
+def test_whatever_stands_in_a_certificate_it_is_judged(authority: Authority, which: str) -> None:
+    """A byte here and there is another one: cryptography reads parts when they are asked for."""
+    pair = authority.issue("server", NAME, usage=[ExtendedKeyUsageOID.SERVER_AUTH])
+    tls = ServerTls(pair.cert, pair.key, authority.cert)
+    good = {"cert": pair.cert_bytes, "client_ca": authority.cert_bytes}
+    lines = good[which].splitlines()
+    der = base64.b64decode(b"".join(lines[1:-1]))
+    seeded = random.Random(which)
+    refused = 0
+    for at in range(len(der)):
+        changed = bytearray(der)
+        changed[at] = seeded.choice([0, 0x80, 0xFF, changed[at] ^ 1])
+        pem = b"\n".join((lines[0], base64.b64encode(changed), lines[-1]))
+        found = {**good, which: pem}
+        refused += bool(judge(Certificates(key=pair.key_bytes, **found), tls, NOW).problems)
+    assert refused > len(der) // 4
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(authority: Authority) -> None:
+    pair = authority.issue("server", NAME)
+    pair.key.unlink()
+    os.mkfifo(pair.key)
+    with pytest.raises(OSError, match=r"tls.key: expected a regular file"):
+        load(ServerTls(pair.cert, pair.key))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,11 @@ def test_what_is_no_token_is_not_taken_for_one(tmp_path: Path, content: bytes) -
     path.write_bytes(content)
     with pytest.raises(BadToken, match="expected 16 to 4096"):
         read_token(path)
+
+
+def test_a_pipe_in_the_place_of_the_token_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    forbidden = admit(HERE._replace(authorization="Bearer x"), pipe)
+    assert forbidden is not None
+    assert forbidden.status == 503
