@@ -269,6 +269,8 @@ async def test_a_certificate_without_an_allowed_name_is_refused(
         authority.issue("g", URI("spiffe://mesh/other"), URI(GATEWAY)),
         authority.issue("h", URI("spiffe://mesh/ns/a/b/sa/sidecar")),
         authority.issue("i", x509.DNSName("*.example")),
+        authority.issue("j", URI(GATEWAY + "\0.evil.example")),
+        authority.issue("k", x509.DNSName("gateway.example\0.evil.example")),
     ]
 
     for pair in others:
