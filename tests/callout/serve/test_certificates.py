@@ -28,7 +28,7 @@ from callout.serve.tls import ServerTls
 from tests.contract.certificates import DAY, Authority, Pair, key_pem
 
 NAME = x509.DNSName("gate.example")
-NOW = datetime.datetime.now(UTC)
+NONE = datetime.timedelta()
 DATA = Path(__file__).parent / "data"
 
 
@@ -37,9 +37,14 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def verdict(pair: Pair, ca: Path | None = None, now: datetime.datetime = NOW) -> Verdict:
+def now() -> datetime.datetime:
+    """Of the test: certificates are made in it, and a long run imports this file much earlier."""
+    return datetime.datetime.now(UTC)
+
+
+def verdict(pair: Pair, ca: Path | None = None, later: datetime.timedelta = NONE) -> Verdict:
     tls = ServerTls(pair.cert, pair.key, ca)
-    return judge(read(tls), tls, now)
+    return judge(read(tls), tls, now() + later)
 
 
 def test_good_certificates_have_no_problem_and_end_when_the_first_does(
@@ -52,7 +57,7 @@ def test_good_certificates_have_no_problem_and_end_when_the_first_does(
     found = verdict(pair, authority.cert)
 
     assert (list(found.problems), list(found.warnings)) == ([], [])
-    ends = {which: round(at - NOW.timestamp()) for which, at in found.expiry.items()}
+    ends = {which: round(at - now().timestamp()) for which, at in found.expiry.items()}
     assert ends["server"] == pytest.approx(43_200, abs=60)
     assert ends["client_ca"] == pytest.approx(86_400, abs=60)
 
@@ -111,7 +116,7 @@ def test_weak_or_expired_intermediates_are_problems(tmp_path: Path, authority: A
     pair.cert.write_bytes(pair.cert_bytes + middle.cert_bytes)
 
     assert not verdict(pair).problems
-    (problem,) = verdict(pair, now=NOW + DAY / 12).problems
+    (problem,) = verdict(pair, later=DAY / 12).problems
     assert "ca of middle: expired" in problem
 
 
@@ -180,7 +185,7 @@ def test_an_authority_that_ended_is_a_warning_beside_one_that_has_not(
     found = verdict(pair, both)
     assert not found.problems
     assert any("ca of old: expired" in each for each in found.warnings)
-    assert found.expiry["client_ca"] > NOW.timestamp()
+    assert found.expiry["client_ca"] > now().timestamp()
     (problem,) = verdict(pair, old.cert).problems
     assert "none of its certificates is valid now" in problem
 
@@ -258,7 +263,7 @@ def test_whatever_stands_in_a_certificate_it_is_judged(authority: Authority, whi
         changed[at] = seeded.choice([0, 0x80, 0xFF, changed[at] ^ 1])
         pem = b"\n".join((lines[0], base64.b64encode(changed), lines[-1]))
         found = {**good, which: pem}
-        refused += bool(judge(Certificates(key=pair.key_bytes, **found), tls, NOW).problems)
+        refused += bool(judge(Certificates(key=pair.key_bytes, **found), tls, now()).problems)
     assert refused > len(der) // 4
 
 
