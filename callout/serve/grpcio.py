@@ -60,10 +60,14 @@ class GrpcioServer:
             ValueError: a socket is not as it must be, or TLS is asked for what grpcio has not.
             OSError: an address cannot be bound, or the certificates cannot be used.
         """
-        credentials = None if self._options.tls is None else self._credentials(self._options.tls)
+        tls = self._options.tls
+        if tls is not None:
+            self._certificates = self._first_certificates(tls)
         try:
             for each in sockets:
-                self._add(each, credentials)
+                # Each has credentials of its own: who shares them is told of new certificates only
+                # if it asks before the others do.
+                self._add(each, None if tls is None else self._credentials(tls))
             await self._server.start()
         except BaseException:
             await self._server.stop(None)
@@ -83,12 +87,16 @@ class GrpcioServer:
         except RuntimeError as error:
             raise OSError(f"{address}: {error}") from error
 
-    def _credentials(self, tls: ServerTls) -> grpc.ServerCredentials:
+    def _first_certificates(self, tls: ServerTls) -> Certificates:
         if tls.client != "required" or tls.min_version != "1.2":
             raise ValueError("grpcio knows neither optional client certificates nor min_version")
         given = self._options.certificates or load(tls)
         context(tls, given)  # says what is wrong; grpcio would only fail handshakes
-        self._certificates = given
+        return given
+
+    def _credentials(self, tls: ServerTls) -> grpc.ServerCredentials:
+        given = self._certificates
+        assert given is not None  # noqa: S101  # `start` has them
 
         def fetch() -> "grpc.ServerCertificateConfiguration | None":
             """Asked for each handshake, in a thread of grpcio's; None: as before."""

@@ -56,13 +56,17 @@ def transport(request: pytest.FixtureRequest) -> Literal["own", "grpcio"]:
 
 @pytest.fixture
 async def start(transport: Literal["own", "grpcio"]) -> AsyncIterator[Start]:
-    """Starts servers: `await start(max_message=100)`; `listen=` says where."""
+    """Starts servers: `await start(max_message=100)`; the first arguments say where."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def begin(listen: Address | socket.socket = LOOPBACK, **options: Any) -> Running:
+        async def begin(
+            listen: Address | socket.socket = LOOPBACK,
+            *more: Address | socket.socket,
+            **options: Any,
+        ) -> Running:
             behaviour = Behaviour()
             chosen = ServeOptions(transport=transport, **options)
-            server = await serve([behaviour.face()], [listen], chosen)
+            server = await serve([behaviour.face()], [listen, *more], chosen)
             stack.push_async_callback(server.close)
             return Running(server, behaviour, chosen)
 

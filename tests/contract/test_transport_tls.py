@@ -21,7 +21,7 @@ from callout.serve.own import OwnServer
 from callout.serve.tls import ServerTls
 from callout.testing import tools
 from tests.contract.certificates import Authority, Pair
-from tests.contract.conftest import Running, Start, unary
+from tests.contract.conftest import LOOPBACK, Running, Start, unary
 
 LOCAL = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 GATEWAY = "spiffe://mesh/ns/edge/sa/gateway"
@@ -89,12 +89,15 @@ def trusting(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
 
 
 async def handshake(
-    running: Running, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+    running: Running,
+    context: ssl.SSLContext,
+    session: ssl.SSLSession | None = None,
+    target: str = "",
 ) -> ssl.SSLSocket | None:
     """A blocking client's connection, once the server has spoken; None: it was refused."""
 
     def connect() -> ssl.SSLSocket | None:
-        address = parse(running.target)
+        address = parse(target or running.target)
         plain = socket.create_connection((address.host, address.port), timeout=10)
         try:
             wrapped = context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
@@ -306,6 +309,23 @@ async def test_new_certificates_are_shown_to_new_connections_and_old_ones_stay(
         await refused(running, secure(running, authority))
         assert await unary(before, "Echo")(b"hello", timeout=5) == b"hello"
     assert running.counters.closed.get("client_ca", 0) == 0
+
+
+async def test_new_certificates_are_shown_at_every_address(
+    start: Start, authority: Authority
+) -> None:
+    tls = mutual(authority)
+    running = await start(LOOPBACK, LOOPBACK, tls=tls)
+    client, other = trusting(authority, authority.issue("client")), authority.issue("other", LOCAL)
+    for pair in (Pair(tls.cert, tls.key), other):
+        if pair is other:
+            running.server.renew(contents(tls, cert=pair.cert_bytes, key=pair.key_bytes))
+        for target in running.server.addresses:
+            connected = await handshake(running, client, target=target)
+            assert connected is not None
+            with connected:
+                shown = connected.getpeercert(binary_form=True)
+            assert shown == ssl.PEM_cert_to_DER_cert(pair.cert_bytes.decode())
 
 
 async def test_what_cannot_be_used_leaves_the_former_in_use(
