@@ -22,6 +22,7 @@ from callout.testing.grpc_client import Client
 from callout.testing.plugin import StartEnvoy
 from gatewright.envoy import render
 from gatewright.envoy.gateway import FailureModes, Gateway, parse_upstream
+from tests.end_to_end import family
 from tests.end_to_end.conftest import ROOT, Answer, children, until
 
 START_WITHIN = 90.0
@@ -47,6 +48,7 @@ class Serve:
         `folder` takes its output. Flags that repeat win over the ports that are set here.
         """
         self._log = folder / f"serve-{os.urandom(4).hex()}.log"
+        self._family = family.word()
         command = [sys.executable, "-m", "gatewright", "serve", "--bundle", str(bundle)]
         command += ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", *flags]
         with self._log.open("wb") as output:
@@ -56,7 +58,11 @@ class Serve:
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
-                env={**environment(environ), "TMPDIR": str(folder)},
+                env={
+                    **environment(environ),
+                    "TMPDIR": str(folder),
+                    family.VARIABLE: self._family,
+                },
             )
         self.pid = self.process.pid
         """Of the supervising process, which `restart` replaces."""
@@ -137,13 +143,10 @@ class Serve:
         until(lambda: not alive(leaving), seconds)
 
     def close(self) -> None:
-        """Ends it, whatever it is doing; workers end with it."""
-        family = [*self.workers(), self.pid] if alive(self.pid) else []
+        """Ends it, whatever it is doing; workers and successors end with it."""
         self.process.kill()
         self.process.wait()
-        for pid in family:
-            kill(pid, signal.SIGCONT)
-            kill(pid, signal.SIGKILL)
+        family.kill(self._family)
 
 
 def kill(pid: int, number: signal.Signals) -> None:
