@@ -11,7 +11,7 @@ from callout.testing.redis import RedisServer
 from callout.testing.requests import check_request, rate_limit_request
 from tests.end_to_end.serve import EVERYBODY, Serve, policy, write_bundle
 from tests.extauthz import tokens
-from tests.faults.load import Load, check, limit, slowest
+from tests.faults.load import UNHURRIED, Load, check, limit, slowest
 from tests.faults.wall_clock import WallClock
 
 HOUR = 3600
@@ -64,7 +64,8 @@ def serve(
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
     (bundle / "jwks.json").write_bytes(tokens.jwks(tokens.jwk("ec")))
     flags = ["--redis", private_redis.url] if request.param == "redis" else []
-    with closing(Serve(tmp_path, bundle, *flags, environ=wall_clock.environ)) as running:
+    environ = {**UNHURRIED, **wall_clock.environ}
+    with closing(Serve(tmp_path, bundle, *flags, environ=environ)) as running:
         yield running
 
 

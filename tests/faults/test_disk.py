@@ -16,7 +16,7 @@ import pytest
 from callout.testing.requests import check_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, kill, policy, write_bundle
-from tests.faults.load import Load, check, slowest
+from tests.faults.load import UNHURRIED, Load, check, slowest
 
 AT_ONCE: float = 0.25
 """Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
@@ -107,8 +107,9 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def serve(disk: Disk, tmp_path: Path) -> Iterator[Serve]:
+    flags = ("--decisions", "all", "--level", "debug")
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
-    with closing(Serve(disk.folder, bundle, "--decisions", "all", "--level", "debug")) as running:
+    with closing(Serve(disk.folder, bundle, *flags, environ=UNHURRIED)) as running:
         yield running
 
 

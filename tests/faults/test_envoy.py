@@ -13,7 +13,17 @@ import pytest
 from callout.testing.plugin import StartEnvoy
 from callout.testing.upstream import EchoUpstream
 from tests.end_to_end.conftest import until
-from tests.end_to_end.serve import EVERYBODY, OPEN, Edge, Serve, gateway, policy, write_bundle
+from tests.end_to_end.serve import (
+    EVERYBODY,
+    OPEN,
+    Edge,
+    Serve,
+    gateway,
+    patient,
+    policy,
+    write_bundle,
+)
+from tests.faults.load import UNHURRIED
 
 BUNDLE = {
     "all.yaml": policy("all", OPEN)
@@ -60,13 +70,14 @@ class Visitors:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    with closing(Serve(tmp_path, write_bundle(tmp_path / "bundle", BUNDLE))) as running:
+    bundle = write_bundle(tmp_path / "bundle", BUNDLE)
+    with closing(Serve(tmp_path, bundle, environ=UNHURRIED)) as running:
         yield running
 
 
 @pytest.fixture
 def edge(serve: Serve, envoy: StartEnvoy, echo_upstream: EchoUpstream) -> Callable[[], Edge]:
-    return lambda: Edge(envoy, gateway(serve, echo_upstream.url))
+    return lambda: Edge(envoy, patient(gateway(serve, echo_upstream.url)))
 
 
 def others_noticed_nothing(visitors: Visitors) -> bool:

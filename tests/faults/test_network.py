@@ -12,7 +12,7 @@ from callout.testing.redis import RedisServer
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import Serve, write_bundle
 from tests.faults import test_opa, test_redis
-from tests.faults.load import Load, slowest
+from tests.faults.load import UNHURRIED, Load, slowest
 from tests.faults.proxy import Network
 
 AT_ONCE: float = 0.25
@@ -25,8 +25,8 @@ def started(tmp_path: Path, private_redis: RedisServer) -> Iterator[tuple[Serve,
     with ExitStack() as running:
         network = running.enter_context(Network(private_redis.address))
         bundle = write_bundle(tmp_path / "bundle", test_redis.BUNDLE)
-        redis = f"redis://{network.address}"
-        serve = running.enter_context(closing(Serve(tmp_path, bundle, "--redis", redis)))
+        flags = ("--redis", f"redis://{network.address}")
+        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)))
         yield serve, network
 
 
@@ -57,7 +57,7 @@ def test_the_network_to_the_opa_server(tmp_path: Path, opa_server: StartOpa, how
     with ExitStack() as running:
         network = running.enter_context(Network(opa.url.removeprefix("http://")))
         flags = ("--opa", f"http://{network.address}")
-        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags)))
+        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)))
         with Load(serve.grpc, test_opa.QUESTIONS) as load:
             load.until_right(10.0)
             begun = time.monotonic()
@@ -84,7 +84,7 @@ def test_the_network_to_a_caller_delays_no_other(
     bundle = write_bundle(tmp_path / "bundle", test_redis.BUNDLE)
     flags = ("--redis", private_redis.url, "--workers", "1")
     with ExitStack() as running:
-        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags)))
+        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)))
         network = running.enter_context(Network(serve.grpc))
         near = running.enter_context(Load(serve.grpc, test_redis.QUESTIONS, rate=100))
         far = running.enter_context(Load(network.address, test_redis.QUESTIONS, rate=100))
@@ -117,7 +117,7 @@ def test_calls_of_a_caller_that_is_gone_are_let_go(
     bundle = write_bundle(tmp_path / "bundle", test_redis.BUNDLE)
     flags = ("--redis", private_redis.url, "--workers", "1")
     with ExitStack() as running:
-        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags)))
+        serve = running.enter_context(closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)))
         network = running.enter_context(Network(serve.grpc))
         with Load(network.address, test_redis.QUESTIONS, connections=8) as load:
             load.until_right(10.0)

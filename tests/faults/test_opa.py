@@ -11,7 +11,7 @@ from callout.testing.opa import OpaServer
 from callout.testing.plugin import StartOpa
 from callout.testing.requests import check_request
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
-from tests.faults.load import PATIENCE, Load, check, slowest
+from tests.faults.load import PATIENCE, UNHURRIED, Load, check, slowest
 
 REGO = """package shop
 
@@ -47,7 +47,7 @@ def opa(opa_server: StartOpa) -> OpaServer:
 @pytest.fixture
 def serve(tmp_path: Path, opa: OpaServer) -> Iterator[Serve]:
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
-    with closing(Serve(tmp_path, bundle, "--opa", opa.url)) as running:
+    with closing(Serve(tmp_path, bundle, "--opa", opa.url, environ=UNHURRIED)) as running:
         yield running
 
 

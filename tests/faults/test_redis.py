@@ -11,7 +11,7 @@ from callout.testing.redis import RedisServer
 from callout.testing.requests import check_request, rate_limit_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
-from tests.faults.load import Load, check, limit, slowest
+from tests.faults.load import UNHURRIED, Load, check, limit, slowest
 
 ANSWERED: float = 1.5
 """Seconds: a limit waits for Redis a second at most when its caller waits for longer."""
@@ -56,7 +56,8 @@ QUESTIONS = (
 @pytest.fixture
 def serve(tmp_path: Path, private_redis: RedisServer) -> Iterator[Serve]:
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
-    with closing(Serve(tmp_path, bundle, "--redis", private_redis.url)) as running:
+    flags = ("--redis", private_redis.url)
+    with closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)) as running:
         yield running
 
 
