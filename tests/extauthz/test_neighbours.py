@@ -1,6 +1,7 @@
 """The service with its real neighbours: an identity provider over HTTP, an OPA server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,7 @@ from callout.testing.plugin import StartOpa
 from callout.testing.requests import check_request
 from extauthz.config import AuthSection
 from extauthz.identity.jwks_fetch import FetchLimits, JwksFetcher
+from extauthz.policy.in_flight import LEAST
 from extauthz.policy.opa_server import OpaServer
 from extauthz.service import AuthorizationService
 from tests.extauthz.tokens import NOW, claims, jwk, jwks, token
@@ -52,8 +54,11 @@ class Issuer:
         self.names = ["ec"]
         self.status = 200
         self.url = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def answer(self, request: web.Request) -> web.Response:
+        await self.answers.wait()
         return web.Response(status=self.status, body=jwks(*map(jwk, self.names)))
 
 
@@ -86,10 +91,13 @@ class Gate:
             lambda: found, self.recorder, self.keys, self.opa.engine, now=lambda: self.now
         )
 
-    async def ask(self, bearer: str | None, path: str = "/orders/1") -> tuple[Answered, str]:
+    async def ask(
+        self, bearer: str | None, path: str = "/orders/1", seconds: float | None = None
+    ) -> tuple[Answered, str]:
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
         message = check_request("GET", path, headers=headers).SerializeToString()
-        reply = self.service.check(message, Call((), None, "test"))
+        deadline = None if seconds is None else time.monotonic() + seconds
+        reply = self.service.check(message, Call((), deadline, "test"))
         answered = Answered(reply if isinstance(reply, bytes) else await reply)
         return answered, self.recorder.decisions[-1].reason
 
@@ -173,4 +181,49 @@ async def test_an_identity_provider_that_is_gone_is_our_failure(
     assert (answer.status, reason) == (status, "keys_unavailable")
     assert answer.headers == {}
     assert "id" not in answer.metadata
+    await made.close()
+
+
+async def test_an_identity_provider_that_stalls_costs_no_more_than_the_callers_deadline(
+    issuer: Issuer, opa_server: StartOpa
+) -> None:
+    made = gate(issuer, opa_server({"shop.rego": REGO}).url)
+    good = token(claims(budget=1))
+    issuer.answers.clear()
+    began = time.monotonic()
+    answers = await asyncio.gather(*(made.ask(good, seconds=0.3) for _ in range(50)))
+    # The fetch itself may take two seconds.
+    assert time.monotonic() - began < 1.5
+    assert {(each.status, reason) for each, reason in answers} == {(503, "deadline")}
+    issuer.answers.set()
+    answer, reason = await made.ask(good, seconds=5.0)
+    assert (answer.allowed, reason) == (True, "opa")
+    await made.close()
+
+
+async def test_an_opa_server_that_stalls_costs_the_deadline_a_few_times_and_then_nothing(
+    issuer: Issuer, opa_server: StartOpa
+) -> None:
+    opa = opa_server({"shop.rego": REGO})
+    made = gate(issuer, opa.url)
+    good = token(claims(budget=1))
+    assert (await made.ask(good))[0].allowed
+    opa.stop()
+    try:
+        reasons: list[str] = []
+        for _ in range(40):
+            began = time.monotonic()
+            answers = await asyncio.gather(*(made.ask(good, seconds=0.2) for _ in range(50)))
+            assert time.monotonic() - began < 2.0
+            assert {each.status for each, _ in answers} == {503}
+            reasons = [reason for _, reason in answers]
+            if reasons.count("opa_overloaded") == 50 - LEAST:
+                break
+        assert reasons.count("opa_overloaded") == 50 - LEAST
+        assert set(reasons) <= {"opa_overloaded", "opa_unavailable", "deadline"}
+    finally:
+        opa.cont()
+    # The few that stood in its line when it went on were late.
+    allowed = [(await made.ask(good, seconds=5.0))[0].allowed for _ in range(2 * LEAST)]
+    assert allowed[-LEAST:] == [True] * LEAST
     await made.close()

@@ -43,6 +43,14 @@ class Process:
                     found += int(each.read_text().split()[1])
         return found / 1e9
 
+    def resident(self) -> float:
+        """Megabytes of memory of the largest of the process and its descendants."""
+        sizes = [0]
+        for pid in _tree(self.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                sizes.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]))
+        return max(sizes) * os.sysconf("SC_PAGESIZE") / 1e6
+
     def cpu_seconds(self) -> float:
         """User and system time of the process and all its descendants, dead ones included.
 

@@ -1,18 +1,27 @@
-"""A short run of `make overload`: what holds on any machine, however busy."""
+"""A short run of `make overload`.
 
-import subprocess
-import sys
-from collections.abc import Iterator
+That nothing is let pass that must not be, and that each request gets an answer, is asserted of
+every run. How long answers take, and whether anything is refused below the capacity, is a claim
+about a server that has its core: on a busy machine it may fail in a run in which the kernel says
+that the server wanted for its core, or the load was late. Such a run is repeated; in any other a
+claim that fails is a failure at once.
+"""
+
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from callout.testing import tools
 from tests.load.services import World
-from tests.reliability.overload.measure import Server, capacity, server
+from tests.reliability.overload.measure import Figures, Server, capacity, server
+from tests.reliability.overload.slow_opa import CAPACITY
 
 DEADLINE = 0.2
-"""Seconds: Envoy's own default for ext_authz. Machines of CI stop for tens of milliseconds."""
-TRIES = 3
+"""Seconds: Envoy's own default for ext_authz."""
+TRIES = 5
+AT_LEAST = 60_000
+"""Requests a second that are too many for a core, however little of it the capacity was measured
+with."""
 
 
 @pytest.fixture(scope="module")
@@ -34,54 +43,48 @@ def running(world: World) -> Iterator[Server]:
         yield one
 
 
-def test_at_three_times_the_capacity_the_answered_are_in_time_and_the_rest_refused(
+def holds(
+    running: Server,
+    claim: Callable[[Figures], bool],
+    rate: float,
+    seconds: float,
+    burst: int = 0,
+) -> None:
+    seen: list[Figures] = []
+    for _ in range(TRIES):
+        outcome, figures = running.send(rate, seconds, DEADLINE, burst)
+        assert figures.wrong_allows == 0
+        assert outcome.unanswered == 0
+        if claim(figures):
+            return
+        seen.append(figures)
+        assert figures.disturbed, f"{figures}"
+    pytest.skip(f"the machine is too busy to tell: {seen}")
+
+
+def test_at_three_times_the_capacity_the_answered_are_in_time_and_fair_and_the_rest_refused(
     running: Server, most: float
 ) -> None:
-    for _ in range(TRIES):
-        outcome, seen = running.send(3 * most, 2.0, DEADLINE)
-        assert seen.wrong_allows == 0
-        assert seen.answered > 0
-        assert outcome.unanswered == 0
-        if seen.refused > 0 and seen.p99 < DEADLINE:
-            return
-    pytest.fail(f"{seen}")
+    def claim(seen: Figures) -> bool:
+        good = seen.refused > 0 and seen.answered > most / 4
+        return good and seen.p99 < DEADLINE and seen.unfair <= 3
+
+    holds(running, claim, max(3 * most, AT_LEAST), 2.0)
 
 
 def test_at_half_of_the_capacity_nothing_is_refused(running: Server, most: float) -> None:
-    for _ in range(TRIES):
-        _, seen = running.send(0.5 * most, 1.0, DEADLINE)
-        assert seen.wrong_allows == 0
-        if seen.refused == 0:
-            return
-    pytest.fail(f"{seen}")
+    holds(running, lambda seen: seen.refused == 0, 0.5 * most, 1.0)
 
 
 def test_a_burst_of_64_on_each_of_16_connections_is_answered_whole(running: Server) -> None:
-    for _ in range(TRIES):
-        outcome, seen = running.send(1.0, 1.0, DEADLINE, burst=64)
-        assert outcome.sent == 16 * 64
-        assert seen.wrong_allows == 0
-        if seen.refused == 0 and seen.other == 0:
-            return
-    pytest.fail(f"{seen}")
+    holds(running, lambda seen: seen.refused == seen.other == 0, 1.0, 1.0, burst=64)
 
 
-def test_callers_who_wait_for_each_answer_are_never_refused(world: World) -> None:
-    """A busy server is not an overloaded one.
+def test_what_a_slow_opa_server_cannot_answer_is_refused_and_the_rest_in_time(
+    world: World,
+) -> None:
+    def claim(seen: Figures) -> bool:
+        return seen.refused > 0 and seen.answered > 0 and seen.p99 < DEADLINE
 
-    128 calls in flight, a new one only when one was answered, patience of 30 s: the loop never
-    rests, and on a machine that it shares with its clients an answer takes 10 to 20 ms. That is
-    what a gateway with a few connections looks like on a throttled pod, and nobody waits longer
-    than he will. `make soak` found it: 80 % of its calls were refused with `target: 5 ms`. What
-    may be refused follows from how long callers wait (their `grpc-timeout`; Envoy's defaults are
-    200 ms for ext_authz, 20 ms for rate limits), not from the loop being busy.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.soak", "--part", "0.002", "--every", "0.5"],
-        capture_output=True,
-        text=True,
-        timeout=170,
-        check=False,
-    )
-    assert "wrong_refusal" not in done.stdout, done.stdout
-    assert "ended failure" not in done.stdout, done.stdout
+    with server(world, "opa", admission=True) as asking:
+        holds(asking, claim, 3 * CAPACITY, 2.0)

@@ -236,6 +236,8 @@ def run(order: Order) -> Outcome:
         _steadily(order, poll, by_number, connections, began, lags)
     seconds = time.monotonic() - began
     _drain(poll, by_number, connections, LAST)
+    if order.burst:
+        seconds = time.monotonic() - began
     outcome = _outcome(connections, seconds)
     outcome.lag = quantile(lags, 0.99)
     return outcome

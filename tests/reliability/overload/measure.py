@@ -14,20 +14,34 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from callout.testing import tools
 from tests.load import h2load, payloads, services
 from tests.load.machine import on_core
-from tests.load.processes import Process
+from tests.load.processes import Process, free_port, running
 from tests.load.scenarios import GRPC_HEADERS
 from tests.load.services import World
 from tests.reliability.overload.generator import Kind, Order, Outcome, quantile
 
-Case: TypeAlias = Literal["check", "jwt", "limit"]
+Case: TypeAlias = Literal["check", "jwt", "limit", "opa"]
 Meaning: TypeAlias = Literal["allowed", "denied", "refused", "failed", "error"]
 """`refused`: by admission control; `failed`: a policy's word for what it could not decide."""
+ASKING = """\
+apiVersion: bundle/v1
+kind: Policy
+name: bench
+on: [{host: bench.example}]
+auth:
+  identity: [anonymous: {}]
+  decide: {opa: rbac/allow}
+  onError: deny(503)
+"""
 
 ID = 32
 """Characters of a decision's id, at the end of an answer."""
 ALLOWED_OF_EIGHT = 7
 """Requests that may be allowed; the eighth must not be."""
 RUN_SECONDS = 120
+MOST_STARVED = 0.05
+"""Part of a run in which the server may want for its core."""
+MOST_LAG = 0.005
+"""Seconds that the load may be late."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Server:
         given["kinds"] = [Kind(**each) for each in given["kinds"]]
         outcome = Outcome(**given)
         starved = self.process.starved_seconds() - starved
-        return outcome, figures(self.case, outcome, starved)
+        return outcome, figures(self.case, outcome, starved, self.process.resident())
 
 
 def capacity(world: World, case: Case, requests: int) -> float:
@@ -100,6 +114,12 @@ def capacity(world: World, case: Case, requests: int) -> float:
 def server(world: World, case: Case, admission: bool) -> Iterator[Server]:
     """A worker with admission control, or without."""
     settings = {} if admission else {"GATEWRIGHT_OVERLOAD__TARGET": "0"}
+    if case == "opa":
+        with slow_opa(world) as (asking, url):
+            settings["GATEWRIGHT_OPA"] = url
+            with services.gatewright(asking, "own", None, settings) as (process, address):
+                yield Server(world, case, process, address, payloads.check())
+        return
     exchange = {
         "check": payloads.check,
         "jwt": lambda: payloads.check_with_jwt(world.key),
@@ -109,6 +129,21 @@ def server(world: World, case: Case, admission: bool) -> Iterator[Server]:
         redis = url if case == "limit" else None
         with services.gatewright(world, "own", redis, settings) as (process, address):
             yield Server(world, case, process, address, exchange)
+
+
+@contextmanager
+def slow_opa(world: World) -> Iterator[tuple[World, str]]:
+    """An OPA server that takes its time; gives a world whose bundle asks it, and its URL."""
+    asking = World(world.folder / "asking", world.cores, world.key)
+    bundle = asking.folder / "bundle"
+    bundle.mkdir(parents=True, exist_ok=True)
+    (bundle / "bench.yaml").write_text(ASKING)
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "tests.reliability.overload.slow_opa"]
+    command += [address, payloads.DENIED_USER]
+    with running("slow OPA", command, port, world.cores.load):
+        yield asking, f"http://{address}"
 
 
 @dataclass(frozen=True)
@@ -133,9 +168,16 @@ class Figures:
     """Part of the time in which others had the server's core, although it could have run."""
     lag: float
     """Within which the load itself was on time, 99 of 100 times."""
+    resident: float
+    """Megabytes of the worker at the end."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the figures say more of what else ran on the machine."""
+        return self.starved > MOST_STARVED or self.lag > MOST_LAG
 
 
-def figures(case: Case, outcome: Outcome, starved: float) -> Figures:
+def figures(case: Case, outcome: Outcome, starved: float, resident: float) -> Figures:
     """What the answers come to."""
     decided: dict[int, int] = {}
     refused: dict[int, int] = {}
@@ -146,6 +188,8 @@ def figures(case: Case, outcome: Outcome, starved: float) -> Figures:
         count = sum(kind.latencies.values())
         if meaning == "allowed" and kind.message == ALLOWED_OF_EIGHT:
             wrong += count
+        if meaning == "failed" and case == "opa":
+            meaning = "refused"  # the policy's `onError` is the written verdict
         if meaning in ("failed", "error"):
             other += count
         into = decided if meaning in ("allowed", "denied") else refused
@@ -170,6 +214,7 @@ def figures(case: Case, outcome: Outcome, starved: float) -> Figures:
         / (min(by_connection.values(), default=0) or 1),
         starved=starved / seconds,
         lag=outcome.lag,
+        resident=resident,
     )
 
 
