@@ -37,7 +37,11 @@ BUNDLE = {
 
 def bearing(**claims: int) -> object:
     now = int(time.time())
-    whole = {"iat": now - 60, "exp": now + 24 * HOUR, **{k: now + v for k, v in claims.items()}}
+    whole = {
+        "iat": now - 2 * HOUR,
+        "exp": now + 24 * HOUR,
+        **{k: now + v for k, v in claims.items()},
+    }
     token = tokens.token(tokens.claims(**whole))
     return check_request(headers={"authorization": f"Bearer {token}"})
 
