@@ -358,6 +358,8 @@ class Service:
         elif isinstance(message, messages.Leaving):
             if self._supervisor is not None:
                 self._supervisor.relieve(place)
+            # It is not heard any more, and its successor knows nothing of the question.
+            self._inquiries.died(place)
         elif isinstance(message, Answer):
             self._inquiries.heard(place, message)
         elif isinstance(message, messages.Refused):

@@ -241,3 +241,19 @@ def test_hostile_clients_of_the_admin_port_hurt_neither_decisions_nor_supervisio
         answered = [each for each in load.outcomes(began) if each.passed]
         assert slowest(answered) < 2 * AT_ONCE
     assert load.wrong_passes() == []
+
+
+def test_what_a_worker_that_goes_was_asked_is_not_waited_for_from_the_next(serve: Serve) -> None:
+    leaving = serve.workers()[0]
+    host, _, port = serve.admin_address.rpartition(":")
+    with closing(http.client.HTTPConnection(host, int(port), timeout=20)) as first:
+        first.request("GET", "/debug/profile?seconds=6")
+        until(lambda: serve.admin("/debug/profile?seconds=1")[0] == 409, 5)
+        time.sleep(0.5)  # the question is with the worker by then, and nothing tells of it
+        os.kill(leaving, signal.SIGTERM)
+        assert first.getresponse().status == 200
+    until(lambda: leaving not in serve.workers() and len(serve.workers()) == 2)
+    until(lambda: None not in serve.config()["workers"].values())
+    status, text = serve.admin("/debug/profile?seconds=1")
+    assert status == 200
+    assert "no answer in time" not in text

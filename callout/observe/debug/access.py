@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -13,6 +14,8 @@ LONGEST: Final = 4096
 """Bytes of the token's file that are read."""
 _SCHEME: Final = "bearer "
 _LOOPBACK_NAME: Final = "localhost"
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[0-9a-f:]+|[a-z0-9.]+?)(:[0-9]{1,5})?", re.A)
+"""The header of those that may: a name or a number, and a port. `::1` alone is what some send."""
 
 
 class Asker(NamedTuple):
@@ -97,9 +100,8 @@ def _is_loopback(text: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    name = host.lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = match["name"].strip("[]")
     return name == _LOOPBACK_NAME or _is_loopback(name)

@@ -43,7 +43,19 @@ def test_without_a_token_nobody_else_may(peer: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:9001", "", "127.0.0.1.evil.example", "localhost.evil.example"],
+    [
+        "evil.example",
+        "evil.example:9001",
+        "",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "localhost:80@evil.example",
+        "127.0.0.1%25.evil.example",
+        "[::1].evil.example",
+        "localhost:",
+        "localhost:9001:9001",
+        "[::1",
+    ],
 )
 def test_a_name_that_was_pointed_to_us_is_refused(host: str) -> None:
     """DNS rebinding: a page's own name, resolved to 127.0.0.1."""
