@@ -9,6 +9,7 @@ import msgspec
 
 from callout.observe.decision import Decision
 from callout.observe.decision_rules import DecisionRules
+from callout.observe.line_writer import ATOMIC
 from callout.observe.secrets import mask_text
 from callout.observe.text import clean
 
@@ -27,7 +28,10 @@ class Style(NamedTuple):
 WHO, WHAT, POLICY, WHY = 16, 44, 14, 30
 """Widths of the columns of a readable line; longer texts are cut."""
 LONGEST: Final = 512
-"""Characters of one text in a JSON line."""
+"""Characters of one text in a JSON line, unless the line were longer than what stays together in a
+pipe: workers write to the same one."""
+_SHORTEST: Final = 32
+"""So many always fit, whatever they are."""
 
 _COLOURS = {"allow": "\x1b[32m", "deny": "\x1b[33m", "error": "\x1b[31m"}
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
@@ -90,30 +94,38 @@ def json_lines(worker: int) -> Style:
 
 
 def _as_json(seen: Seen, worker: int) -> str:
+    longest = LONGEST
+    while len(line := _encoded(seen, worker, longest)) >= ATOMIC and longest > _SHORTEST:
+        # Of nothing but escapes, or of four bytes a character.
+        longest //= 4
+    return line.decode()
+
+
+def _encoded(seen: Seen, worker: int, longest: int) -> bytes:
     at, decision = seen
     fields = {
         "kind": "decision",
         "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
         "id": decision.id,
-        "face": clean(decision.face, LONGEST),
+        "face": clean(decision.face, longest),
         "verdict": decision.verdict,
         "shadow": decision.shadow,
-        "policy": clean(decision.policy, LONGEST),
-        "reason": clean(decision.reason, LONGEST),
-        "who": _text(decision.who),
-        "what": _text(decision.what),
-        "detail": _text(decision.detail),
+        "policy": clean(decision.policy, longest),
+        "reason": clean(decision.reason, longest),
+        "who": _text(decision.who, longest),
+        "what": _text(decision.what, longest),
+        "detail": _text(decision.detail, longest),
         "seconds": round(decision.seconds, 6),
         "digest": decision.digest,
         "worker": worker,
         "trace": decision.trace,
         "sample": decision.sample,
     }
-    return msgspec.json.encode(fields).decode()
+    return msgspec.json.encode(fields)
 
 
-def _text(text: str) -> str:
-    return clean(mask_text(text[: 4 * LONGEST]), LONGEST)
+def _text(text: str, longest: int) -> str:
+    return clean(mask_text(text[: 4 * LONGEST]), longest)
 
 
 def _column(text: str, width: int) -> str:

@@ -5,6 +5,7 @@ import pytest
 from callout.observe.decision import Decision
 from callout.observe.decision_lines import DecisionLines, Seen, Style, json_lines, readable
 from callout.observe.decision_rules import PRESETS, DecisionRules
+from callout.observe.line_writer import ATOMIC
 from callout.observe.observers import Tee
 from tests.callout.observe.planted import JWT, PASSWORD, found_in
 
@@ -95,11 +96,19 @@ def test_a_json_line_has_every_field_on_one_line() -> None:
 
 def test_a_json_line_is_bounded_and_takes_any_text() -> None:
     shown = JSON.line((AT, FORGED._replace(who="\ud800" * 10_000)))
-    assert len(shown) < 10_000
     assert len(shown.splitlines()) == 1
     fields = json.loads(shown)
     assert fields["detail"] == "x\\x9b\\x00y"
     assert "\x1b" not in fields["what"]
+
+
+@pytest.mark.parametrize("style", [JSON, readable(True)], ids=["json", "readable"])
+@pytest.mark.parametrize("character", ["\U000e0001", "\U0001f600", "\\", "x"], ids=repr)
+def test_no_line_is_longer_than_what_stays_together_in_a_pipe(style: Style, character: str) -> None:
+    """Workers share standard output: a longer line of one may be torn by a line of another."""
+    long = character * 10_000
+    told = FORGED._replace(face="limit", policy=long, reason=long, who=long, what=long, detail=long)
+    assert len(style.line((AT, told)).encode()) + 1 <= ATOMIC
 
 
 @pytest.mark.parametrize("style", [JSON, readable(True)], ids=["json", "readable"])
