@@ -126,6 +126,37 @@ async def test_a_content_that_is_touched_a_thousand_times_is_handed_over_once(
         assert heard.queue.empty()
 
 
+async def test_an_hour_without_a_change_costs_no_look_at_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    hour_over = asyncio.Event()
+
+    async def quiet_hour(*_: object, **__: object) -> AsyncIterator[set[object]]:
+        # What the system says each second in which nothing changes.
+        for _second in range(3_600):
+            await asyncio.sleep(0)
+            yield set()
+        hour_over.set()
+        await asyncio.Event().wait()
+
+    def counted(directory: Path) -> object:
+        reads.append(directory)
+        return read(directory)
+
+    read = watch._read
+    monkeypatch.setattr(watch, "_read", counted)
+    monkeypatch.setattr(watch.watchfiles, "awatch", quiet_hour)
+    write(tmp_path, a="broken: [")
+    async with watching(tmp_path) as heard:
+        assert await heard.files() == {"a": b"broken: ["}
+        await asyncio.wait_for(hour_over.wait(), WAIT)
+        await asyncio.sleep(2 * watch.SETTLE)
+        # Twice at the start, until two reads in a row were the same, and in the first quiet second.
+        assert len(reads) <= 4
+        assert heard.queue.empty()
+
+
 async def test_files_that_editors_leave_and_rename_over_change_nothing_or_all(
     tmp_path: Path,
 ) -> None:
