@@ -2,12 +2,15 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+LoadResult = Literal["loaded", "rejected"]
+LOAD_RESULTS: Final[tuple[LoadResult, ...]] = get_args(LoadResult)
 
 
 class FleetMetrics:
@@ -30,7 +33,7 @@ class FleetMetrics:
             ["result"],
             registry=self.registry,
         )
-        for result in ("loaded", "rejected"):
+        for result in LOAD_RESULTS:
             # Alerts need the zero: a series that appears with its first failure shows no increase.
             self._loads.labels(result)
         self.registry.register(_Workers(digests, restarts))
@@ -38,7 +41,7 @@ class FleetMetrics:
         self.loads: Tally[str] = Tally()
         """Loads of the bundle by result."""
 
-    def config_load(self, result: Literal["loaded", "rejected"], times: int = 1) -> None:
+    def config_load(self, result: LoadResult, times: int = 1) -> None:
         """Counts one load of the bundle, or those of a process that we take over from."""
         self._loads.labels(result).inc(times)
         self.loads[result] += times

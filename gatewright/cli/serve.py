@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         for each in settings.problems:
             print(each, file=sys.stderr)
         if inheritance is not None:
-            inheritance.tell("; ".join(map(str, settings.problems)))
+            inheritance.decline("; ".join(map(str, settings.problems)))
         return 1
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
     return asyncio.run(_serve(settings, arguments.settings, given, inheritance))
@@ -64,23 +64,25 @@ async def _serve(
         lambda: read_settings(file, given),
         lambda new: service.set_level(new.telemetry.level),
     )
-    restart = Restart(service.heritage)
+    restart = Restart(service.heritage, service.counts)
     signals.on_restart(restart.begin)
-    try:
-        await service.start()
-        await service.take_over()
-    except StartFailed as failed:
-        print(f"gatewright: {failed}", file=sys.stderr)
-        if inheritance is not None:
-            await service.stop()
-            inheritance.tell(str(failed))
-        return 1
 
     def reload() -> None:
         changing.read_again()
         service.reload()
 
     signals.on_reload(reload)
+    try:
+        await service.start()
+        if not await _first(service.take_over(), signals.stop()):
+            raise StartFailed("it was asked to stop")
+    except StartFailed as failed:
+        print(f"gatewright: {failed}", file=sys.stderr)
+        if inheritance is not None:
+            await service.stop()
+            inheritance.decline(str(failed))
+        return 1
+
     following = asyncio.create_task(changing.run())
     systemd.notify("READY=1")
     succeeded = await _first(restart.succeeded(), signals.stop())
@@ -101,9 +103,11 @@ async def _serve(
 
 
 async def _first(one: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> bool:
-    """Waits for either; whether it was the first of them."""
+    """Waits for either; whether it was the first of them. What that raises is raised."""
     tasks = [asyncio.ensure_future(each) for each in (one, other)]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for each in tasks:
         each.cancel()
+    if tasks[0].done():
+        tasks[0].result()
     return tasks[0].done()

@@ -2,23 +2,27 @@
 
 Both ends of a socket pair (SOCK_SEQPACKET: a message stays one). The predecessor sends one
 `Heritage`, with descriptors in as many messages as they need; the successor sends one `Outcome`
-when all of its workers answer, or when it cannot go on.
+when all of its workers answer, or when it cannot go on. To the first the predecessor answers with
+its `Counts` of that moment: minutes may have passed.
 """
 
+import contextlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
+from callout.serve.address import address_of, remove_socket
 from gatewright.run.sockets import inherit
 
 VARIABLE: Final = "_GATEWRIGHT_SUCCEEDS"
 """Of the environment: the number of the successor's end."""
 WAITS: Final = 10.0
-"""Seconds in which the predecessor must have sent everything: it does before we run."""
+"""Seconds in which the predecessor must have sent everything: it does before we run. It is also
+how long its last counts are waited for."""
 _MOST_DESCRIPTORS: Final = 200
 """In one message; Linux takes 253."""
 _MOST_BYTES: Final = 64 * 1024
@@ -32,6 +36,15 @@ class Listens(msgspec.Struct, frozen=True):
     admin: str
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """What the supervising process itself has counted, and those before it."""
+
+    restarts: int = 0
+    """Workers that were replaced."""
+    loads: dict[str, int] = {}
+    """Loads of the bundle by result."""
+
+
 class Heritage(msgspec.Struct, frozen=True):
     """What is said beside the sockets."""
 
@@ -39,10 +52,7 @@ class Heritage(msgspec.Struct, frozen=True):
     """Of Gatewright: only the same one counts on in the files of its predecessor."""
     metrics: str
     """The folder of those files."""
-    restarts: int
-    """Workers that were replaced until now."""
-    loads: dict[str, int]
-    """Loads of the bundle until now, by result."""
+    counts: Counts
     listens: Listens
     sockets: int
     """How many follow: the admin port's first, then those of gRPC."""
@@ -64,14 +74,29 @@ class Inheritance:
     grpc: list[socket.socket]
     _channel: socket.socket = field(repr=False)
 
-    def tell(self, problem: str = "") -> None:
-        """Says that we answer, or why we do not. A predecessor that is gone needs no answer."""
-        try:
+    def decline(self, problem: str) -> None:
+        """Says why we do not answer. A predecessor that is gone needs to know nothing."""
+        with self._channel, contextlib.suppress(OSError):
             self._channel.send(msgspec.json.encode(Outcome(problem[: _MOST_BYTES // 8])))
-        except OSError:
-            return
-        finally:
-            self._channel.close()
+
+    def succeed(self) -> Counts:
+        """Says that we answer; what has been counted until now, as far as we are told."""
+        with self._channel, contextlib.suppress(OSError, msgspec.MsgspecError):
+            self._channel.send(msgspec.json.encode(Outcome("")))
+            return msgspec.json.decode(self._channel.recv(_MOST_BYTES), type=Counts)
+        return self.heritage.counts
+
+    def close_all_but(self, used: Container[socket.socket]) -> None:
+        """Closes what we listen on no more: who connects there must be refused, not wait.
+
+        The file of a Unix socket goes, too.
+        """
+        for each in (self.admin, *self.grpc):
+            if each not in used:
+                address = address_of(each)
+                each.close()
+                if address.path:
+                    remove_socket(address.path)
 
 
 def send(channel: socket.socket, heritage: Heritage, sockets: Sequence[socket.socket]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from gatewright.run import handover, systemd
-from gatewright.run.handover import Heritage, Outcome
+from gatewright.run.handover import Counts, Heritage, Outcome
 
 _log = structlog.get_logger("gatewright.restart")
 
@@ -25,30 +25,48 @@ _MOST_BYTES: Final = 64 * 1024
 class Restart:
     """Starts successors, one at a time."""
 
-    def __init__(self, heritage: Callable[[], tuple[Heritage, Sequence[socket.socket]] | str]):
-        """Takes who says what is handed over, or in a sentence why nothing can be."""
+    def __init__(
+        self,
+        heritage: Callable[[], tuple[Heritage, Sequence[socket.socket]] | str],
+        counts: Callable[[], Counts],
+    ) -> None:
+        """Prepares.
+
+        Args:
+            heritage: what is handed over, or in a sentence why nothing can be.
+            counts: what has been counted until the moment in which it is asked.
+        """
         self._heritage = heritage
+        self._counts = counts
         self._running: asyncio.Task[None] | None = None
         self._succeeded = asyncio.Event()
+        self._over = False
 
     def begin(self) -> None:
         """Starts a successor; why there will be none is logged."""
-        heritage = self._heritage()
-        if os.getpid() == 1:
-            heritage = "process 1 of a container may not end: replace the container instead"
-        if self._running is not None and not self._running.done():
-            heritage = "a successor is starting already"
+        heritage = self._impossible() or self._heritage()
         if isinstance(heritage, str):
             _log.error("no restart", reason=heritage)
             return
         self._running = asyncio.create_task(self._run(*heritage))
+
+    def _impossible(self) -> str:
+        if os.getpid() == 1:
+            return "process 1 of a container may not end: replace the container instead"
+        if self._over:
+            # Its sockets may still be open, and two successors would share the connections.
+            return "this process is ending"
+        if self._running is not None and not self._running.done():
+            return "a successor is starting already"
+        return ""
 
     async def succeeded(self) -> None:
         """Returns once a successor answers in our place."""
         await self._succeeded.wait()
 
     async def cancel(self) -> None:
-        """Ends a successor that does not answer yet."""
+        """Ends a successor that does not answer yet; there will be none any more."""
+        self._over = True
         if self._running is not None:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -59,8 +77,8 @@ class Restart:
         with ours:
             ours.setblocking(False)
             with theirs:
-                handover.send(ours, heritage, sockets)
                 try:
+                    handover.send(ours, heritage, sockets)
                     successor = _start(theirs.fileno())
                 except OSError as error:
                     _log.error("no restart", reason=str(error))
@@ -75,6 +93,10 @@ class Restart:
                 if problem:
                     successor.kill()
                     await asyncio.to_thread(successor.wait)
+            if not problem:
+                self._over = True
+                with contextlib.suppress(OSError):
+                    ours.send(msgspec.json.encode(self._counts()))
         if problem:
             _log.error("the successor failed; this process goes on", reason=problem)
             return
@@ -101,4 +123,7 @@ async def _outcome(channel: socket.socket) -> str:
         data = b""
     if not data:
         return "it ended by itself; what it said is above"
-    return msgspec.json.decode(data, type=Outcome).problem
+    try:
+        return msgspec.json.decode(data, type=Outcome).problem
+    except msgspec.MsgspecError as error:
+        return f"it says what we do not know: {error}"

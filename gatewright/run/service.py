@@ -26,7 +26,7 @@ from callout.observe.admin import AdminSources, Effective, Readiness
 from callout.observe.debug.access import BadToken, read_token
 from callout.observe.debug.pages import DebugSources
 from callout.observe.exemplars import Exemplified
-from callout.observe.fleet import FleetMetrics
+from callout.observe.fleet import LOAD_RESULTS, FleetMetrics
 from callout.observe.metrics import negotiated, plain
 from callout.serve import address
 from callout.serve.certificate_keeper import CertificateKeeper
@@ -37,7 +37,7 @@ from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.folder import Folder
-from gatewright.run.handover import Heritage, Inheritance, Listens
+from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
 from gatewright.run.options import server_tls
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
@@ -105,7 +105,8 @@ class Service:
         self._folder: Folder | None = None
         self._metrics = Path()
         self._inheritance = inheritance
-        self._restarts_before = 0
+        self._counts_before = Counts()
+        """Of those that we have taken over from."""
         self.addresses: tuple[str, ...] = ()
         """Where Envoy calls, once it has started, each `host:port` or `unix:/path`: one, or one
         for each worker."""
@@ -192,12 +193,16 @@ class Service:
         if heritage is not None and heritage.version == gatewright.__version__:
             # Sums go on: the workers of both count in one folder while there are both.
             self._folder = Folder.join(Path(heritage.metrics))
-            self._restarts_before = heritage.restarts
-            self._fleet.config_load("loaded", heritage.loads.get("loaded", 0))
-            self._fleet.config_load("rejected", heritage.loads.get("rejected", 0))
+            self._count_on(heritage.counts)
         else:
             self._folder = Folder.make()
         self._metrics = self._folder.path
+
+    def _count_on(self, counts: Counts) -> None:
+        before, self._counts_before = self._counts_before, counts
+        for result in LOAD_RESULTS:
+            more = counts.loads.get(result, 0) - before.loads.get(result, 0)
+            self._fleet.config_load(result, more)
 
     # --- from one process to the next ---
 
@@ -209,18 +214,23 @@ class Service:
         """What a successor is given; or why there can be none."""
         if self._supervisor is None or self._admin_socket is None:
             return "this process has not started yet"
+        if self._inheritance is not None:
+            return "this process has not taken over yet"
         if self._settings.transport == "grpcio" and self.addresses[0].startswith("unix:"):
             return "grpcio cannot hand a Unix socket over"
         sockets = {each.fileno(): each for w in self._supervisor.workers for each in w.sockets}
         heritage = Heritage(
             version=gatewright.__version__,
             metrics=str(self._metrics),
-            restarts=self._restarts(),
-            loads=dict(self._fleet.loads),
+            counts=self.counts(),
             listens=self._listens(),
             sockets=1 + len(sockets),
         )
         return heritage, [self._admin_socket, *sockets.values()]
+
+    def counts(self) -> Counts:
+        """What has been counted until now, and must go on in a successor."""
+        return Counts(self._restarts(), dict(self._fleet.loads))
 
     async def take_over(self) -> None:
         """Returns once every worker answers, and whoever we take over from was told.
@@ -236,9 +246,13 @@ class Service:
             if self._supervisor.restarts >= GIVES_UP:
                 raise StartFailed("workers die")
             await asyncio.sleep(0.05)
-        await self._answer_admin(self._admin_socket)
-        self._inheritance.tell()
+        counts = await asyncio.to_thread(self._inheritance.succeed)
+        if self._inheritance.heritage.version == gatewright.__version__:
+            self._count_on(counts)
+        used = {each for worker in self._supervisor.workers for each in worker.sockets}
+        self._inheritance.close_all_but({self._admin_socket, *used})
         self._inheritance = None
+        await self._answer_admin(self._admin_socket)
         _log.info("took over", pid=os.getpid(), grpc=",".join(self.addresses))
 
     def reload(self) -> None:
@@ -397,7 +411,7 @@ class Service:
 
     def _restarts(self) -> int:
         now = self._supervisor.restarts if self._supervisor is not None else 0
-        return self._restarts_before + now
+        return self._counts_before.restarts + now
 
     def _reachable(self) -> list[int]:
         workers = self._supervisor.workers if self._supervisor is not None else ()

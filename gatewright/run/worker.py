@@ -191,7 +191,7 @@ class _Life:
             await obeying
 
     def leave(self) -> None:
-        """SIGTERM: goes when another one has taken the place, or nobody sends one.
+        """SIGTERM, SIGINT: goes when another one has taken the place, or nobody sends one.
 
         systemd sends it to every process of a service; then the supervising process says drain.
         """
@@ -236,7 +236,8 @@ async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -
     """Does what the supervising process says until it says drain, or is gone."""
     control = await Control.over(control_end)
     life = _Life(control, listening)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, life.leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, life.leave)
     await life.live()
     await control.close()
     return 0
@@ -244,6 +245,9 @@ async def work(control_end: socket.socket, listening: Sequence[socket.socket]) -
 
 def main(argv: Sequence[str]) -> int:
     """The process."""
+    # `systemctl kill` sends them to every process of a service, and they would end us.
+    for number in (signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     raise_descriptor_limit()
     control, *listening = (socket.socket(fileno=int(each)) for each in argv)
     return uvloop.run(work(control, listening))
