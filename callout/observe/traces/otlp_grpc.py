@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import ssl
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -41,7 +43,7 @@ class GrpcSender:
             ("grpc.max_reconnect_backoff_ms", 5000),
         ]
         self._channel = (
-            grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+            grpc.secure_channel(target, grpc.ssl_channel_credentials(_authorities()), options)
             if tls
             else grpc.insecure_channel(target, options)
         )
@@ -76,3 +78,13 @@ class GrpcSender:
     async def close(self) -> None:
         """See `Sender.close`."""
         self._channel.close()
+
+
+def _authorities() -> bytes | None:
+    """Those of this machine, as over HTTP: `SSL_CERT_FILE`, or where OpenSSL looks by itself.
+
+    grpcio has a list of its own, on which no operator's authority is. It is used where there is no
+    file.
+    """
+    file = ssl.get_default_verify_paths().cafile
+    return Path(file).read_bytes() if file else None

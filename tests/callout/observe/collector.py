@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from callout.observe.traces.otlp import ExportTraceServiceRequest, ExportTraceServiceResponse
+from tests.contract.certificates import Pair
 
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
@@ -16,7 +17,14 @@ _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 class Collector:
     """Use it as a context manager; `url` is where it listens."""
 
-    def __init__(self, *, stalls: bool = False, keeps: bool = True, rejects: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        stalls: bool = False,
+        keeps: bool = True,
+        rejects: int = 0,
+        tls: Pair | None = None,
+    ) -> None:
         self.received: list[Any] = []
         self.metadata: list[dict[str, Any]] = []
         self._rejects = rejects
@@ -33,8 +41,12 @@ class Collector:
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(_SERVICE, {"Export": export}),)
         )
-        self._port = self._server.add_insecure_port("127.0.0.1:0")
-        self.url = f"http://127.0.0.1:{self._port}"
+        if tls is None:
+            self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        else:
+            credentials = grpc.ssl_server_credentials([(tls.key_bytes, tls.cert_bytes)])
+            port = self._server.add_secure_port("127.0.0.1:0", credentials)
+            self.url = f"https://127.0.0.1:{port}"
 
     def _export(self, request: Any, context: grpc.ServicerContext) -> Any:
         if self._keeps:
