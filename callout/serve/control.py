@@ -82,6 +82,10 @@ class Control:
                 return
             yield message
 
+    def cut(self) -> None:
+        """Ends it at once, from here."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Sends what is queued, as far as the peer still takes it, and closes."""
         if self._writing is not None:
@@ -93,7 +97,7 @@ class Control:
 
     def _queue(self, framed: bytes) -> None:
         if len(self._waiting) >= MOST_WAITING:
-            self._writer.transport.abort()
+            self.cut()
             return
         self._waiting.append(framed)
         self._write()

@@ -33,6 +33,9 @@ LOOKS = 5
 how late it is: a supervisor that stood still itself, or slept with its machine, asked once."""
 STARTS_WITHIN = 60.0
 """Seconds until the first sign of life: Python starts slowly on a machine that is busy."""
+START_COSTS = 5.0
+"""Seconds of a core that each start is given beside the others: it takes 0.9. Without this, 256
+workers on 2 cores would be killed as frozen before they had started, again and again."""
 ENDS_WITHIN = 5.0
 """Seconds from the end of the channel to the end of the process, and from SIGKILL as well."""
 
@@ -89,7 +92,7 @@ class Supervisor:
         self._on_death = on_death
         self._environ = dict(environ)
         self._frozen = frozen
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._processes: set[asyncio.subprocess.Process] = set()
         self._keepers: set[asyncio.Task[None]] = set()
         self.workers = tuple(Worker(index, tuple(each)) for index, each in enumerate(places))
@@ -126,7 +129,7 @@ class Supervisor:
     def relieve(self, place: int) -> None:
         """Starts another process in the place of one that wants to go; see `ready`."""
         worker = self.workers[place]
-        if self._stopping or worker.control is None:
+        if self._stopping.is_set() or worker.control is None:
             return
         worker.relieved.append(worker.control)
         worker.control = None
@@ -141,7 +144,7 @@ class Supervisor:
 
     async def stop(self, farewell: bytes, seconds: float) -> None:
         """Asks all workers to drain, waits at most `seconds`, then kills what is left."""
-        self._stopping = True
+        self._stopping.set()
         # Ours first: a socket that no worker holds any more must not go on listening, or whoever
         # connects during the drain waits for an answer instead of being refused.
         for worker in self.workers:
@@ -168,19 +171,20 @@ class Supervisor:
 
     async def _keep(self, worker: Worker) -> None:
         loop = asyncio.get_running_loop()
-        while not self._stopping:
+        while not self._stopping.is_set():
             started = loop.time()
             try:
                 await self._run(worker)
             except Exception:
                 # A mistake of ours with one process must not leave its place empty for ever.
                 _log.exception("keeping a worker failed", worker=worker.index)
-            if worker.keeper is not asyncio.current_task() or self._stopping:
+            if worker.keeper is not asyncio.current_task() or self._stopping.is_set():
                 return
             worker.restarts += 1
             worker.deaths = 1 if loop.time() - started > SETTLED_AFTER else worker.deaths + 1
             pause = min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** min(worker.deaths - 1, 16))
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _run(self, worker: Worker) -> None:
         ours, theirs = socket.socketpair()
@@ -217,7 +221,7 @@ class Supervisor:
             await control.close()
             self._processes.discard(process)
         self._on_death(worker.index, process.pid)
-        if not self._stopping and worker.keeper is asyncio.current_task():
+        if not self._stopping.is_set() and worker.keeper is asyncio.current_task():
             _log.error("a worker died", worker=worker.index, pid=process.pid, exit=code)
 
     async def _talk(
@@ -226,7 +230,7 @@ class Supervisor:
         first, run = self._greet(worker.index)
         control.send(first)
         control.send_run(run)
-        if self._stopping:
+        if self._stopping.is_set():
             process.terminate()
         async for message in control.messages():
             if worker.control is not control:
@@ -246,6 +250,9 @@ class Supervisor:
                     process.kill()
         return None  # not even SIGKILL ends it, while the system waits for a disk: leave it behind
 
+    def _starts_within(self) -> float:
+        return STARTS_WITHIN + START_COSTS * len(self.workers) / len(os.sched_getaffinity(0))
+
     async def _watch(
         self, place: int, process: asyncio.subprocess.Process, control: Control
     ) -> None:
@@ -254,7 +261,7 @@ class Supervisor:
             return
         pause = self._frozen / LOOKS
         while True:
-            bound = LOOKS if control.answered else max(LOOKS, round(STARTS_WITHIN / pause))
+            bound = LOOKS if control.answered else max(LOOKS, round(self._starts_within() / pause))
             missed = control.ask()
             if missed >= bound:
                 _log.error(
@@ -265,5 +272,9 @@ class Supervisor:
                 )
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+                # Its channel ends with it; unless the system waits for a disk, or a child of it
+                # has the channel, too. The place must be kept all the same.
+                await asyncio.sleep(ENDS_WITHIN)
+                control.cut()
                 return
             await asyncio.sleep(pause)

@@ -8,6 +8,7 @@ import socket
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
@@ -201,7 +202,7 @@ async def test_a_worker_that_wants_to_go_goes_when_another_one_answers(running: 
     (first,) = running.supervisor.pids
     running.supervisor.relieve(0)
     await until(lambda: len(running.said) == 2)
-    assert len(running.supervisor.pids) == 2
+    assert len(set(running.supervisor.pids)) == 2
     assert first in running.supervisor.pids
     running.supervisor.ready(0, b"leave")
     await until(lambda: first not in running.supervisor.pids)
@@ -221,3 +222,68 @@ async def test_a_mistake_in_what_hears_a_worker_costs_one_message(running: Runni
     running.supervisor._on_message = heard
     running.supervisor.broadcast(b"two")
     await until(lambda: running.said[-1] == (0, b"has two"))
+
+
+def alone(*command: str, frozen: float = 0) -> Supervisor:
+    """Of one worker that says nothing."""
+    return Supervisor(
+        command,
+        [[bind()]],
+        greet=lambda _: (b"hello", ()),
+        on_message=lambda *_: None,
+        on_death=lambda *_: None,
+        environ=os.environ,
+        frozen=frozen,
+    )
+
+
+async def test_a_stop_does_not_wait_until_a_worker_would_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("callout.serve.supervisor.BACKOFF_FIRST", 60.0)
+    monkeypatch.setattr("callout.serve.supervisor.BACKOFF_MOST", 60.0)
+    supervisor = alone("true")
+    await supervisor.start()
+    await until(lambda: supervisor.restarts)
+    await asyncio.wait_for(supervisor.stop(b"leave", 30), 10)
+
+
+async def test_a_worker_whose_channel_outlives_it_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("callout.serve.supervisor.ENDS_WITHIN", 0.5)
+    # So is one that not even SIGKILL ends, while the system waits for a disk.
+    monkeypatch.setattr(Supervisor, "_starts_within", lambda _: 0.5)
+    children = tmp_path / "children"
+    supervisor = alone("sh", "-c", f"sleep 60 & echo $! >> {children}", frozen=0.5)
+    await supervisor.start()
+    try:
+        await until(lambda: supervisor.restarts)
+        await supervisor.stop(b"leave", 1)
+    finally:
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+async def test_hundreds_of_deaths_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callout.serve.supervisor.BACKOFF_MOST", 0.0)
+    supervisor = alone("true", frozen=5)
+    await supervisor.start()
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+
+    async def die(times: int) -> tuple[int, int]:
+        most = (0, 0)
+        before = supervisor.restarts
+        while supervisor.restarts < before + times:
+            most = max(most, held())
+            await asyncio.sleep(0)
+        return most
+
+    first = await die(20)
+    last = await die(200)
+    # It is looked at in every moment of a worker's life, so two looks may differ by one life.
+    assert last[0] <= first[0] + 4
+    assert last[1] <= first[1] + 4
+    await supervisor.stop(b"leave", 5)
