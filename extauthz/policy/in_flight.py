@@ -11,10 +11,9 @@ MOST: Final = 1000
 """To begin with, and ever: a burst of so many waits for its turn."""
 LEAST: Final = 4
 """Always: whoever asks nobody never learns that it is back."""
-PART: Final = 0.6
-"""Of the time that a question had: an answer that took more is nearly too late."""
 LESS: Final = 0.8
-"""What remains of the bound after such answers, once in the time that they had."""
+"""What remains of the bound when one was in vain, once in the time that it had. Not when answers
+are nearly late: some servers always take most of what the caller has."""
 
 
 class InFlight:
@@ -45,7 +44,7 @@ class InFlight:
             now: the same clock.
         """
         asked, self._asked = self._asked, self._asked - 1
-        if now - began > PART * (until - began):
+        if now >= until:
             # Those that were asked before the bound shrank say nothing about it.
             if began >= self._shrunk:
                 self._shrunk = now
