@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log
+.PHONY: help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -54,6 +54,9 @@ balance: .venv/dev.stamp tools  ## how evenly requests come to workers: see docs
 
 attacks: .venv/dev.stamp tools  ## attack a real server, beside clients that behave well: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.attacks
+
+faults: .venv/dev.stamp tools  ## break everything around requests, and see how soon all is well: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.faults
 
 lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
 	@scripts/lock

@@ -46,6 +46,7 @@ class Outcome:
     """None: no decision, but a gRPC error."""
     right: bool
     code: str
+    connection: int
 
 
 def check(name: str, message: Any, passes: bool) -> Question:
@@ -145,26 +146,26 @@ class Load:
         raise AssertionError(f"not right within {seconds} s: {self.words(started)}")
 
     def _run(self) -> None:
-        calls: list[list[tuple[Question, Callable[..., Any]]]] = [
-            [(each, channel.unary_unary(each.method)) for each in self._questions]
-            for channel in self._channels
+        calls: list[list[tuple[int, Question, Callable[..., Any]]]] = [
+            [(number, each, channel.unary_unary(each.method)) for each in self._questions]
+            for number, channel in enumerate(self._channels)
         ]
-        turns = itertools.cycle([pair for of_one in zip(*calls, strict=True) for pair in of_one])
+        turns = itertools.cycle([each for of_one in zip(*calls, strict=True) for each in of_one])
         due = time.monotonic()
         while not self._stop.is_set():
-            question, call = next(turns)
+            connection, question, call = next(turns)
             if not self._free.acquire(timeout=2 * PATIENCE):
                 raise AssertionError("a call has not ended at its deadline")
-            self._ask(question, call)
+            self._ask(connection, question, call)
             due = max(due + self._pause, time.monotonic() - 0.1)
             time.sleep(max(0.0, due - time.monotonic()))
 
-    def _ask(self, question: Question, call: Any) -> None:
+    def _ask(self, connection: int, question: Question, call: Any) -> None:
         asked = time.monotonic()
         future = call.future(question.message, timeout=PATIENCE)
-        future.add_done_callback(lambda done: self._answered(question, asked, done))
+        future.add_done_callback(lambda done: self._answered(connection, question, asked, done))
 
-    def _answered(self, question: Question, asked: float, done: Any) -> None:
+    def _answered(self, connection: int, question: Question, asked: float, done: Any) -> None:
         ended = time.monotonic()
         code = done.code()
         passed = _passes(question, done.result()) if code is grpc.StatusCode.OK else None
@@ -175,6 +176,7 @@ class Load:
             passed,
             passed is question.passes,
             code.name.lower() if code is not None else "none",
+            connection,
         )
         with self._lock:
             self._outcomes.append(outcome)

@@ -16,6 +16,7 @@ import pytest
 from callout.testing.requests import check_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, kill, policy, write_bundle
+from tests.faults.conftest import Back
 from tests.faults.load import UNHURRIED, Load, check, slowest
 
 AT_ONCE: float = 0.25
@@ -163,7 +164,9 @@ def test_a_full_disk_costs_no_request_and_no_count(disk: Disk, serve: Serve) -> 
     assert serve.metric("gatewright_decision_lines_dropped_total") == 0
 
 
-def test_a_worker_that_dies_on_a_full_disk_is_replaced(disk: Disk, serve: Serve) -> None:
+def test_a_worker_that_dies_on_a_full_disk_is_replaced(
+    disk: Disk, serve: Serve, back: Back
+) -> None:
     with Load(serve.grpc, QUESTIONS) as load:
         load.until_right(10.0)
         until(lambda: serve.metric("gatewright_decisions_total", face="authz") > 50, 10)
@@ -173,7 +176,7 @@ def test_a_worker_that_dies_on_a_full_disk_is_replaced(disk: Disk, serve: Serve)
         kill(first, signal.SIGKILL)
         until(lambda: serve.workers() not in ([], [first]), 10)
         # A worker that is short of disk needs as long as any to start.
-        load.until_right(15.0)
+        back("kill -9 of a worker on a full disk", load.until_right(15.0), 15.0)
         assert serve.metric("gatewright_decisions_total", face="authz") >= counted
         disk.free(serve)
         written = len(lines(serve))

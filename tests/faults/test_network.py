@@ -12,6 +12,7 @@ from callout.testing.redis import RedisServer
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import Serve, write_bundle
 from tests.faults import test_opa, test_redis
+from tests.faults.conftest import Back
 from tests.faults.load import UNHURRIED, Load, slowest
 from tests.faults.proxy import Network
 
@@ -31,7 +32,7 @@ def started(tmp_path: Path, private_redis: RedisServer) -> Iterator[tuple[Serve,
 
 
 @pytest.mark.parametrize("how", ["stalls", "drips", "is cut"])
-def test_the_network_to_redis(started: tuple[Serve, Network], how: str) -> None:
+def test_the_network_to_redis(started: tuple[Serve, Network], how: str, back: Back) -> None:
     serve, network = started
     with Load(serve.grpc, test_redis.QUESTIONS) as load:
         load.until_right(10.0)
@@ -42,7 +43,7 @@ def test_the_network_to_redis(started: tuple[Serve, Network], how: str) -> None:
             ]()
             time.sleep(0.7)
         network.flow()
-        assert load.until_right(5.0) < 2.0
+        back(f"the network to Redis {how}", load.until_right(5.0), 2.0)
     assert not load.wrong_passes()
     assert all(each.right for each in load.outcomes(name="open"))
     assert slowest(load.outcomes(begun, "open")) < AT_ONCE
@@ -51,7 +52,9 @@ def test_the_network_to_redis(started: tuple[Serve, Network], how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["stalls", "drips", "is cut"])
-def test_the_network_to_the_opa_server(tmp_path: Path, opa_server: StartOpa, how: str) -> None:
+def test_the_network_to_the_opa_server(
+    tmp_path: Path, opa_server: StartOpa, how: str, back: Back
+) -> None:
     opa = opa_server({"shop.rego": test_opa.REGO})
     bundle = write_bundle(tmp_path / "bundle", test_opa.BUNDLE)
     with ExitStack() as running:
@@ -70,7 +73,7 @@ def test_the_network_to_the_opa_server(tmp_path: Path, opa_server: StartOpa, how
                     network.cut()
                 time.sleep(0.7)
             network.flow()
-            load.until_right(5.0)
+            back(f"the network to OPA {how}", load.until_right(5.0), 5.0)
         assert not load.wrong_passes()
         assert all(each.right for each in load.outcomes(name="in process"))
         assert slowest(load.outcomes(begun, "in process")) < AT_ONCE
@@ -79,7 +82,7 @@ def test_the_network_to_the_opa_server(tmp_path: Path, opa_server: StartOpa, how
 
 @pytest.mark.parametrize("how", ["stalls", "drips", "is cut"])
 def test_the_network_to_a_caller_delays_no_other(
-    tmp_path: Path, private_redis: RedisServer, how: str
+    tmp_path: Path, private_redis: RedisServer, how: str, back: Back
 ) -> None:
     bundle = write_bundle(tmp_path / "bundle", test_redis.BUNDLE)
     flags = ("--redis", private_redis.url, "--workers", "1")
@@ -104,7 +107,7 @@ def test_the_network_to_a_caller_delays_no_other(
         if how == "drips":
             # What drips has been written already, a byte at a time; begin again.
             network.cut()
-        far.until_right(20.0)
+        back(f"the network to a caller {how}", far.until_right(20.0), 20.0)
     assert all(each.right for each in near.outcomes(begun)), near.words(begun)
     assert slowest([each for each in near.outcomes(begun) if each.at < ended]) < AT_ONCE
     assert not near.wrong_passes()

@@ -11,6 +11,7 @@ from callout.testing.redis import RedisServer
 from callout.testing.requests import check_request, rate_limit_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
+from tests.faults.conftest import Back
 from tests.faults.load import UNHURRIED, Load, check, limit, slowest
 
 ANSWERED: float = 1.5
@@ -62,7 +63,9 @@ def serve(tmp_path: Path, private_redis: RedisServer) -> Iterator[Serve]:
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_redis_goes_and_comes_back(serve: Serve, private_redis: RedisServer, how: str) -> None:
+def test_redis_goes_and_comes_back(
+    serve: Serve, private_redis: RedisServer, how: str, back: Back
+) -> None:
     with Load(serve.grpc, QUESTIONS) as load:
         load.until_right(10.0)
         quiet = load.outcomes()
@@ -72,7 +75,7 @@ def test_redis_goes_and_comes_back(serve: Serve, private_redis: RedisServer, how
         opened = time.monotonic()
         time.sleep(2.0)
         private_redis.restart() if how == "killed" else private_redis.cont()
-        back = load.until_right(5.0)
+        until_back = load.until_right(5.0)
     # Who is not counted never waited, and was never decided otherwise.
     for name in ("open", "shut"):
         assert all(each.right for each in load.outcomes(name=name)), load.words(name=name)
@@ -84,25 +87,27 @@ def test_redis_goes_and_comes_back(serve: Serve, private_redis: RedisServer, how
     assert max(each.seconds for each in away) < ANSWERED
     assert slowest([each for each in away if each.at > opened]) < AT_ONCE
     assert not load.wrong_passes()
-    assert back < 1.5
+    back(f"Redis {how} for 2 s", until_back, 1.5)
     assert quiet
 
 
-def test_redis_dies_again_and_again(serve: Serve, private_redis: RedisServer) -> None:
+def test_redis_dies_again_and_again(serve: Serve, private_redis: RedisServer, back: Back) -> None:
     with Load(serve.grpc, QUESTIONS) as load:
         load.until_right(10.0)
         for _ in range(5):
             private_redis.kill()
             time.sleep(0.3)
             private_redis.restart()
-            load.until_right(5.0)
+            back("Redis killed for 0.3 s", load.until_right(5.0), 5.0)
     assert not load.wrong_passes()
     assert all(each.right for each in load.outcomes(name="open"))
     assert max(each.seconds for each in load.outcomes()) < ANSWERED
     assert serve.metric("gatewright_worker_restarts_total") == 0
 
 
-def test_redis_is_full_and_refuses_to_write(serve: Serve, private_redis: RedisServer) -> None:
+def test_redis_is_full_and_refuses_to_write(
+    serve: Serve, private_redis: RedisServer, back: Back
+) -> None:
     with Load(serve.grpc, QUESTIONS) as load, closing(private_redis.client()) as admin:
         load.until_right(10.0)
         admin.config_set("maxmemory-policy", "noeviction")
@@ -111,7 +116,7 @@ def test_redis_is_full_and_refuses_to_write(serve: Serve, private_redis: RedisSe
         # A gRPC error, that is: `deny(503)` of a limit is Envoy's `failure_mode_deny`.
         until(lambda: load.words(full, "hard")["unavailable"] > 20, 10)
         admin.config_set("maxmemory", "0")
-        assert load.until_right(5.0) < 2.0
+        back("Redis is full", load.until_right(5.0), 2.0)
     assert all(each.passed for each in load.outcomes(full, "soft"))
     assert not load.wrong_passes()
     assert all(each.right for each in load.outcomes(name="open"))

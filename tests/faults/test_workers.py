@@ -12,6 +12,7 @@ import pytest
 from callout.testing.requests import check_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import OPEN, Serve, alive, policy, write_bundle
+from tests.faults.conftest import Back
 from tests.faults.load import PATIENCE, Load, check
 
 FROZEN = 2.0
@@ -42,21 +43,25 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve]:
 @pytest.mark.parametrize(
     ("how", "bound"), [(signal.SIGKILL, STARTS), (signal.SIGSTOP, NOTICED + STARTS)]
 )
-def test_a_worker_goes_under_load(serve: Serve, how: signal.Signals, bound: float) -> None:
+def test_a_worker_goes_under_load(
+    serve: Serve, how: signal.Signals, bound: float, back: Back
+) -> None:
     family = serve.workers()
     before = serve.metric("gatewright_decisions_total")
-    with Load(serve.grpc, QUESTIONS, connections=8) as load:
+    # So many that the kernel gives each worker some, but for one run in 30,000.
+    with Load(serve.grpc, QUESTIONS, connections=16) as load:
         load.until_right(10.0)
         victim = family[0]
         gone = time.monotonic()
         os.kill(victim, how)
         # Until the last answer that is wrong, and some time without any.
-        back = load.until_right(bound + PATIENCE)
+        until_back = load.until_right(bound + PATIENCE)
         until(lambda: not alive(victim), bound)
         until(lambda: len(serve.workers()) == len(family), STARTS)
         load.until_right(STARTS)
         end = time.monotonic()
-    assert back < bound + PATIENCE
+    fault = f"{'kill -9' if how is signal.SIGKILL else 'SIGSTOP'} of a worker, of {len(family)}"
+    back(fault, until_back, bound + PATIENCE)
     # What failed is an error, which Envoy denies; nobody was let through, or turned away, wrongly.
     assert not load.wrong_passes()
     failed = [each for each in load.outcomes(gone) if not each.right]
@@ -64,8 +69,7 @@ def test_a_worker_goes_under_load(serve: Serve, how: signal.Signals, bound: floa
     assert all(each.at < end for each in failed)
     if len(family) == 2:
         # The other one's clients noticed nothing.
-        right = [each for each in load.outcomes(gone) if each.right and each.at < gone + 1.0]
-        assert right
+        assert {each.connection for each in failed} < {each.connection for each in load.outcomes()}
     assert serve.metric("gatewright_worker_restarts_total") == 1
     assert serve.metric("gatewright_decisions_total") >= before
     if how is signal.SIGSTOP:
@@ -73,7 +77,7 @@ def test_a_worker_goes_under_load(serve: Serve, how: signal.Signals, bound: floa
         assert said["pid"] == victim
 
 
-def test_workers_are_killed_again_and_again_under_load(serve: Serve) -> None:
+def test_workers_are_killed_again_and_again_under_load(serve: Serve, back: Back) -> None:
     with Load(serve.grpc, QUESTIONS, connections=8) as load:
         load.until_right(10.0)
         for _ in range(3):
@@ -81,6 +85,6 @@ def test_workers_are_killed_again_and_again_under_load(serve: Serve) -> None:
             for each in family:
                 os.kill(each, signal.SIGKILL)
             until(lambda gone=set(family): len(set(serve.workers()) - gone) == len(gone), STARTS)
-            load.until_right(STARTS + PATIENCE)
+            back("kill -9 of all workers", load.until_right(STARTS + PATIENCE), STARTS + PATIENCE)
     assert not load.wrong_passes()
     assert not [each for each in load.outcomes() if each.passed is False and not each.right]
