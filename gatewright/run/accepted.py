@@ -19,13 +19,25 @@ policies it is seconds of work, and on a single core workers answered 50 ms late
 
 
 def collect() -> None:
-    """Collects garbage in the supervising process once the snapshot it checked is gone.
+    """Begins to collect garbage in the supervising process, whose snapshot is gone.
 
     Requests at the admin port leave cycles, and those of this moment were frozen with the snapshot.
-    It takes some 60 ms, in which only the admin port waits.
+    It takes some 60 ms, in which the admin port waits; in a thread of its own, because a worker on
+    the same core must not wait as well.
     """
-    gc.unfreeze()
-    gc.collect()
+
+    def run() -> None:
+        _stand_back()
+        gc.unfreeze()
+        gc.collect()
+
+    threading.Thread(target=run, name="collect", daemon=True).start()
+
+
+def _stand_back() -> None:
+    """Lets workers on the same core go first; for the thread that calls it, until that ends."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice + NICE)
 
 
 @dataclass(frozen=True)
@@ -61,10 +73,9 @@ class Acceptance:
     def build(self, bundle: Bundle) -> Accepted | Rejected:
         """Reads, compiles and checks, in a thread that ends with it."""
         if self._answering:
-            # Workers that answer on the same core go first; this ends with the thread. Before the
-            # first good bundle none does, and others of the machine must not hold up the start.
-            nice = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice + NICE)
+            # Before the first good bundle no worker answers, and others of the machine must not
+            # hold up the start.
+            _stand_back()
         checked = check(bundle, self._cache, self._progress)
         if isinstance(checked, Rejected):
             return checked
