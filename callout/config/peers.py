@@ -44,8 +44,8 @@ class Connections(Block):
     write_buffer: Annotated[int, pydantic.Field(ge=1024, le=64 << 20)] = 256 << 10
     """Bytes of answers that wait in a connection until nothing more is read from it."""
     max_calls: Annotated[int, pydantic.Field(ge=1, le=10_000_000)] = 10_000
-    """Calls of one worker that wait for their answer; one more is refused. Each costs some
-    kilobytes for as long as it takes."""
+    """Calls of one worker that wait for their answer; one more gets the verdict of `overload`. Each
+    costs some kilobytes for as long as it takes."""
     max_buffered: Annotated[int, pydantic.Field(ge=1 << 20, le=1 << 40)] = 16 << 20
     """Bytes of requests that one connection may make us keep: incomplete or not answered yet."""
     max_buffered_total: Annotated[int, pydantic.Field(ge=1 << 20, le=1 << 40)] = 256 << 20

@@ -204,11 +204,13 @@ class Overload(Block):
     """What becomes of requests when more come than the process can answer in time."""
 
     target: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.005
-    """Seconds that a request may wait to be read while the process has more to do than it can;
-    who waited longer is refused at once, as said below. 0: nothing is refused."""
+    """Seconds that requests may always wait to be read. In an overload the process answers for
+    twice as long, and then refuses at once, as said below, until nothing waits. 0: nothing is
+    refused."""
     interval: Annotated[float, pydantic.Field(ge=0.001, le=60)] = 0.1
-    """Seconds that the process must be behind until that counts as an overload: a burst that it
-    works off within this time is answered whole."""
+    """Seconds of work during which all requests must have waited for longer than that until it
+    counts as an overload: a burst that is worked off within this time is answered whole. Who may
+    have waited longer than this, or than its own deadline, is refused in any case."""
     authz: Literal["deny", "allow"] = "deny"
     """The verdict on requests that are refused so: 503, or let pass without having been judged."""
     limit: Literal["deny", "allow", "error"] = "deny"

@@ -1,5 +1,7 @@
 """When a loop that is behind refuses: the rule, with time as an argument."""
 
+import pytest
+
 from callout.serve.admission import (
     CALM,
     LARGE,
@@ -55,6 +57,29 @@ class Loop:
         return sum(self.read(each, requests, size, timeout) for each in self.queues)
 
 
+class SharedCore(Loop):
+    """Others have the core in turns, also when the loop wakes."""
+
+    def __init__(self, connections: int, ours: float, theirs: float) -> None:
+        super().__init__(connections)
+        self.ours = ours
+        self.theirs = theirs
+        self.until = self.now + ours
+
+    def rest(self, seconds: float) -> None:
+        super().rest(seconds)
+        self._give_way()
+
+    def work(self, seconds: float) -> None:
+        super().work(seconds)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        if self.now >= self.until:
+            self.held_up(self.theirs)
+            self.until = self.now + self.ours
+
+
 class Demand:
     """An open loop: so many requests a second, whatever becomes of them."""
 
@@ -106,6 +131,14 @@ def demand(times: float, seconds: float, timeout: float | None = None) -> Demand
     loop.rest(1.0)
     wanted = Demand(loop, times / ANSWER, timeout)
     wanted.run(seconds)
+    return wanted
+
+
+def shared(times: float, theirs: float) -> Demand:
+    """So many times what is possible in 4 ms of every 4 ms and `theirs`."""
+    loop = SharedCore(16, 0.004, theirs)
+    wanted = Demand(loop, times / ANSWER * 0.004 / (0.004 + theirs), 0.2)
+    wanted.run(4.0)
     return wanted
 
 
@@ -183,6 +216,15 @@ def test_what_a_long_pause_made_too_late_is_refused_and_nothing_after_it() -> No
     refused = wanted.refused
     wanted.run(1.0)
     assert wanted.refused == refused
+
+
+@pytest.mark.parametrize("theirs", [0.004, 0.012, 0.028])
+def test_a_core_that_is_shared_is_a_smaller_capacity_and_nothing_else(theirs: float) -> None:
+    assert shared(0.9, theirs).refused == 0
+    wanted = shared(3.0, theirs)
+    assert wanted.refused
+    assert len(wanted.waits) > 4.0 / ANSWER * 0.004 / (0.004 + theirs) / 2
+    assert max(wanted.waits) < 0.2
 
 
 def test_being_held_up_by_others_is_no_rest() -> None:
@@ -263,3 +305,24 @@ def test_the_log_is_told_when_an_overload_begins_and_when_it_is_over() -> None:
     assert load.look(now + 1) == ""
     assert load.look(now + LEAVE_AFTER + 1) == "left"
     assert load.look(now + LEAVE_AFTER + 2) == ""
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1])
+def test_who_asks_for_little_is_not_refused_for_what_waits_on_other_connections(
+    share: float,
+) -> None:
+    """Also by a worker that has a tenth of a processor, as far as the caller's time allows."""
+    loop = Loop(5)
+    *attackers, neighbour = loop.queues
+    refused = 0
+    for number in range(4000):
+        for each in attackers:  # a turn each, and no rest
+            loop.load.next_round(loop.now)
+            if each.begin(loop.now, 0, more=True):
+                each.refuses(loop.now, None)
+            loop.work(0.0005)
+            loop.held_up(0.0005 / share - 0.0005)
+        if number % 50 == 0:
+            refused += loop.read(neighbour, 1, timeout=1.0)
+    assert loop.load.refusing or loop.load.refused
+    assert refused == 0
