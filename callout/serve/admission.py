@@ -64,6 +64,8 @@ class Admission:
     __slots__ = (
         "_base",
         "_cpu",
+        "_cpu_at",
+        "_cpu_before",
         "_entered",
         "_late",
         "_refused_at",
@@ -108,6 +110,7 @@ class Admission:
         """When it began."""
         self.round_before = 0.0
         """When the round before this one began: what was not there then has come since."""
+        self._cpu_at = self._cpu_before = 0.0  # the same in processor time
         self._slow_since = self._slow_for = 0.0
         """Processor time since which all reads have waited for longer than the target, and from
         then to the last of them; 0: not all have."""
@@ -159,6 +162,7 @@ class Admission:
         """A round of the loop begins, as who has one turn a round knows (`callout.serve.turns`)."""
         self.round += 1
         self.round_before, self.round_at = self.round_at, now
+        self._cpu_before, self._cpu_at = self._cpu_at, self._cpu()
 
     def judge(self, waited: float) -> None:
         """A read begins, of a loop that is behind; it has waited for so long, at most."""
@@ -176,14 +180,25 @@ class Admission:
         if self._slow_for > self._window:
             self._refusing_since = cpu
 
-    def refuses(self, now: float, waited: float, timeout: float | None) -> bool:
+    def refuses(
+        self, now: float, waited: float, timeout: float | None, light: bool = False
+    ) -> bool:
         """Whether a request is refused.
+
+        Connections have their turns, so one that never leaves anything unread waits for a round of
+        the others and no longer. While rounds are short it is not among those that ask for too
+        much, whatever waits on other connections: who floods us must not have others refused.
 
         Args:
             now: seconds of a monotonic clock.
             waited: how long it has, at most.
             timeout: seconds that its caller waits; None: for ever.
+            light: whether its connection had nothing more to read, now and before.
         """
+        if light and self._cpu() - self._cpu_before <= self.target:
+            in_time = timeout is None or waited <= (answer_by(timeout, 0.0) or 0.0)
+            if in_time:
+                return False
         if not self._refusing_since:
             patience = self.interval
             if timeout is not None:
@@ -212,13 +227,23 @@ class Admission:
 class Queue:
     """What waits before one connection, while the loop is behind."""
 
-    __slots__ = ("_asked_at", "_left", "_load", "_read_at", "_round", "_since", "arrived")
+    __slots__ = (
+        "_asked_at",
+        "_left",
+        "_light",
+        "_load",
+        "_read_at",
+        "_round",
+        "_since",
+        "arrived",
+    )
 
     def __init__(self, load: Admission) -> None:
         self._load = load
         self._since = self._read_at = 0.0
         self._round = 0
         self._left = False
+        self._light = False
         self._asked_at = 0.0  # when the PING was sent whose answer is awaited; 0: none is
         self.arrived = 0.0
         """When the requests of this read came: the middle of what is possible."""
@@ -242,14 +267,16 @@ class Queue:
         if since < load.busy_since:
             since = load.busy_since
         self._since, self._read_at = since, now
-        self._left = more or size >= LARGE
+        left = more or size >= LARGE
+        self._light = not (left or self._left)
+        self._left = left
         self.arrived = (since + now) / 2
         load.judge(now - since)
         return True
 
     def refuses(self, now: float, timeout: float | None) -> bool:
         """Whether a request of this read is refused: see `Admission.refuses`."""
-        return self._load.refuses(now, now - self._since, timeout)
+        return self._load.refuses(now, now - self._since, timeout, self._light)
 
     def wants_ping(self, now: float) -> bool:
         """Whether to send a PING after a read; `pong` is called when it was answered."""

@@ -27,7 +27,7 @@ from callout.serve.protocol import GrpcProtocol
 from callout.serve.refusals import Refusals
 from callout.serve.room import Room
 from callout.serve.tls import ALPN
-from callout.serve.turns import Turns
+from callout.serve.turns import TURN, Turns
 
 _log = structlog.get_logger("callout.serve")
 
@@ -221,10 +221,22 @@ class OwnServer:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(CHECK_EVERY)
-            now = time.monotonic()
-            for connection in list(self._core.connections):
+            await self._check_all()
+            self._look_at_load(time.monotonic())
+
+    async def _check_all(self) -> None:
+        """Look at all connections, for a turn's time each round of the loop.
+
+        Thousands of them, or thousands of late requests on a few, would keep others waiting.
+        """
+        began = now = time.monotonic()
+        for connection in list(self._core.connections):
+            if connection in self._core.connections:  # not gone meanwhile
                 self._check(connection, now)
-            self._look_at_load(now)
+            now = time.monotonic()
+            if now - began > TURN:
+                await asyncio.sleep(0)
+                began = now = time.monotonic()
 
     def _look_at_load(self, now: float) -> None:
         admission = self._core.admission
