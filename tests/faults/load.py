@@ -18,6 +18,10 @@ from tests.end_to_end.serve import CHECK, LIMIT
 PATIENCE: Final = 2.0
 """Seconds that a call may take: longer than any answer of ours takes by itself."""
 IN_FLIGHT: Final = 64
+LOOK: Final = 0.01
+"""Seconds between two looks at whether this process itself is kept from running."""
+STALLS: Final = 3
+"""So many of our own longest stall a call may meet: ours, the server's, and that of a neighbour."""
 UNHURRIED: Final = {"GATEWRIGHT_OVERLOAD__TARGET": "0"}
 """Environment of a service that refuses nobody because it got no processor for a tenth of a second:
 where a test counts wrong answers, a machine that others keep busy must not make them."""
@@ -91,9 +95,12 @@ class Load:
         self._outcomes: list[Outcome] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._noticing = threading.Thread(target=self._notice, daemon=True)
+        self._stall = 0.0
 
     def __enter__(self) -> "Load":
         self._thread.start()
+        self._noticing.start()
         return self
 
     def __exit__(
@@ -128,6 +135,10 @@ class Load:
         """What passed and must not: none, whatever was broken."""
         return [each for each in self.outcomes() if each.passed and not each.right]
 
+    def allowing(self, seconds: float) -> float:
+        """So long, and what a machine that is busy with other things kept us all waiting."""
+        return seconds + STALLS * self._stall
+
     def until_right(self, seconds: float, for_seconds: float = 0.5) -> float:
         """Waits until all answers of so long a time are right; how long that took to begin.
 
@@ -144,6 +155,12 @@ class Load:
             if len(late) > 10 and max(each.at for each in late) - begun > for_seconds:
                 return begun - started
         raise AssertionError(f"not right within {seconds} s: {self.words(started)}")
+
+    def _notice(self) -> None:
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            time.sleep(LOOK)
+            self._stall = max(self._stall, time.monotonic() - begun - LOOK)
 
     def _run(self) -> None:
         calls: list[list[tuple[int, Question, Callable[..., Any]]]] = [

@@ -17,7 +17,7 @@ from tests.faults.wall_clock import WallClock
 
 HOUR = 3600
 AT_ONCE: float = 0.25
-"""Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
+"""Seconds: what nothing delays takes a millisecond, what waits for a neighbour a second."""
 
 BUNDLE = {
     "all.yaml": policy(
@@ -101,7 +101,7 @@ def test_the_clock_jumps_and_requests_are_answered_as_ever(
         back("the clock jumps by an hour", load.until_right(2.0), 2.0)
     # Not one answer was late, wrong or missing: these are right by all of the clocks.
     assert all(each.right for each in load.outcomes(begun)), load.words(begun)
-    assert slowest(load.outcomes(begun)) < AT_ONCE
+    assert slowest(load.outcomes(begun)) < load.allowing(AT_ONCE)
     assert serve.metric("gatewright_worker_restarts_total") == 0
 
 

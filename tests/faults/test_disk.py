@@ -20,7 +20,7 @@ from tests.faults.conftest import Back
 from tests.faults.load import UNHURRIED, Load, check, slowest
 
 AT_ONCE: float = 0.25
-"""Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
+"""Seconds: what nothing delays takes a millisecond, what waits for a neighbour a second."""
 
 SHUT = "auth: {decide: {rego: rego, entrypoint: shop/never}, identity: [{anonymous: {}}]}"
 BUNDLE = {
@@ -149,7 +149,7 @@ def test_a_full_disk_costs_no_request_and_no_count(disk: Disk, serve: Serve) -> 
         asked(serve, lambda: len(load.outcomes(full)) > 600, 20)
         assert len(serve.log) - stopped < 10_000, "it was full"
         assert {each.right for each in load.outcomes(full)} == {True}
-        assert slowest(load.outcomes(full)) < AT_ONCE
+        assert slowest(load.outcomes(full)) < load.allowing(AT_ONCE)
         assert serve.admin("/readyz")[0] == 200
         disk.free(serve)
         before = len(lines(serve))

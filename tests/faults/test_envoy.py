@@ -121,7 +121,7 @@ def test_an_envoy_that_is_frozen_for_a_while_goes_on_where_it_was(
     time.sleep(3.0)
     sleeper.envoy.thaw()
     before = sum(sleeping.seen.values())
-    until(lambda: sum(sleeping.seen.values()) > before + 30)
+    until(lambda: sum(sleeping.seen.values()) > before + 30, 30)
     sleeping.stop()
     staying.stop()
     assert others_noticed_nothing(staying), staying.seen

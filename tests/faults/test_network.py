@@ -17,7 +17,7 @@ from tests.faults.load import UNHURRIED, Load, slowest
 from tests.faults.proxy import Network
 
 AT_ONCE: float = 0.25
-"""Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
+"""Seconds: what nothing delays takes a millisecond, what waits for a neighbour a second."""
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_the_network_to_redis(started: tuple[Serve, Network], how: str, back: Ba
         back(f"the network to Redis {how}", load.until_right(5.0), 2.0)
     assert not load.wrong_passes()
     assert all(each.right for each in load.outcomes(name="open"))
-    assert slowest(load.outcomes(begun, "open")) < AT_ONCE
-    assert max(each.seconds for each in load.outcomes()) < test_redis.ANSWERED
+    assert slowest(load.outcomes(begun, "open")) < load.allowing(AT_ONCE)
+    assert max(each.seconds for each in load.outcomes()) < load.allowing(test_redis.ANSWERED)
     assert serve.metric("gatewright_worker_restarts_total") == 0
 
 
@@ -76,7 +76,7 @@ def test_the_network_to_the_opa_server(
             back(f"the network to OPA {how}", load.until_right(5.0), 5.0)
         assert not load.wrong_passes()
         assert all(each.right for each in load.outcomes(name="in process"))
-        assert slowest(load.outcomes(begun, "in process")) < AT_ONCE
+        assert slowest(load.outcomes(begun, "in process")) < load.allowing(AT_ONCE)
         assert serve.metric("gatewright_worker_restarts_total") == 0
 
 
@@ -109,7 +109,9 @@ def test_the_network_to_a_caller_delays_no_other(
             network.cut()
         back(f"the network to a caller {how}", far.until_right(20.0), 20.0)
     assert all(each.right for each in near.outcomes(begun)), near.words(begun)
-    assert slowest([each for each in near.outcomes(begun) if each.at < ended]) < AT_ONCE
+    assert slowest([each for each in near.outcomes(begun) if each.at < ended]) < near.allowing(
+        AT_ONCE
+    )
     assert not near.wrong_passes()
     assert not far.wrong_passes()
 

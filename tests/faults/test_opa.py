@@ -37,7 +37,7 @@ QUESTIONS = (
     check("soft", check_request(host=SOFT), True),
 )
 AT_ONCE: float = 0.25
-"""Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
+"""Seconds: what nothing delays takes a millisecond, what waits for a neighbour a second."""
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def test_the_opa_server_goes_and_comes_back(
     away = [each for each in load.outcomes(gone) if each.at < returned - PATIENCE / 2]
     # Decided in process: as ever, and not later because others wait.
     assert all(each.right for each in load.outcomes(name="in process"))
-    assert slowest(load.outcomes(gone, "in process")) < AT_ONCE
+    assert slowest(load.outcomes(gone, "in process")) < load.allowing(AT_ONCE)
     # Nobody passes whom OPA did not let pass, but where the operator wrote so.
     assert all(each.passed is not True for each in away if each.name == "refused")
     assert {each.passed for each in away if each.name == "asked"} >= {False}
-    assert {each.passed for each in away if each.name == "soft"} == {True}
+    assert {each.passed for each in away if each.name == "soft"} - {None} == {True}
     assert not load.wrong_passes()
 
 
