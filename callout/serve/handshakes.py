@@ -10,6 +10,7 @@ replacement to let in a client of an authority that is gone.
 import os
 import ssl
 import time
+from typing import Any
 
 import structlog
 
@@ -24,6 +25,14 @@ LOG_EVERY = 1.0
 CIPHERS = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: authenticated encryption with forward secrecy. Level 2 refuses what is weaker than
 112 bits in the certificates of clients too: RSA below 2048 bits, SHA-1."""
+PIECE = 4096
+"""Bytes that OpenSSL is given at once: 150 changes of keys, 6 ms. What it costs: 0.6 us a read of a
+record that fits, which takes 1.2 us without it, and 7 us one of 16 KiB."""
+SILENT = 17 << 10
+"""Bytes that may be no data: the largest record, of which all but the end is here, and 28 changes
+of keys. Padding of TLS 1.3 counts too; no gRPC client pads."""
+OVERHEAD = 22
+"""Bytes of a record of TLS 1.3 beside its data."""
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _WORDS = {
     "CERTIFICATE_VERIFY_FAILED": "tls_certificate",
@@ -36,6 +45,7 @@ _WORDS = {
     "HTTPS_PROXY_REQUEST": "not_tls",
     "WRONG_VERSION_NUMBER": "not_tls",
     "EXCESSIVE_MESSAGE_SIZE": "tls_too_large",
+    "TOO_MANY_KEY_UPDATES": "tls_key_updates",
 }
 """OpenSSL's reasons as words of the counter; the rest is `tls_handshake`."""
 
@@ -73,7 +83,11 @@ class Handshakes(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """Called by asyncio and by uvloop for each connection."""
-        return self._now.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        within = ssl.MemoryBIO()
+        made = self._now.wrap_bio(within, outgoing, server_side, server_hostname, session)
+        assert isinstance(made, _Guarded)  # noqa: S101  # of our context
+        made.feed(incoming, within)
+        return made
 
 
 def context(tls: ServerTls, certificates: Certificates) -> ssl.SSLContext:
@@ -112,24 +126,100 @@ class _Context(ssl.SSLContext):
     client_ca: bytes | None
 
 
-class _Counted(ssl.SSLObject):
-    """asyncio and uvloop drop an error of a handshake without a word; it passes here first."""
+class _Guarded(ssl.SSLObject):
+    """One connection: what it may make OpenSSL do is bounded, and its errors are counted.
+
+    In TLS 1.3 a client may change its keys whenever it likes (KeyUpdate, 27 bytes), which costs us
+    40 us each time. BoringSSL bounds that; OpenSSL has no bound, and tells nobody: it goes on
+    within one read for as long as there are bytes. Measured with uvloop: one such connection held
+    up all others for 20 seconds. So OpenSSL is given little at a time, and what turns out to be no
+    data is bounded. Nobody needs it: keys of AES-GCM last for 16 million records.
+
+    asyncio and uvloop drop an error of a handshake without a word; it passes here first.
+    """
+
+    _incoming: ssl.MemoryBIO
+    _within: ssl.MemoryBIO
+    _silent = 0
+    """Bytes that were read and were no data: so far, for the rest of a record may be to come."""
+    _bounded = False
+
+    def feed(self, incoming: ssl.MemoryBIO, within: ssl.MemoryBIO) -> None:
+        """What comes goes from `incoming`, which the loop fills, to `within`, which OpenSSL reads.
+
+        Called once, before anything is read.
+        """
+        self._incoming, self._within = incoming, within
 
     def do_handshake(self) -> None:
+        """As in the class above; raises its errors."""
         try:
-            super().do_handshake()
+            while True:
+                try:
+                    super().do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    if not self._more():
+                        raise
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            if isinstance(used := self.context, _Context):
-                used.failures.failed(error)
+            self._failed(error)
             raise
+        self._silent = self._within.pending
+        self._bounded = self.version() == "TLSv1.3"
+
+    def read(self, most: int = 1024, buffer: Any = None) -> Any:
+        """As in the class above; raises its errors."""
+        if not self._within.pending:
+            self._more()
+        while True:
+            try:
+                found: bytes | int = super().read(most, buffer)
+            except ssl.SSLWantReadError:
+                if not self._more():
+                    raise
+            else:
+                self._silent -= OVERHEAD + (found if isinstance(found, int) else len(found))
+                return found
+
+    def pending(self) -> int:
+        """What is left to read: the loops ask, and would not know of what OpenSSL was given."""
+        return super().pending() + self._within.pending
+
+    def unwrap(self) -> None:
+        """As in the class above; raises its errors."""
+        while True:
+            try:
+                super().unwrap()
+                return
+            except ssl.SSLWantReadError:
+                if not self._more():
+                    raise
+
+    def _more(self) -> bool:
+        piece = self._incoming.read(PIECE)
+        if not piece:
+            return False
+        if self._bounded:
+            if self._silent > SILENT:
+                error = ssl.SSLError(ssl.SSL_ERROR_SSL, "too many messages that are no data")
+                error.reason = "TOO_MANY_KEY_UPDATES"
+                self._failed(error)
+                raise error
+            self._silent += len(piece)
+        self._within.write(piece)
+        return True
+
+    def _failed(self, error: ssl.SSLError) -> None:
+        if isinstance(used := self.context, _Context):
+            used.failures.failed(error)
 
 
 def _context(tls: ServerTls, certificates: Certificates, failures: _Failures) -> _Context:
     made = _Context(ssl.PROTOCOL_TLS_SERVER)
     made.failures, made.client_ca = failures, certificates.client_ca
-    made.sslobject_class = _Counted
+    made.sslobject_class = _Guarded
     made.minimum_version = _VERSIONS[tls.min_version]
     made.set_ciphers(CIPHERS)
     # Of TLS 1.2 only: a handshake within a connection costs us ten times what it costs the peer.

@@ -1,7 +1,9 @@
 """TLS over both transports, with real clients: who gets in, by which TLS, before and after."""
 
+import _ssl
 import asyncio
 import contextlib
+import ctypes
 import datetime
 import ipaddress
 import socket
@@ -282,6 +284,83 @@ async def test_a_certificate_without_an_allowed_name_is_refused(
         await admitted(running, secure(running, authority, pair))
     counted = running.counters.closed.get("client_san", 0) or running.counters.refused["client_san"]
     assert counted >= len(others)
+
+
+# Changes of keys.
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
+SETTLED = bytes(3) + b"\x04\x01" + bytes(4)
+PING = b"\0\0\x08\x06" + bytes(5) + b"key-ping"
+
+
+class KeyChanger:
+    """A client of TLS 1.3 by OpenSSL itself: Python has no way to ask for new keys."""
+
+    def __init__(self, target: str) -> None:
+        library = ctypes.CDLL(_ssl.__file__)  # finds what it is linked with
+        for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+            getattr(library, name).restype = ctypes.c_void_p
+        self._library = library
+        method = ctypes.c_void_p(library.TLS_client_method())
+        self._context = ctypes.c_void_p(library.SSL_CTX_new(method))
+        self._session = ctypes.c_void_p(library.SSL_new(self._context))
+        library.SSL_set_alpn_protos(self._session, b"\x02h2", 3)
+        address = parse(target)
+        self._socket = socket.create_connection((address.host, address.port))
+        library.SSL_set_fd(self._session, self._socket.fileno())
+        assert library.SSL_connect(self._session) == 1
+
+    def change_keys(self, most: int) -> int:
+        """How often it could."""
+        library = self._library
+        for count in range(most):
+            if library.SSL_key_update(self._session, 1) != 1:
+                return count
+            if library.SSL_do_handshake(self._session) != 1:
+                return count
+        return most
+
+    def write(self, data: bytes) -> None:
+        assert self._library.SSL_write(self._session, data, len(data)) == len(data)
+
+    def wait_for(self, wanted: bytes) -> None:
+        seen, buffer = b"", ctypes.create_string_buffer(4096)
+        while wanted not in seen:
+            count = self._library.SSL_read(self._session, buffer, 4096)
+            assert count > 0, seen
+            seen += buffer.raw[:count]
+
+    def close(self) -> None:
+        self._socket.close()
+        self._library.SSL_free(self._session)
+        self._library.SSL_CTX_free(self._context)
+
+
+@OWN
+async def test_a_client_that_changes_keys_all_the_time_is_cut_off_and_holds_up_nobody(
+    start: Start, authority: Authority
+) -> None:
+    """OpenSSL would go on for as long as there are more: others waited for 20 seconds."""
+    server = authority.issue("server", LOCAL)
+    running = await start(tls=ServerTls(server.cert, server.key))
+
+    def attack() -> int:
+        with contextlib.closing(KeyChanger(running.target)) as client:
+            client.write(PREFACE + SETTLED)
+            assert client.change_keys(20) == 20
+            client.write(PING)
+            client.wait_for(b"key-ping")
+            return client.change_keys(1_000_000)
+
+    attacking = asyncio.create_task(asyncio.to_thread(attack))
+    longest = 0.0
+    while not attacking.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.005)
+        longest = max(longest, time.monotonic() - before)
+    assert await attacking < 1_000_000
+    await eventually(lambda: running.counters.closed == {"tls_key_updates": 1})
+    assert longest < 2  # 0.03, where nobody else uses the processor
 
 
 # The files.
