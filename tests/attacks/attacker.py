@@ -1,5 +1,6 @@
-"""One attack, by a process of its own: `python -m tests.attacks.attacker ADDRESS NUMBER SECONDS`.
+"""One attacker, a process of its own: `python -m tests.attacks.attacker ADDRESS NUMBER`.
 
+It attacks from each line of its input to the next, and pauses from that to the one after it.
 Connections that are ended come back after a moment.
 """
 
@@ -11,17 +12,24 @@ import sys
 from tests.attacks.attacks import ATTACKS, Attack
 
 MOMENT = 0.2
+NICE = 15
+"""It shares a processor with the clients whose latencies are measured, and would be on another
+machine: what it computes must not be taken for what its attack does."""
 
 
-async def attack(host: str, port: int, chosen: Attack, seconds: float) -> None:
-    """Attacks for so long."""
-    tasks = [
-        asyncio.create_task(_again_and_again(host, port, chosen)) for _ in range(chosen.connections)
-    ]
-    await asyncio.sleep(seconds)
-    for each in tasks:
-        each.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def attack(host: str, port: int, chosen: Attack) -> None:
+    """Attacks whenever it is told."""
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        tasks = [
+            asyncio.create_task(_again_and_again(host, port, chosen))
+            for _ in range(chosen.connections)
+        ]
+        await loop.run_in_executor(None, sys.stdin.readline)
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        print(flush=True)
 
 
 async def _again_and_again(host: str, port: int, chosen: Attack) -> None:
@@ -52,12 +60,13 @@ async def _read(reader: asyncio.StreamReader) -> None:
         pass
 
 
-def main(address: str, number: int, seconds: float) -> None:
-    """One attacker, which leaves the processor to others: it would be on another machine."""
-    os.nice(10)
+def main(address: str, number: int) -> None:
+    """One attacker."""
+    os.nice(NICE)
     host, _, port = address.rpartition(":")
-    asyncio.run(attack(host, int(port), ATTACKS[number], seconds))
+    print(flush=True)
+    asyncio.run(attack(host, int(port), ATTACKS[number]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

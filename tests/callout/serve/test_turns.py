@@ -1,0 +1,53 @@
+import asyncio
+
+from callout.serve.turns import LEAST, MOST, TURN, Turns, piece_after
+
+
+class Busy:
+    def __init__(self, name: str, left: int, turns: Turns, seen: list[str]) -> None:
+        self.name, self.left, self.turns, self.seen = name, left, turns, seen
+
+    def turn(self) -> None:
+        self.seen.append(self.name)
+        self.left -= 1
+        if self.left:
+            self.turns.add(self)
+
+
+async def test_turns_go_round_and_others_are_served_between_any_two() -> None:
+    seen: list[str] = []
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop)
+    for name in "abc":
+        turns.add(Busy(name, 3, turns, seen))
+
+    def other() -> None:
+        seen.append("-")
+        if len(seen) < 40:
+            loop.call_soon(other)
+
+    loop.call_soon(other)
+    for _ in range(40):
+        await asyncio.sleep(0)
+    said = "".join(seen)
+    assert said.replace("-", "") == "abcabcabc"
+    assert "-".join("abcabcabc") in said
+
+
+async def test_who_waits_already_does_not_wait_twice() -> None:
+    seen: list[str] = []
+    turns = Turns(asyncio.get_running_loop())
+    one = Busy("a", 1, turns, seen)
+    turns.add(one)
+    turns.add(one)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert seen == ["a"]
+
+
+def test_a_piece_becomes_what_takes_a_turn() -> None:
+    assert piece_after(8192, TURN * 1.1) == 4096
+    assert piece_after(8192, TURN / 3) == 16384
+    assert piece_after(8192, TURN * 0.8) == 8192
+    assert piece_after(LEAST, 1.0) == LEAST
+    assert piece_after(MOST, 0.0) == MOST
