@@ -85,11 +85,19 @@ def others_noticed_nothing(visitors: Visitors) -> bool:
     return set(visitors.seen) == {("/a", 200), ("/b", 200), ("/shut", 403)}
 
 
+def written(serve: Serve) -> None:
+    """Waits, while requests come, until workers have written down what they hold now: twice."""
+    for _ in range(2):
+        before = serve.metric("gatewright_decisions_total")
+        until(lambda before=before: serve.metric("gatewright_decisions_total") > before)  # type: ignore[misc]
+
+
 def test_an_envoy_that_is_killed_leaves_nothing_and_its_successor_is_served_at_once(
     serve: Serve, edge: Callable[[], Edge], back: Back
 ) -> None:
     staying = Visitors(edge())
     until(lambda: len(staying.seen) == 3)
+    written(serve)
     held = serve.metric("gatewright_transport_open_connections")
     for _ in range(3):
         dying = edge()
