@@ -24,11 +24,12 @@ from tests.end_to_end.conftest import ROOT
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy
 
 QUIET: Final = 0.8
-ATTACKED: Final = 1.5
-"""Seconds of the windows, which alternate; the limits of time (`ENVIRON`) are a second."""
+ATTACKED: Final = 2.4
+"""Seconds of the windows, which alternate; the limits of time (`ENVIRON`) are a second, and looked
+at once a second."""
 PAUSE: Final = 0.3
 """Seconds between them that belong to none."""
-ROUNDS: Final = 4
+ROUNDS: Final = 3
 RATE: Final = 250.0
 """Requests a second, at most."""
 CONNECTIONS: Final = 4

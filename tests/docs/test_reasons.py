@@ -51,8 +51,8 @@ def ends() -> set[str]:
                 if name == "refused" and file.name == "listener.py":
                     found.update(_constants(node.args[0]))
             if isinstance(node, ast.FunctionDef) and node.name in DEFAULTS:
-                for each in node.args.defaults:
-                    found.update(_constants(each))
+                for default in node.args.defaults:
+                    found.update(_constants(default))
             if isinstance(node, ast.FunctionDef) and node.name in RETURNS:
                 for each in ast.walk(node):
                     if isinstance(each, ast.Return) and each.value is not None:
