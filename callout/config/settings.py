@@ -204,13 +204,15 @@ class Overload(Block):
     """What becomes of requests when more come than the process can answer in time."""
 
     target: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.005
-    """Seconds that requests may always wait to be read. In an overload the process answers for
-    twice as long, and then refuses at once, as said below, until nothing waits. 0: nothing is
+    """Seconds that requests may always wait to be read, however short their callers' patience; a
+    quarter of it (their `grpc-timeout`) if that is more. In an overload the process answers for a
+    little longer, and then refuses at once, as said below, until nothing waits. 0: nothing is
     refused."""
     interval: Annotated[float, pydantic.Field(ge=0.001, le=60)] = 0.1
     """Seconds of work during which all requests must have waited for longer than that until it
-    counts as an overload: a burst that is worked off within this time is answered whole. Who may
-    have waited longer than this, or than its own deadline, is refused in any case."""
+    counts as an overload: a burst that is worked off within this time is answered whole. At most
+    so long may all have waited; who says nothing of its patience has this. Who may have waited
+    longer than its own deadline is refused in any case."""
     authz: Literal["deny", "allow"] = "deny"
     """The verdict on requests that are refused so: 503, or let pass without having been judged."""
     limit: Literal["deny", "allow", "error"] = "deny"
@@ -255,8 +257,7 @@ class Settings(Block):
     connections: Connections = Connections()
     http2: Http2 = Http2()
     reflection: bool = False
-    """Whether gRPC server reflection is answered: for people with grpcurl. An answer costs ten
-    times what a decision costs."""
+    """Whether gRPC server reflection is answered: for people with grpcurl."""
     drain: Annotated[float, pydantic.Field(ge=0, le=3600)] = 15.0
     """Seconds that requests in flight have to end after SIGTERM: half of what Kubernetes waits
     before it kills."""

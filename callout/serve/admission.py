@@ -13,8 +13,10 @@ wait has bounds that a loop sees for itself:
   because ours are full.
 
 The rule is CoDel's (ACM Queue 10/5, 2012), with a queue that is not shortened but emptied. When all
-that is read has waited for longer than `target` while the thread worked for a whole `window`, it is
-neither a burst that will be worked off nor a time in which others had the processor. Everything is
+that is read has waited for longer than a quarter of its callers' patience while the thread worked
+for a whole `window`, it is neither a burst that will be worked off nor a time in which others had
+the processor. A loop that never rests is no overload by itself: 128 calls in flight, a new one
+only when one was answered, keep it busy, and all are answered in time. Everything is
 refused until the thread sleeps again: with prebuilt bytes, for a fraction of the price of an
 answer, that is soon. Then everything is answered again. The window is `interval` at first and
 becomes shorter while the overload lasts, so that what is answered has waited for a few
@@ -40,6 +42,10 @@ LONGEST_REFUSING = 8
 """Windows after which requests are answered for one, although refusing has not emptied the queue:
 a client that wants more than can be refused, or asks again at once when it was, leaves no sleep.
 A ninth of the time for the others is better than nothing."""
+PATIENT = 4
+"""What part of the shortest `grpc-timeout` requests may always wait: what is answered then has
+three quarters left for the time of refusing, for the work, and for the way. Envoy's defaults are
+200 ms for ext_authz and 20 ms for rate limits."""
 LEAVE_AFTER = 5.0
 """Seconds without a refusal until the log says that an overload is over."""
 
@@ -51,11 +57,11 @@ class AdmissionOptions:
     """When a loop refuses. Times in seconds."""
 
     target: float = 0.005
-    """How long requests may always have waited."""
+    """How long requests may always have waited, however impatient their callers are."""
     interval: float = 0.1
-    """How long they may all have waited for longer until that is an overload: a burst that is
-    worked off within this time is answered whole. No request is answered that may have waited
-    longer than this."""
+    """How long they may all have waited for too long until that is an overload: a burst that is
+    worked off within this time is answered whole. Also the patience of callers who do not say
+    how long they wait, and the longest that all may have waited."""
 
 
 class Admission:
@@ -68,6 +74,8 @@ class Admission:
         "_cpu_before",
         "_entered",
         "_late",
+        "_least",
+        "_patience",
         "_refused_at",
         "_refusing_since",
         "_slow_for",
@@ -117,6 +125,8 @@ class Admission:
         self._refusing_since = 0.0
         """Processor time; 0: it does not refuse."""
         self._window = options.interval
+        self._patience = self._least = options.interval * PATIENT
+        """Seconds: the shortest of a second or two, and of this one."""
         self._late = False
         self._refused_at = 0.0
         self.refused = 0
@@ -170,7 +180,7 @@ class Admission:
             self.longest_wait = waited
         if self.refusing:
             return
-        if waited <= self.target:
+        if waited <= max(self.target, self._patience / PATIENT):
             self._slow_since = self._slow_for = 0.0
             return
         cpu = self._cpu()
@@ -195,15 +205,15 @@ class Admission:
             timeout: seconds that its caller waits; None: for ever.
             light: whether its connection had nothing more to read, now and before.
         """
-        if light and self._cpu() - self._cpu_before <= self.target:
-            in_time = timeout is None or waited <= (answer_by(timeout, 0.0) or 0.0)
-            if in_time:
-                return False
+        patience = self.interval if timeout is None else timeout
+        if patience < self._least:
+            self._least = patience
+            self._patience = min(self._patience, patience)
+        in_time = timeout is None or waited <= (answer_by(timeout, 0.0) or 0.0)
+        if in_time and light and self._cpu() - self._cpu_before <= self.target:
+            return False
         if not self._refusing_since:
-            patience = self.interval
-            if timeout is not None:
-                patience = min(patience, answer_by(timeout, 0.0) or 0.0)
-            if waited <= patience:
+            if in_time and (timeout is not None or waited <= self.interval):
                 return False
             # One client with too much of its own is no overload, nor is a time of no processor.
             self._late = self._late or self._slow_for > self._window / SHORTER
@@ -213,6 +223,7 @@ class Admission:
 
     def look(self, now: float) -> Change:
         """Once a second: whether requests began to be refused, or none were for a while."""
+        self._patience, self._least = self._least, self.interval * PATIENT
         if self.refused != self._told:
             self._told, self._told_at = self.refused, now
             if not self._entered:
