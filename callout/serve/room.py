@@ -9,7 +9,7 @@ SETTLED = 1.0
 """Seconds without a call after which a connection may have to make room: longer than any request
 is on its way."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks for such connections: one over 10,000 takes 5 ms."""
+"""Seconds between two looks for such connections: one over 10,000 takes 3.4 ms."""
 RELIEF = 0.75
 """The share of the bytes that is left when there were too many."""
 
