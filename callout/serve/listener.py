@@ -15,7 +15,7 @@ from typing import Protocol
 from callout.serve.address import BACKLOG, peer_text
 
 AT_ONCE = 8
-"""Connections taken before the others have their turn: 13 us each, without their protocol and TLS."""
+"""Connections taken before the others have their turn: 13 us each, besides protocol and TLS."""
 REST = 0.1
 """Seconds until the next try when the system has no descriptor or memory left."""
 SHUTDOWN_SECONDS = 5.0

@@ -6,7 +6,7 @@ So a read is handled in pieces for a turn's time, and what is left waits for the
 loop, in which one such connection has its turn: also a thousand of them cost others one turn a
 round. Nothing more is read from a connection meanwhile.
 
-What it costs: nothing for reads that are smaller than a piece; else 1.3 us a turn (uvloop), and a write.
+What it costs: nothing for reads that are smaller than a piece; else 1.3 us a turn, and a write.
 """
 
 import asyncio
