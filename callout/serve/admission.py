@@ -43,9 +43,12 @@ LONGEST_REFUSING = 8
 a client that wants more than can be refused, or asks again at once when it was, leaves no sleep.
 A ninth of the time for the others is better than nothing."""
 PATIENT = 4
-"""What part of the shortest `grpc-timeout` requests may always wait: what is answered then has
-three quarters left for the time of refusing, for the work, and for the way. Envoy's defaults are
-200 ms for ext_authz and 20 ms for rate limits."""
+"""What part of their `grpc-timeout` requests may always wait: what is answered then has three
+quarters left for the time of refusing, for the work, and for the way. Envoy's defaults are 200 ms
+for ext_authz and 20 ms for rate limits."""
+REMEMBERED = 256
+"""Requests over which patience is averaged: by its inverse, so that half of 20 ms and half of
+200 ms are 36, and with a floor, so that one in a hundred that has none left changes nothing."""
 LEAVE_AFTER = 5.0
 """Seconds without a refusal until the log says that an overload is over."""
 
@@ -73,9 +76,8 @@ class Admission:
         "_cpu_at",
         "_cpu_before",
         "_entered",
+        "_hurry",
         "_late",
-        "_least",
-        "_patience",
         "_refused_at",
         "_refusing_since",
         "_slow_for",
@@ -125,8 +127,8 @@ class Admission:
         self._refusing_since = 0.0
         """Processor time; 0: it does not refuse."""
         self._window = options.interval
-        self._patience = self._least = options.interval * PATIENT
-        """Seconds: the shortest of a second or two, and of this one."""
+        self._hurry = 1 / (options.interval * PATIENT)
+        """The mean inverse of callers' patience."""
         self._late = False
         self._refused_at = 0.0
         self.refused = 0
@@ -180,7 +182,7 @@ class Admission:
             self.longest_wait = waited
         if self.refusing:
             return
-        if waited <= max(self.target, self._patience / PATIENT):
+        if waited * self._hurry <= 1 / PATIENT:
             self._slow_since = self._slow_for = 0.0
             return
         cpu = self._cpu()
@@ -206,9 +208,8 @@ class Admission:
             light: whether its connection had nothing more to read, now and before.
         """
         patience = self.interval if timeout is None else timeout
-        if patience < self._least:
-            self._least = patience
-            self._patience = min(self._patience, patience)
+        patience = min(max(patience, PATIENT * self.target), PATIENT * self.interval)
+        self._hurry += (1 / patience - self._hurry) / REMEMBERED
         in_time = timeout is None or waited <= (answer_by(timeout, 0.0) or 0.0)
         if in_time and light and self._cpu() - self._cpu_before <= self.target:
             return False
@@ -223,7 +224,6 @@ class Admission:
 
     def look(self, now: float) -> Change:
         """Once a second: whether requests began to be refused, or none were for a while."""
-        self._patience, self._least = self._least, self.interval * PATIENT
         if self.refused != self._told:
             self._told, self._told_at = self.refused, now
             if not self._entered:

@@ -177,6 +177,18 @@ def test_callers_who_wait_for_each_answer_are_not_refused_on_a_core_that_is_shar
     assert sum(loop.round(16, timeout=timeout) for _ in range(500)) == 0
 
 
+def test_one_in_a_hundred_without_patience_changes_nothing_for_the_others() -> None:
+    loop = SharedCore(8, 0.004, 0.012)
+    loop.rest(1.0)
+    refused = 0
+    for number in range(500):
+        for queue in loop.queues:
+            hurried = number % 100 == 0
+            lost = loop.read(queue, 16, timeout=0.0005 if hurried else 0.2)
+            refused += 0 if hurried else lost
+    assert refused == 0
+
+
 def test_who_is_patient_waits_longer_than_who_is_not() -> None:
     waits = []
     for timeout in (0.020, 0.050, 0.100, 0.200):

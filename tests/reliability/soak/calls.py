@@ -88,8 +88,8 @@ class Calls:
                 word = "right"
             else:
                 word = "wrong_pass" if passed else "wrong_refusal"
-        if hurried and word in ("failure", "unavailable"):
-            # The service saw that no time is left before the client did.
+        if hurried and word in ("failure", "unavailable", "wrong_refusal"):
+            # The service saw that no time is left before the client did, and gave its verdict.
             word = "deadline_exceeded"
         with self._lock:
             self.seen[word] += 1
