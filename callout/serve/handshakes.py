@@ -10,18 +10,21 @@ replacement to let in a client of an authority that is gone.
 import os
 import ssl
 import time
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import structlog
 
+from callout.observe.paced import Paced
 from callout.serve.certificates import Certificates
 from callout.serve.counters import Counters
 from callout.serve.tls import ALPN, ServerTls
 
 _log = structlog.get_logger("callout.serve")
 
-LOG_EVERY = 1.0
-"""Seconds between two lines: whoever reaches the port can fail handshakes by the thousand."""
+PEER: Final = ContextVar("PEER", default="")
+"""The address whose connection is being made: the loops tell `wrap_bio` nothing of it, but call it
+in the context of the task that made them begin."""
 CIPHERS = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: authenticated encryption with forward secrecy. Level 2 refuses what is weaker than
 112 bits in the certificates of clients too: RSA below 2048 bits, SHA-1."""
@@ -86,7 +89,7 @@ class Handshakes(ssl.SSLContext):
         within = ssl.MemoryBIO()
         made = self._now.wrap_bio(within, outgoing, server_side, server_hostname, session)
         assert isinstance(made, _Guarded)  # noqa: S101  # of our context
-        made.feed(incoming, within)
+        made.feed(incoming, within, PEER.get())
         return made
 
 
@@ -100,25 +103,19 @@ def context(tls: ServerTls, certificates: Certificates) -> ssl.SSLContext:
 
 
 class _Failures:
-    """Handshakes that failed: each counted, logged at a bounded rate."""
+    """Handshakes that failed: each counted, a log line of a reason a second."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._next = 0.0
-        self._silent = 0
+        self._paced = Paced()
 
-    def failed(self, error: ssl.SSLError) -> None:
+    def failed(self, error: ssl.SSLError, peer: str) -> None:
         word = _WORDS.get(error.reason or "", "tls_handshake")
         self._counters.close(word)
-        now = time.monotonic()
-        if now < self._next:
-            self._silent += 1
-            return
-        # OpenSSL's own words; nothing that the peer sent is in them.
-        why = getattr(error, "verify_message", "") or error.reason or type(error).__name__
-        _log.warning("a TLS handshake failed", reason=word, error=why, silent=self._silent)
-        self._silent = 0
-        self._next = now + LOG_EVERY
+        if (silent := self._paced.due(word, time.monotonic())) is not None:
+            # OpenSSL's own words; nothing that the peer sent is in them.
+            why = getattr(error, "verify_message", "") or error.reason or type(error).__name__
+            _log.warning("a TLS handshake failed", reason=word, error=why, peer=peer, silent=silent)
 
 
 class _Context(ssl.SSLContext):
@@ -140,16 +137,17 @@ class _Guarded(ssl.SSLObject):
 
     _incoming: ssl.MemoryBIO
     _within: ssl.MemoryBIO
+    _peer: str
     _silent = 0
     """Bytes that were read and were no data: so far, for the rest of a record may be to come."""
     _bounded = False
 
-    def feed(self, incoming: ssl.MemoryBIO, within: ssl.MemoryBIO) -> None:
+    def feed(self, incoming: ssl.MemoryBIO, within: ssl.MemoryBIO, peer: str) -> None:
         """What comes goes from `incoming`, which the loop fills, to `within`, which OpenSSL reads.
 
-        Called once, before anything is read.
+        Called once, before anything is read; `peer` is the address to name in the log.
         """
-        self._incoming, self._within = incoming, within
+        self._incoming, self._within, self._peer = incoming, within, peer
 
     def do_handshake(self) -> None:
         """As in the class above; raises its errors."""
@@ -213,7 +211,7 @@ class _Guarded(ssl.SSLObject):
 
     def _failed(self, error: ssl.SSLError) -> None:
         if isinstance(used := self.context, _Context):
-            used.failures.failed(error)
+            used.failures.failed(error, self._peer)
 
 
 def _context(tls: ServerTls, certificates: Certificates, failures: _Failures) -> _Context:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callout.serve.address import BACKLOG, peer_text
+from callout.serve.handshakes import PEER
 
 AT_ONCE = 8
 """Connections taken before the others have their turn: 13 us each, besides protocol and TLS."""
@@ -137,6 +138,7 @@ class Listener:
     async def _open(self, taken: socket.socket, peer: str, protocol: asyncio.Protocol) -> None:
         taken.setblocking(False)
         secured = self._tls is not None
+        PEER.set(peer)  # of this task alone
         try:
             await self._loop.connect_accepted_socket(
                 lambda: protocol,

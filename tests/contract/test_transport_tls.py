@@ -1,11 +1,10 @@
 """TLS over both transports, with real clients: who gets in, by which TLS, before and after."""
 
-import _ssl
 import asyncio
 import contextlib
-import ctypes
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -22,6 +21,7 @@ from callout.serve.certificates import Certificates
 from callout.serve.own import OwnServer
 from callout.serve.tls import ServerTls
 from callout.testing import tools
+from tests.attacks.key_changer import KeyChanger
 from tests.contract.certificates import Authority, Pair
 from tests.contract.conftest import LOOPBACK, Running, Start, unary
 
@@ -291,49 +291,6 @@ async def test_a_certificate_without_an_allowed_name_is_refused(
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
 SETTLED = bytes(3) + b"\x04\x01" + bytes(4)
 PING = b"\0\0\x08\x06" + bytes(5) + b"key-ping"
-
-
-class KeyChanger:
-    """A client of TLS 1.3 by OpenSSL itself: Python has no way to ask for new keys."""
-
-    def __init__(self, target: str) -> None:
-        library = ctypes.CDLL(_ssl.__file__)  # finds what it is linked with
-        for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
-            getattr(library, name).restype = ctypes.c_void_p
-        self._library = library
-        method = ctypes.c_void_p(library.TLS_client_method())
-        self._context = ctypes.c_void_p(library.SSL_CTX_new(method))
-        self._session = ctypes.c_void_p(library.SSL_new(self._context))
-        library.SSL_set_alpn_protos(self._session, b"\x02h2", 3)
-        address = parse(target)
-        self._socket = socket.create_connection((address.host, address.port))
-        library.SSL_set_fd(self._session, self._socket.fileno())
-        assert library.SSL_connect(self._session) == 1
-
-    def change_keys(self, most: int) -> int:
-        """How often it could."""
-        library = self._library
-        for count in range(most):
-            if library.SSL_key_update(self._session, 1) != 1:
-                return count
-            if library.SSL_do_handshake(self._session) != 1:
-                return count
-        return most
-
-    def write(self, data: bytes) -> None:
-        assert self._library.SSL_write(self._session, data, len(data)) == len(data)
-
-    def wait_for(self, wanted: bytes) -> None:
-        seen, buffer = b"", ctypes.create_string_buffer(4096)
-        while wanted not in seen:
-            count = self._library.SSL_read(self._session, buffer, 4096)
-            assert count > 0, seen
-            seen += buffer.raw[:count]
-
-    def close(self) -> None:
-        self._socket.close()
-        self._library.SSL_free(self._session)
-        self._library.SSL_CTX_free(self._context)
 
 
 @OWN
@@ -638,16 +595,26 @@ async def test_handshakes_that_never_finish_are_cut_off_and_keep_nobody_waiting(
 
 
 @OWN
-async def test_failed_handshakes_are_logged_at_a_bounded_rate(
+async def test_failed_handshakes_are_logged_by_peer_and_reason_at_a_bounded_rate(
     start: Start,
     authority: Authority,
+    other: Authority,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     running = await start(tls=mutual(authority))
-    client = trusting(authority)
+    without = trusting(authority)
+    stranger = trusting(authority, other.issue("stranger", x509.DNSName("stranger.example")))
     started = time.monotonic()
     for _ in range(20):
-        assert await handshake(running, client) is None
+        assert await handshake(running, without) is None
+        assert await handshake(running, stranger) is None
     seconds = time.monotonic() - started
-    assert running.counters.closed == {"tls_no_certificate": 20}
-    assert capsys.readouterr().out.count("a TLS handshake failed") <= 2 + seconds
+    assert running.counters.closed == {"tls_no_certificate": 20, "tls_certificate": 20}
+    said = capsys.readouterr().out
+    lines = [each for each in said.splitlines() if "a TLS handshake failed" in each]
+    for word in ("tls_no_certificate", "tls_certificate"):
+        of_word = [each for each in lines if f"reason={word} " in each]
+        assert 1 <= len(of_word) <= 2 + seconds
+        assert all(re.search(r"peer=127\.0\.0\.1:[0-9]+ ", each) for each in of_word)
+    assert "stranger" not in said
+    assert "ca of" not in said
