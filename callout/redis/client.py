@@ -141,9 +141,13 @@ class Client:
         else:
             # This process may itself have been away (a stalled machine) with the replies unread
             # in the socket, and loops run timers before they read: read once before judging.
+            # Until then nobody sets the timer: what is sent meanwhile has a later deadline than most
+            # that wait already, and they would all wait for that.
+            self._wake_at = -math.inf
             self._loop.call_soon(self._loop.call_soon, self._expire)
 
     def _expire(self) -> None:
+        self._wake_at = math.inf
         pipeline = self._pipeline
         if pipeline is None:
             return
@@ -161,7 +165,7 @@ class Client:
                 request.settle(Unavailable("timeout"))
         if self._breaker.timed_out(in_vain):
             pipeline.drop(f"{in_vain} requests waited in vain")
-        elif self._timer is None:
+        else:
             self._look()
 
     # The connection.

@@ -206,6 +206,33 @@ async def test_many_at_once_that_wait_in_vain_all_end_at_their_deadline(
     assert outcomes[100:] == [Unavailable("backlog")] * 50
 
 
+async def test_one_that_comes_as_another_expires_does_not_delay_those_between(
+    private_redis: RedisServer,
+) -> None:
+    async with started(private_redis.url) as client:
+        await until(lambda: answers(client), 5.0)
+        private_redis.stop()
+        try:
+            loop, began = asyncio.get_running_loop(), time.monotonic()
+            waiting: list[Any] = []
+
+            def send(deadline: float) -> None:
+                waiting.append(client.send([pack(b"PING")], began + deadline, lambda got: got))
+
+            send(0.05)
+            send(0.4)
+            loop.call_later(0.06, send, 4.0)
+            # Both timers are due at once: the third is sent when the first is known to have
+            # waited too long, and has not been settled yet.
+            time.sleep(0.1)  # noqa: ASYNC251
+            assert await waiting[0] == Unavailable("timeout")
+            assert await waiting[1] == Unavailable("timeout")
+            assert not waiting[2].done()
+        finally:
+            private_redis.cont()
+        assert await waiting[2] == [b"PONG"]
+
+
 async def test_a_process_that_was_held_up_itself_does_not_blame_redis(
     private_redis: RedisServer,
 ) -> None:
