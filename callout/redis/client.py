@@ -141,8 +141,8 @@ class Client:
         else:
             # This process may itself have been away (a stalled machine) with the replies unread
             # in the socket, and loops run timers before they read: read once before judging.
-            # Until then nobody sets the timer: what is sent meanwhile has a later deadline than most
-            # that wait already, and they would all wait for that.
+            # Until then nobody sets the timer: what is sent meanwhile mostly has a later deadline
+            # than those that wait already, and they would all wait for that.
             self._wake_at = -math.inf
             self._loop.call_soon(self._loop.call_soon, self._expire)
 
