@@ -86,6 +86,22 @@ def refusals() -> set[str]:
     return {each for each in found if re.fullmatch(r"[a-z_0-9]+", each)}
 
 
+def rules() -> set[str]:
+    """Reasons of refused calls that are gRPC's: of heads, and of messages by their status."""
+    heads = ast.parse((ROOT / "callout/grpc/answers.py").read_text())
+    found: set[str] = set()
+    for node in ast.walk(heads):
+        if isinstance(node, ast.Call) and _name(node) in ("Refusal", "_plain"):
+            found.update(_constants(node.args[0]))
+    messages = ast.parse((ROOT / "callout/grpc/framing.py").read_text())
+    for node in ast.walk(messages):
+        if isinstance(node, ast.Call) and _name(node) == "Status":
+            code = node.args[0]
+            assert isinstance(code, ast.Attribute)
+            found.add(code.attr.lower())
+    return found
+
+
 def test_every_reason_of_an_ended_connection_is_named() -> None:
     assert len(ends()) > 40
     assert named("ends") | named("handshakes") >= ends()
@@ -98,3 +114,8 @@ def test_no_reason_of_an_ended_connection_is_named_that_is_none() -> None:
 def test_the_reasons_of_refused_calls_are_named() -> None:
     assert len(refusals()) > 10
     assert named("refusals") == refusals()
+
+
+def test_the_reasons_of_calls_refused_by_the_rules_of_grpc_are_named() -> None:
+    assert len(rules()) > 5
+    assert named("rules") == rules()
