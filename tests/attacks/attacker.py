@@ -8,6 +8,9 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from tests.attacks.attacks import ATTACKS, Attack
 
@@ -17,14 +20,21 @@ NICE = 15
 machine: what it computes must not be taken for what its attack does."""
 
 
-async def attack(host: str, port: int, chosen: Attack) -> None:
-    """Attacks whenever it is told."""
+Way: TypeAlias = Callable[[], Awaitable[None]]
+"""What a connection does, from its beginning to its end."""
+
+
+def run(ways: Sequence[Way]) -> None:
+    """Goes all these ways whenever it is told, each again and again."""
+    os.nice(NICE)
+    print(flush=True)
+    asyncio.run(_attack(ways))
+
+
+async def _attack(ways: Sequence[Way]) -> None:
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
-        tasks = [
-            asyncio.create_task(_again_and_again(host, port, chosen))
-            for _ in range(chosen.connections)
-        ]
+        tasks = [asyncio.create_task(_again_and_again(each)) for each in ways]
         await loop.run_in_executor(None, sys.stdin.readline)
         for each in tasks:
             each.cancel()
@@ -32,10 +42,10 @@ async def attack(host: str, port: int, chosen: Attack) -> None:
         print(flush=True)
 
 
-async def _again_and_again(host: str, port: int, chosen: Attack) -> None:
+async def _again_and_again(way: Way) -> None:
     while True:
         with contextlib.suppress(OSError):
-            await _once(host, port, chosen)
+            await way()
         await asyncio.sleep(MOMENT)
 
 
@@ -62,10 +72,9 @@ async def _read(reader: asyncio.StreamReader) -> None:
 
 def main(address: str, number: int) -> None:
     """One attacker."""
-    os.nice(NICE)
     host, _, port = address.rpartition(":")
-    print(flush=True)
-    asyncio.run(attack(host, int(port), ATTACKS[number]))
+    chosen = ATTACKS[number]
+    run([partial(_once, host, int(port), chosen)] * chosen.connections)
 
 
 if __name__ == "__main__":

@@ -64,10 +64,9 @@ DESCRIPTOR: Final = {
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Of one attack."""
+class Noticed:
+    """What well-behaved clients noticed of an attacker."""
 
-    attack: Attack
     before: float
     """Seconds: median of the p99 of the quiet windows, over both faces."""
     during: float
@@ -81,9 +80,6 @@ class Seen:
     """Those that were not answered rightly, by their answer."""
     busy: float
     """Share of a processor that the worker took meanwhile."""
-    ended: float
-    """Connections that were ended for the attack's reason."""
-    refused: float
 
     @property
     def is_fine(self) -> bool:
@@ -95,6 +91,16 @@ class Seen:
         """Whether the others were answered as soon as before, or would have been if the worker had
         had its processor for itself."""
         return min(self.during, self.worked) <= max(2 * self.before, FLOOR)
+
+
+@dataclass(frozen=True)
+class Seen(Noticed):
+    """Of one attack."""
+
+    attack: Attack
+    ended: float
+    """Connections that were ended for the attack's reason."""
+    refused: float
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,15 @@ class Asked:
 class Neighbours:
     """Well-behaved clients: grpcio, some connections, each asks both faces at its own pace."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(
+        self, serve: Serve, connections: int, credentials: grpc.ChannelCredentials | None
+    ) -> None:
         self._address = serve.grpc
+        self._credentials = credentials
+        self._pause = 2 * connections / RATE
         (self._worker,) = serve.workers()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(CONNECTIONS)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(connections)]
         self.asked: list[Asked] = []
 
     def __enter__(self) -> Self:
@@ -135,8 +145,8 @@ class Neighbours:
 
     def _run(self) -> None:
         check, limit = check_request(), rate_limit_request("gatewright", DESCRIPTOR)
-        with Client(self._address) as client:
-            while not self._stop.wait(2 * CONNECTIONS / RATE):
+        with Client(self._address, self._credentials) as client:
+            while not self._stop.wait(self._pause):
                 self._ask(lambda: client.check(check, PATIENCE).HasField("ok_response"))
                 self._ask(
                     lambda: (
@@ -178,9 +188,9 @@ def processors(serve: Serve) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def attacker(serve: Serve, number: int) -> Iterator[subprocess.Popen[bytes]]:
+def attacker(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is ready to attack."""
-    command = [sys.executable, "-m", "tests.attacks.attacker", serve.grpc, str(number)]
+    command = [sys.executable, "-m", f"tests.attacks.{module}", *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     ) as process:
@@ -204,13 +214,34 @@ def _tell(process: subprocess.Popen[bytes]) -> None:
 def watch(serve: Serve, number: int, rounds: int = ROUNDS) -> Seen:
     """Attack a server again and again, and see."""
     attack = ATTACKS[number]
+    noticed = notice(serve, "attacker", str(number), rounds=rounds)
+    return Seen(
+        **vars(noticed),
+        attack=attack,
+        ended=_counted(serve, "terminated", attack.ended),
+        refused=_counted(serve, "refused", attack.refused),
+    )
+
+
+def notice(
+    serve: Serve,
+    module: str,
+    *arguments: str,
+    rounds: int,
+    connections: int = CONNECTIONS,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> Noticed:
+    """Let an attacker of ours, a module, attack a server again and again.
+
+    `connections` and `credentials` are those of the others.
+    """
     calm: list[tuple[float, float]] = []
     harassed: list[tuple[float, float]] = []
     busy = 0.0
     with (
         processors(serve),
-        attacker(serve, number) as process,
-        Neighbours(serve) as clients,
+        attacker(module, serve.grpc, *arguments) as process,
+        Neighbours(serve, connections, credentials) as clients,
     ):
         for _ in range(rounds):
             time.sleep(PAUSE)
@@ -223,8 +254,7 @@ def watch(serve: Serve, number: int, rounds: int = ROUNDS) -> Seen:
             _told(process)
     time.sleep(0.7)  # workers write down what they counted twice a second
     before, during = clients.within(calm), clients.within(harassed)
-    return Seen(
-        attack,
+    return Noticed(
         before=_slowest(before, lambda each: each.seconds),
         during=_slowest(during, lambda each: each.seconds),
         worked_before=_slowest(before, lambda each: each.worked),
@@ -232,8 +262,6 @@ def watch(serve: Serve, number: int, rounds: int = ROUNDS) -> Seen:
         asked=sum(map(len, during)),
         failed=Counter(each.wrong for window in during for each in window if each.wrong),
         busy=busy / (rounds * ATTACKED),
-        ended=_counted(serve, "terminated", attack.ended),
-        refused=_counted(serve, "refused", attack.refused),
     )
 
 
