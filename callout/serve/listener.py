@@ -90,16 +90,19 @@ class Listener:
         bound.listen(BACKLOG)
         self._loop.add_reader(bound.fileno(), self._ready)
 
+    @property
+    def opening(self) -> frozenset["asyncio.Task[None]"]:
+        """What was taken and has not begun: its callers believe to be connected."""
+        return frozenset(self._opening)
+
     def close(self) -> None:
-        """Takes no more; those that are open stay, handshakes end."""
+        """Takes no more; what was taken goes on."""
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None
         else:
             self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
-        for each in self._opening:
-            each.cancel()
 
     def _ready(self) -> None:
         for _ in range(AT_ONCE):

@@ -56,6 +56,7 @@ class Core:
         "failures",
         "handshakes",
         "interpret",
+        "leaving",
         "loop",
         "options",
         "refusals",
@@ -81,6 +82,8 @@ class Core:
         self.room: Room[GrpcProtocol] = Room(options, self.connections)
         self.emptied = asyncio.Event()
         """Set when the last connection ends."""
+        self.leaving = False
+        """Whether a connection that begins now is asked to go at once."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
 
@@ -113,6 +116,10 @@ class Core:
 
     def refuse_connection(self, transport: asyncio.Transport) -> str:
         """Why a new connection must be closed at once; empty: it may stay."""
+        if self.leaving:
+            # Taken before the drain began: its first calls are answered as those of all others.
+            leaver = cast(GrpcProtocol, transport.get_protocol())
+            self.loop.call_soon(leaver.leave, "drain", time.monotonic())
         session = transport.get_extra_info("ssl_object")
         if session is None or self.options.tls is None or self.handshakes is None:
             return ""
@@ -173,6 +180,8 @@ class OwnServer:
         self.addresses: tuple[str, ...] = ()
         """Where it listens, as `callout.serve.address.parse` reads it."""
         self._listeners: list[Listener] = []
+        self._opening: set[asyncio.Task[None]] = set()
+        """Of listeners that are closed: see `Listener.opening`."""
         self._certificates: Certificates | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -207,6 +216,7 @@ class OwnServer:
     def _stop_listening(self) -> None:
         for listener in self._listeners:
             listener.close()
+            self._opening |= listener.opening
         self._listeners = []
 
     def _close_sockets(self) -> None:
@@ -296,19 +306,25 @@ class OwnServer:
         self._options.health.drain(succeeded)
         # Watches of the board are told before their connections are asked to go.
         await asyncio.sleep(0)
+        self._core.leaving = True
         self._close_sockets()
         now = time.monotonic()
+        end = now + seconds
         for connection in list(self._core.connections):
             connection.leave("drain", now)
+        if self._opening:
+            await asyncio.wait(self._opening, timeout=seconds)
         if self._core.connections:
             self._core.emptied.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._core.emptied.wait(), seconds)
+                await asyncio.wait_for(self._core.emptied.wait(), end - time.monotonic())
         await self.close()
 
     async def close(self) -> None:
         """Stop at once; calls that run fail."""
         self._close_sockets()
+        for opening in self._opening:
+            opening.cancel()
         if self._keeper is not None:
             self._keeper.cancel()
             self._keeper = None

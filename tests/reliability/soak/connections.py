@@ -53,6 +53,15 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
+async def answer(reader: asyncio.StreamReader) -> None:
+    """Reads until `request` is answered; raises IncompleteReadError when it is not."""
+    while True:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        if int.from_bytes(head[5:], "big") == 1 and head[4] & frames.END_STREAM:
+            return
+
+
 class Opener:
     """Opens connections, `AT_ONCE` at a time."""
 
@@ -123,16 +132,9 @@ class Opener:
         writer.write(said)
         if way in ("cut", "unread"):
             return
-        await self._answer(reader)
+        await answer(reader)
         if way == "goaway":
             writer.write(_frame(frames.GOAWAY, 0, 0, bytes(8)))
-
-    async def _answer(self, reader: asyncio.StreamReader) -> None:
-        while True:
-            head = await reader.readexactly(9)
-            await reader.readexactly(int.from_bytes(head[:3], "big"))
-            if int.from_bytes(head[5:], "big") == 1 and head[4] & frames.END_STREAM:
-                return
 
 
 def main(address: str, count: int, seed: int, ca: Path | None) -> None:
