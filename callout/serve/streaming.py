@@ -13,7 +13,7 @@ from callout.grpc.framing import CUT_OFF, PREFIX, Deframer, frame, unpack
 from callout.grpc.head import Head
 
 if TYPE_CHECKING:
-    from callout.serve.protocol import GrpcProtocol
+    from callout.serve.calls import Calls
 
 TURN = 16
 """Messages that a handler is given in a row; then others have their turn, whatever a client has
@@ -53,7 +53,7 @@ class Stream:
 
     def __init__(
         self,
-        protocol: "GrpcProtocol",
+        protocol: "Calls",
         stream_id: int,
         head: Head,
         call: Call,

@@ -37,6 +37,11 @@ class Turns:
         self._loop = loop
         self._waiting: dict[Taking, None] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many have something left to take."""
+        return len(self._waiting)
+
     def add(self, connection: Taking) -> None:
         """Give it a turn after those that wait already."""
         if not self._waiting:

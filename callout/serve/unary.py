@@ -8,7 +8,7 @@ from callout.grpc.framing import CUT_OFF, NOT_ONE, Deframer, Message, unpack
 from callout.grpc.head import Head
 
 if TYPE_CHECKING:
-    from callout.serve.protocol import GrpcProtocol
+    from callout.serve.calls import Calls
 
 
 class Receiving:
@@ -52,7 +52,7 @@ class Waiting:
 
     def __init__(
         self,
-        protocol: "GrpcProtocol",
+        protocol: "Calls",
         stream_id: int,
         path: str,
         future: "asyncio.Future[Reply]",

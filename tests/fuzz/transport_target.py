@@ -29,6 +29,8 @@ HEALTH = "/grpc.health.v1.Health/Check"
 UNARY = (CHECK, LIMIT, HEALTH)
 TICKS = 40
 """Turns of the loop in which everything that a lost connection leaves must be gone."""
+LAST_TICKS = 2000
+"""Turns of the loop after the last read, at most, until all that came is served."""
 
 
 class Pipe(asyncio.Transport):
@@ -178,9 +180,12 @@ class TransportTarget:
             _transport_is_bounded(protocol, core)
             if chance is not None and chance.random() < 0.3:
                 await asyncio.sleep(0)
-        for _ in range(4):
+        for tick in range(LAST_TICKS):
             await asyncio.sleep(0)
             pipe.reads()
+            # A large read is served in turns, more of them when others had the processor.
+            if tick >= 3 and not core.turns.waiting:
+                break
         if chance is not None and chance.random() < 0.2 and not pipe.is_closing():
             later = chance.choice((0.0, 0.1, 31.0, 1000.0, 4000.0))
             if chance.random() < 0.3:
