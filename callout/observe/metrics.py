@@ -93,16 +93,7 @@ class Metrics:
             help_text: what it counts.
             read: gives the number; asked at each flush.
         """
-        counter = Counter(name, help_text, registry=self.registry)
-        last = 0
-
-        def flush() -> None:
-            nonlocal last
-            now = read()
-            counter.inc(_grown(now, last))
-            last = now
-
-        self._followed.append(flush)
+        self._follow(Counter(name, help_text, registry=self.registry), read)
 
     def follow_counters(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
@@ -124,16 +115,7 @@ class Metrics:
 
     def follow_errors(self, face: str, reason: str, read: Callable[[], int]) -> None:
         """Exports a number as decisions of verdict `error`, by no policy and without durations."""
-        counter = self._decisions.labels(face, "", "error", reason, "false")
-        last = 0
-
-        def flush() -> None:
-            nonlocal last
-            now = read()
-            counter.inc(_grown(now, last))
-            last = now
-
-        self._followed.append(flush)
+        self._follow(self._decisions.labels(face, "", "error", reason, "false"), read)
 
     def follow_gauge(
         self, name: str, help_text: str, read: Callable[[], float], across: Across
@@ -144,6 +126,17 @@ class Metrics:
 
     def also_flush(self, flush: Callable[[], None]) -> None:
         """Calls this at each flush."""
+        self._followed.append(flush)
+
+    def _follow(self, counter: Counter, read: Callable[[], int]) -> None:
+        last = 0
+
+        def flush() -> None:
+            nonlocal last
+            now = read()
+            counter.inc(_grown(now, last))
+            last = now
+
         self._followed.append(flush)
 
     def flush(self) -> None:

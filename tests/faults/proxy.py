@@ -52,6 +52,10 @@ class Network:
         """From now on a byte at a time, with so long a pause after each."""
         self._drip = seconds
 
+    def spoil(self, how: str, pause: float) -> None:
+        """It `stalls`, `drips` with so long a pause, or `is cut`."""
+        {"stalls": self.stall, "drips": lambda: self.drip(pause), "is cut": self.cut}[how]()
+
     def cut(self) -> None:
         """Resets all connections that are open."""
         self._loop.call_soon_threadsafe(self._cut)

@@ -38,9 +38,7 @@ def test_the_network_to_redis(started: tuple[Serve, Network], how: str, back: Ba
         load.until_right(10.0)
         begun = time.monotonic()
         for _ in range(3):
-            {"stalls": network.stall, "drips": lambda: network.drip(0.05), "is cut": network.cut}[
-                how
-            ]()
+            network.spoil(how, 0.05)
             time.sleep(0.7)
         network.flow()
         back(f"the network to Redis {how}", load.until_right(5.0), 2.0)
@@ -65,12 +63,7 @@ def test_the_network_to_the_opa_server(
             load.until_right(10.0)
             begun = time.monotonic()
             for _ in range(3):
-                if how == "stalls":
-                    network.stall()
-                elif how == "drips":
-                    network.drip(0.05)
-                else:
-                    network.cut()
+                network.spoil(how, 0.05)
                 time.sleep(0.7)
             network.flow()
             back(f"the network to OPA {how}", load.until_right(5.0), 5.0)
@@ -95,12 +88,7 @@ def test_the_network_to_a_caller_delays_no_other(
         far.until_right(10.0)
         begun = time.monotonic()
         for _ in range(3):
-            if how == "stalls":
-                network.stall()
-            elif how == "drips":
-                network.drip(0.02)
-            else:
-                network.cut()
+            network.spoil(how, 0.02)
             time.sleep(1.0)
         network.flow()
         ended = time.monotonic()
