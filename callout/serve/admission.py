@@ -46,6 +46,12 @@ PATIENT = 4
 """What part of their `grpc-timeout` requests may always wait: what is answered then has three
 quarters left for the time of refusing, for the work, and for the way. Envoy's defaults are 200 ms
 for ext_authz and 20 ms for rate limits."""
+SHARE = 4
+MANY = 64
+"""One read of so many that waited for too long is an overload, of this many that are remembered. A
+connection whose requests are too late is refused alone, and has fewer turns than who leaves nothing
+unread: without this bound ten connections of sixteen got an answer in a hundred, and stayed so,
+while the others got nearly all they asked for."""
 REMEMBERED = 256
 """Requests over which patience is averaged: by its inverse, so that half of 20 ms and half of
 200 ms are 36, and with a floor, so that one in a hundred that has none left changes nothing."""
@@ -71,6 +77,7 @@ class Admission:
     """Of one loop: whether it keeps up."""
 
     __slots__ = (
+        "_balance",
         "_base",
         "_cpu",
         "_cpu_at",
@@ -122,8 +129,10 @@ class Admission:
         """When the round before this one began: what was not there then has come since."""
         self._cpu_at = self._cpu_before = 0.0  # the same in processor time
         self._slow_since = self._slow_for = 0.0
-        """Processor time since which all reads have waited for longer than the target, and from
-        then to the last of them; 0: not all have."""
+        """Processor time since which too many reads have waited for too long, and from then to the
+        last of them; 0: they do not."""
+        self._balance = 0
+        """Of reads that did and reads that did not, these counted `SHARE` - 1 times less."""
         self._refusing_since = 0.0
         """Processor time; 0: it does not refuse."""
         self._window = options.interval
@@ -156,18 +165,21 @@ class Admission:
         if self.refusing:
             longest = LONGEST_REFUSING * self._window
             if self._cpu() - self._refusing_since > longest:
-                self._start(now)
-                return False
+                self._answer_again(now)
         return True
 
     def _start(self, now: float) -> None:
-        """The queue is empty, or taken for empty."""
+        """The queue is empty."""
+        self._answer_again(now)
+        self.busy_since = now
+
+    def _answer_again(self, now: float) -> None:
         if now - self._refused_at > CALM:
             self._window = self.interval
         elif self.refusing or self._late:
             self._window = max(SHORTEST * self.target, self._window / SHORTER)
-        self.busy_since = now
         self._slow_since = self._slow_for = self._refusing_since = 0.0
+        self._balance = 0
         self._late = False
 
     def next_round(self, now: float) -> None:
@@ -183,8 +195,12 @@ class Admission:
         if self.refusing:
             return
         if waited * self._hurry <= 1 / PATIENT:
-            self._slow_since = self._slow_for = 0.0
+            self._balance -= 1
+            if self._balance <= 0:
+                self._slow_since = self._slow_for = 0.0
+                self._balance = 0
             return
+        self._balance = min(self._balance + SHARE - 1, MANY)
         cpu = self._cpu()
         if not self._slow_since:
             self._slow_since = cpu

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -135,16 +136,17 @@ class OpaEngine:
     async def _asking(
         self, document: dict[str, Any], deadline: float | None
     ) -> Answer | PolicyFailed:
-        clock, in_flight = asyncio.get_running_loop().time, self._server.in_flight
+        # Not the loop's clock: uvloop's stands still while it works off what has come.
+        clock, in_flight = time.monotonic, self._server.in_flight
         began = clock()
         until = began + MOST_SECONDS
         if deadline is not None and deadline < until:
             until = deadline
-        in_flight.asked()
+        among = in_flight.asked()
         try:
             return await self._answer(document, until)
         finally:
-            in_flight.answered(began, until, clock())
+            in_flight.answered(among, began, until, clock())
 
     async def _answer(self, document: dict[str, Any], until: float) -> Answer | PolicyFailed:
         try:
@@ -160,6 +162,8 @@ class OpaEngine:
             return _away(f"the OPA server cannot be reached: {type(error).__name__}")
         except (ValueError, BuiltinError, RecursionError) as error:
             return PolicyFailed("opa_error", f"no usable JSON: {type(error).__name__}")
+        if time.monotonic() >= until:
+            return _away("the OPA server's answer came too late")
         if not isinstance(reply, dict):
             return PolicyFailed("opa_error", "the OPA server's answer is no object")
         result: Answer = reply.get("result", UNDEFINED)

@@ -34,6 +34,38 @@ async def test_turns_go_round_and_others_are_served_between_any_two() -> None:
     assert "-".join("abcabcabc") in said
 
 
+async def test_turns_take_as_long_as_the_others_do_and_no_longer() -> None:
+    now = 0.0
+    seen: list[str] = []
+    loop = asyncio.get_running_loop()
+    turns = Turns(loop, lambda: now)
+
+    class Working(Busy):
+        def turn(self) -> None:
+            nonlocal now
+            now += TURN
+            super().turn()
+
+    for name in "abcdef":
+        turns.add(Working(name, 3, turns, seen))
+
+    def other() -> None:
+        nonlocal now
+        now += 4 * TURN
+        seen.append("-")
+        if len(seen) < 30:
+            loop.call_soon(other)
+
+    await asyncio.sleep(0)
+    loop.call_soon(other)
+    for _ in range(40):
+        await asyncio.sleep(0)
+    first, *rounds = [each for each in "".join(seen).split("-") if each]
+    assert first == "ab"  # one by one: nobody else had worked
+    assert "".join([first, *rounds]) == "abcdef" * 3
+    assert {len(each) for each in rounds[:-1]} == {4}
+
+
 async def test_who_waits_already_does_not_wait_twice() -> None:
     seen: list[str] = []
     turns = Turns(asyncio.get_running_loop())

@@ -24,22 +24,22 @@ def ask(
 ) -> tuple[int, int, int]:
     """Answered in time, too late, and refused."""
     now, end = times
-    waiting: list[tuple[float, float]] = []
+    waiting: list[tuple[float, float, int]] = []
     in_time = late = refused = 0
     while now < end:
         while waiting and waiting[0][0] <= now:
-            done, began = heapq.heappop(waiting)
-            bound.answered(began, began + budget, done)
+            done, began, among = heapq.heappop(waiting)
+            bound.answered(among, began, began + budget, done)
             in_time += done < began + budget
             late += done >= began + budget
         if bound.full:
             refused += 1
         else:
-            bound.asked()
-            heapq.heappush(waiting, (min(neighbour.answers(now), now + budget), now))
+            done = min(neighbour.answers(now), now + budget)
+            heapq.heappush(waiting, (done, now, bound.asked()))
         now += 1 / rate
-    for done, began in waiting:
-        bound.answered(began, began + budget, done)
+    for done, began, among in waiting:
+        bound.answered(among, began, began + budget, done)
     return in_time, late, refused
 
 
@@ -76,3 +76,42 @@ def test_one_that_answers_nobody_is_asked_a_few_at_a_time_and_found_when_it_is_b
     assert (late, refused) == (0, 0)
     assert in_time > 990
     assert bound._limit <= MOST
+
+
+def test_a_caller_with_much_time_gets_its_answers_in_a_third_of_it() -> None:
+    bound, neighbour = InFlight(), Neighbour(50, 0.020)
+    ask(bound, neighbour, 7500, 0.200, (0, 1))
+    in_time, late, refused = ask(bound, neighbour, 7500, 0.200, (1, 3))
+    assert in_time > 0.9 * 2 * 2500
+    assert late == 0
+    assert refused > in_time
+    assert bound._limit / 2500 < 0.075
+
+
+def test_one_that_takes_most_of_the_time_for_a_single_question_is_asked_all_the_same() -> None:
+    bound = InFlight()
+    in_time, late, refused = ask(bound, Neighbour(1000, 0.150), 1000, 0.200, (0, 3))
+    assert (late, refused) == (0, 0)
+    assert in_time > 2800
+
+
+def test_one_that_becomes_slow_for_a_single_question_is_asked_all_the_same_soon() -> None:
+    bound = InFlight()
+    ask(bound, Neighbour(1000, 0.010), 1000, 0.200, (0, 3))
+    ask(bound, Neighbour(1000, 0.150), 1000, 0.200, (3, 13))
+    _, late, refused = ask(bound, Neighbour(1000, 0.150), 1000, 0.200, (13, 15))
+    assert (late, refused) == (0, 0)
+
+
+def test_some_hard_questions_among_others_are_no_line() -> None:
+    bound = InFlight()
+    waiting: list[tuple[float, float, int]] = []
+    for number in range(5000):
+        now = number / 1000
+        while waiting and waiting[0][0] <= now:
+            done, began, among = heapq.heappop(waiting)
+            bound.answered(among, began, began + 0.2, done)
+        assert not bound.full
+        took = (0.001, 0.15, 0.2)[number % 3]
+        heapq.heappush(waiting, (now + took, now, bound.asked()))
+    assert bound._limit > MOST / 2

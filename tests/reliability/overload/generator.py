@@ -17,6 +17,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from callout.http2 import frames
@@ -78,10 +79,14 @@ class Outcome:
     unsent: int = 0
     """Given up before they could be sent."""
     unanswered: int = 0
+    while_sending: int = 0
+    """Answers that came before the last request was sent."""
     seconds: float = 0.0
     kinds: list[Kind] = field(default_factory=list)
     lag: float = 0.0
     """Seconds within which 99 of 100 requests were handed to their connection: our own lateness."""
+    busy: float = 0.0
+    """Part of the time for which we worked or wanted to: of 1 it is we who were measured."""
 
 
 class _Connection:
@@ -227,7 +232,7 @@ def run(order: Order) -> Outcome:
         each.answers.clear()
         each.on_time.clear()
         each.sent = each.unsent = 0
-    began, lags = time.monotonic(), Counter[int]()
+    began, lags, wanted = time.monotonic(), Counter[int](), _wanted()
     if order.burst:
         for each in connections:
             each.waiting.extend([time.monotonic()] * order.burst)
@@ -235,12 +240,21 @@ def run(order: Order) -> Outcome:
     else:
         _steadily(order, poll, by_number, connections, began, lags)
     seconds = time.monotonic() - began
+    busy = (_wanted() - wanted) / seconds
+    while_sending = sum(many.total() for each in connections for many in each.answers.values())
     _drain(poll, by_number, connections, LAST)
     if order.burst:
         seconds = time.monotonic() - began
     outcome = _outcome(connections, seconds)
     outcome.lag = quantile(lags, 0.99)
+    outcome.while_sending, outcome.busy = while_sending, busy
     return outcome
+
+
+def _wanted() -> float:
+    """Seconds in which we had a core or waited for one: Redis may be on ours."""
+    worked, waited, _ = Path("/proc/self/schedstat").read_text().split()
+    return (int(worked) + int(waited)) / 1e9
 
 
 def _steadily(

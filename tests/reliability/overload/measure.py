@@ -38,10 +38,17 @@ ID = 32
 ALLOWED_OF_EIGHT = 7
 """Requests that may be allowed; the eighth must not be."""
 RUN_SECONDS = 120
+WARM = 10_000
+"""Requests of a closed loop, to learn how many are certainly too many."""
+OPEN = 1.5
+CAPACITY_SECONDS = 2.0
+CAPACITY_DEADLINE = 0.05
 MOST_STARVED = 0.05
 """Part of a run in which the server may want for its core."""
 MOST_LAG = 0.005
 """Seconds that the load may be late."""
+MOST_BUSY = 0.95
+"""Part of the time for which the load may work."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class Server:
     address: str
     exchange: payloads.Exchange
 
-    def capacity(self, requests: int) -> float:
-        """Requests a second of a closed loop, refused ones too."""
+    def closed_loop(self, requests: int) -> float:
+        """Requests a second, refused ones too."""
         body = self.world.folder / "overload.grpc"
         body.write_bytes(payloads.framed(self.exchange.allowed))
         outcome = h2load.run(
@@ -102,12 +109,16 @@ class Server:
         return outcome, figures(self.case, outcome, starved, self.process.resident())
 
 
-def capacity(world: World, case: Case, requests: int) -> float:
-    """Requests a second that are all answered: without admission control, for a closed loop on a
-    busy machine may be refused something, and refusing is fast."""
+def capacity(world: World, case: Case) -> float:
+    """Requests a second that are all answered, of far more that are asked and none refused.
+
+    Of the same load as everything else here: a closed loop of one request, again and again, is
+    answered half as many times more.
+    """
     with server(world, case, admission=False) as running:
-        running.capacity(requests // 20)
-        return running.capacity(requests)
+        closed = running.closed_loop(WARM)
+        outcome, _ = running.send(OPEN * closed, CAPACITY_SECONDS, CAPACITY_DEADLINE)
+    return outcome.while_sending / outcome.seconds
 
 
 @contextmanager
@@ -168,13 +179,16 @@ class Figures:
     """Part of the time in which others had the server's core, although it could have run."""
     lag: float
     """Within which the load itself was on time, 99 of 100 times."""
+    busy: float
+    """Part of the time for which the load itself worked."""
     resident: float
     """Megabytes of the worker at the end."""
 
     @property
     def disturbed(self) -> bool:
         """Whether the figures say more of what else ran on the machine."""
-        return self.starved > MOST_STARVED or self.lag > MOST_LAG
+        late = self.lag > MOST_LAG or self.busy > MOST_BUSY
+        return late or self.starved > MOST_STARVED
 
 
 def figures(case: Case, outcome: Outcome, starved: float, resident: float) -> Figures:
@@ -214,6 +228,7 @@ def figures(case: Case, outcome: Outcome, starved: float, resident: float) -> Fi
         / (min(by_connection.values(), default=0) or 1),
         starved=starved / seconds,
         lag=outcome.lag,
+        busy=outcome.busy,
         resident=resident,
     )
 

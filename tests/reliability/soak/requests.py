@@ -40,10 +40,10 @@ def pool(seed: int, key: ec.EllipticCurvePrivateKey) -> list[Question]:
 def passes(kind: Kind, answer: bytes) -> bool | None:
     """Whether this answer lets the request pass; None: it is no decision, but a failure of ours."""
     if kind == "limit":
-        code = rls_pb2.RateLimitResponse.FromString(answer).overall_code
-        if code == rls_pb2.RateLimitResponse.UNKNOWN:
+        limits = rls_pb2.RateLimitResponse.FromString(answer)
+        if limits.overall_code == rls_pb2.RateLimitResponse.UNKNOWN or not limits.statuses:
             return None
-        return bool(code == rls_pb2.RateLimitResponse.OK)
+        return bool(limits.overall_code == rls_pb2.RateLimitResponse.OK)
     decided = external_auth_pb2.CheckResponse.FromString(answer)
     if decided.denied_response.status.code == 503:
         return None
