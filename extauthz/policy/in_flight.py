@@ -5,10 +5,10 @@ nobody would want the answers. By Little's law what was in flight, by the time t
 the neighbour can do; so when an answer took too long, the bound is at once what would have taken
 the time that it may. It grows by one in the time of an answer, as TCP's does.
 
-Too long is a third of what the caller had: the rest is for a burst, for our own work and for the way.
-A neighbour that takes longer than that for a single question is not asked less for it: fewer
-questions would not make it faster. Nor is it for some questions that are hard among others that are
-not: who waits in a line waits with all the others (CoDel's insight, ACM Queue 10/5, 2012).
+Too long is a third of what the caller had: the rest is for a burst, for our own work and for the
+way. A neighbour that takes longer than that for a single question is not asked less for it: fewer
+questions would not make it faster. Nor is it for some questions that are hard among others that
+are not: who waits in a line waits with all the others (CoDel's insight, ACM Queue 10/5, 2012).
 """
 
 from typing import Final
