@@ -273,7 +273,8 @@ class Queue:
         self._light = False
         self._asked_at = 0.0  # when the PING was sent whose answer is awaited; 0: none is
         self.arrived = 0.0
-        """When the requests of this read came: the middle of what is possible."""
+        """When the requests of this read came, at the earliest: of the middle of what is possible
+        one of a hundred answers of a limit came 12 to 27 ms after a deadline of 50."""
 
     def begin(self, now: float, size: int, more: bool = False) -> bool:
         """A read begins; whether each of its requests must be asked about.
@@ -297,7 +298,7 @@ class Queue:
         left = more or size >= LARGE
         self._light = not (left or self._left)
         self._left = left
-        self.arrived = (since + now) / 2
+        self.arrived = since
         load.judge(now - since)
         return True
 
