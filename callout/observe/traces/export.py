@@ -124,11 +124,16 @@ class Exporter:
     async def _send_batch(self) -> None:
         waiting = self._waiting
         count = self._sending = min(len(waiting), BATCH)
+        batch = [waiting.popleft() for _ in range(count)]
         message = self._encoder.message()
-        for at in range(0, count, SLICE):
-            message.add([waiting.popleft() for _ in range(min(SLICE, count - at))])
-            await asyncio.sleep(0)
-        outcome = await self._deliver(message.serialized())
+        try:
+            for at in range(0, count, SLICE):
+                message.add(batch[at : at + SLICE])
+                await asyncio.sleep(0)
+            outcome = await self._deliver(message.serialized())
+        except Exception as error:
+            # One batch that cannot be sent must not be the end of all traces.
+            outcome = NotSent(type(error).__name__, again=False)
         self._sending = 0
         if isinstance(outcome, Accepted):
             self.dropped_failed += outcome.rejected

@@ -3,8 +3,10 @@
 import asyncio
 import time
 
-from callout.observe.traces.encode import Encoder
-from callout.observe.traces.export import BATCH, Exporter
+import pytest
+
+from callout.observe.traces.encode import Encoder, rejected
+from callout.observe.traces.export import BATCH, Accepted, Exporter, Outcome, Sender
 from callout.observe.traces.otlp_grpc import GrpcSender
 from callout.observe.traces.span import INTERNAL, Span, Trace, new_trace
 from tests.callout.observe.collector import Collector
@@ -64,3 +66,36 @@ async def test_spans_for_a_collector_that_is_gone_are_counted_at_the_end() -> No
     end(exporting, 10)
     await exporting.close(5)
     assert exporting.dropped_failed == 10
+
+
+class Rubbish(Sender):
+    """A collector that answers what no collector would, then a sender that breaks."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def send(self, message: bytes) -> Outcome:
+        self.taken += 1
+        if self.taken == 1:
+            return Accepted(rejected(b"\xff rubbish"))
+        if self.taken == 2:
+            raise ValueError("a secret")
+        return Accepted()
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_an_answer_of_rubbish_or_a_batch_that_breaks_is_not_the_end(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender = Rubbish()
+    exporting = Exporter(sender, Encoder({}), 10_000)
+    exporting.start()
+    end(exporting, 3 * BATCH)
+    await exporting.close(10)
+    assert sender.taken == 3
+    assert exporting.dropped_failed == BATCH
+    said = caplog.text + "".join(capsys.readouterr())
+    assert "ValueError" in said
+    assert "a secret" not in said
