@@ -7,8 +7,9 @@ the time that it may. It grows by one in the time of an answer, as TCP's does.
 
 Too long is a third of what the caller had: the rest is for a burst, for our own work and for the
 way. A neighbour that takes longer than that for a single question is not asked less for it: fewer
-questions would not make it faster. Nor is it for some questions that are hard among others that
-are not: who waits in a line waits with all the others (CoDel's insight, ACM Queue 10/5, 2012).
+questions would not make it faster. Nor is it when a few took long, far below the bound: it paused,
+and the next burst must not be refused for that. Nor is it for some questions that are hard among
+others that are not: who waits in a line waits with all the others (CoDel, ACM Queue 10/5, 2012).
 """
 
 from typing import Final
@@ -66,7 +67,7 @@ class InFlight:
         # What was seen before may not be true any more: so few say what is.
         self._own = took if among <= LEAST else min(self._own, took)
         may_take = max(PART * budget, OWN * self._own)
-        if now < until and took <= may_take:
+        if now < until and (took <= may_take or among <= self._limit / 2):
             self._slow = 0
             if self._asked + 1 > self._limit / 2:
                 self._limit = min(float(MOST), self._limit + 1 / self._limit)

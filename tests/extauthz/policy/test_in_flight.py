@@ -115,3 +115,13 @@ def test_some_hard_questions_among_others_are_no_line() -> None:
         took = (0.001, 0.15, 0.2)[number % 3]
         heapq.heappush(waiting, (now + took, now, bound.asked()))
     assert bound._limit > MOST / 2
+
+
+def test_after_a_pause_with_little_in_flight_a_burst_is_asked_whole() -> None:
+    bound = InFlight()
+    ask(bound, Neighbour(50, 0.001), 100, 0.200, (0, 2))
+    paused = [bound.asked() for _ in range(10)]
+    for among in paused:
+        bound.answered(among, 2.0, 2.2, 2.15)
+    _, late, refused = ask(bound, Neighbour(50, 0.001), 1e6, 0.2, (3, 3.0009))
+    assert (late, refused) == (0, 0)
