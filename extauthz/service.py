@@ -21,6 +21,7 @@ from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from callout.observe.text import without_query
 from extauthz import credentials, decide, envoy
+from extauthz.answer import respond
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
 from extauthz.decide import Chosen, Refused
@@ -120,7 +121,7 @@ class AuthorizationService:
                 a denied response, never a gRPC error: see the module's text.
         """
         sent = Allow("overload") if overloaded == "allow" else _OVERLOADED
-        reply = envoy.respond(sent, "", "", self._decision_id())
+        reply = respond(sent, "", "", self._decision_id())
         method = Unary(f"/{envoy.SERVICE}/Check", self.check, reply)
         return Face("authz", envoy.SERVICE, (method,))
 
@@ -259,7 +260,7 @@ class AuthorizationService:
         chosen = work.chosen
         answer = decide.conclude(chosen.auth, chosen.mode, work.part, identity, outcome)
         decision_id = self._decision_id()
-        reply = envoy.respond(answer.sent, chosen.policy, answer.fields, decision_id)
+        reply = respond(answer.sent, chosen.policy, answer.fields, decision_id)
         observer, seconds = self._observer, self._clock() - work.started
         who = what = ""
         sample = 0.0
@@ -298,7 +299,7 @@ class AuthorizationService:
         digest: str = "",
     ) -> bytes:
         decision_id = self._decision_id()
-        reply = envoy.respond(sent, policy, "", decision_id)
+        reply = respond(sent, policy, "", decision_id)
         observer, seconds = self._observer, self._clock() - started
         what, sample = "", 0.0
         if observer.wants_text:

@@ -7,8 +7,9 @@ import pytest
 from callout.http.path import CanonicalPath, canonical
 from callout.testing.requests import check_request
 from extauthz import result
+from extauthz.answer import OUR_METADATA
 from extauthz.check import CheckInput
-from extauthz.envoy import OUR_METADATA, read
+from extauthz.envoy import read
 from extauthz.input import InputBuilder
 from extauthz.outcome import Allow, Deny, Failed
 from extauthz.policy.compiler import build as opa_build

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extauthz.envoy import respond
+from extauthz.answer import respond
 from extauthz.outcome import Allow, Deny, Failed, Outcome
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
 from extauthz.result import BODY_MOST, HEADERS_MOST, outcome_of

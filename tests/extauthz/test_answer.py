@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extauthz.envoy import DECISION_ID_LENGTH, respond
+from extauthz.answer import DECISION_ID_LENGTH, respond
 from extauthz.outcome import STATUSES, Allow, Deny, Failed
 
 ID = "0123456789abcdef" * 2
