@@ -50,3 +50,5 @@ class CompiledAuth:
     """Header (lower case) and identity field."""
     on_error: int | None
     """HTTP status of the denial when we could not decide; None: let the request pass."""
+    compat: bool = False
+    """`compat: opa-envoy`: input and result are exactly that plugin's."""

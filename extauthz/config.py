@@ -57,6 +57,7 @@ class AuthSection(Section):
             decider=decider,
             emit=emit,
             on_error=on_error,
+            compat=model.compat is not None,
         )
 
     def compile_part(self, bundle: Bundle, policies: Sequence[Source]) -> AuthPart:

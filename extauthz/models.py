@@ -68,6 +68,8 @@ class Auth(Block):
     """Who may."""
     emit: dict[str, str] = Field(default_factory=dict)
     """Header -> identity field."""
+    compat: Literal["opa-envoy"] | None = None
+    """Input and result are exactly opa-envoy-plugin's, odd parts included."""
     on_error: str = Field(default="deny(503)", alias="onError")
     """`allow` or `deny(NNN)`: what becomes of a request that we cannot decide about."""
     mode: Literal["off", "shadow", "enforce"] | None = None
