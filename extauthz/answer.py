@@ -5,13 +5,14 @@ Chapter 5 of extauthz.md, what Envoy does with an answer, decides every line her
 """
 
 from functools import lru_cache
+from string import punctuation
 from typing import Any, Final
 from urllib.parse import quote
 
 from envoy.service.auth.v3 import external_auth_pb2
 
 from callout.grpc.call import Code
-from extauthz.header_rules import is_value, why_not_settable
+from extauthz.header_rules import FRAMING, REQUEST_LINE, is_name, is_value, why_not_settable
 from extauthz.outcome import STATUSES, Allow, Deny, Headers
 
 _OK: Final = int(Code.OK)
@@ -19,6 +20,8 @@ _DENIED: Final = int(Code.PERMISSION_DENIED)
 
 OUR_METADATA = frozenset({"policy", "id", "decision_id"})
 """Names in the dynamic metadata that later filters trust."""
+_DECISION_ID = frozenset({"decision_id"})
+"""The only one that is the plugin's own; what becomes of the others, `decide.conclude` says."""
 
 _UNSAFE = Deny("unsafe_answer", 500)
 _SMALL = 4096
@@ -66,10 +69,11 @@ def _build(sent: Allow | Deny, policy: str, identity: str) -> bytes:
     metadata = response.dynamic_metadata
     if sent.metadata is not None:
         # without our own names: no policy output may say who the caller is
-        metadata.update({name: sent.metadata[name] for name in sent.metadata.keys() - OUR_METADATA})
-    if policy:
+        ours = _DECISION_ID if sent.compat else OUR_METADATA
+        metadata.update({name: sent.metadata[name] for name in sent.metadata.keys() - ours})
+    if policy and "policy" not in metadata.fields:
         metadata.fields["policy"].string_value = policy
-    if identity:
+    if identity and "id" not in metadata.fields:
         metadata.fields["id"].string_value = identity
     data: bytes = response.SerializeToString()
     return data
@@ -78,6 +82,7 @@ def _build(sent: Allow | Deny, policy: str, identity: str) -> bytes:
 def _allow(response: Any, sent: Allow) -> None:
     ok = response.ok_response
     ok.SetInParent()
+    before: set[str] = set()
     for name, value in sent.headers:
         # both words for it: old Envoys read `append`, new ones `append_action`, whose zero value
         # would append to what a client sent (5.6)
@@ -85,20 +90,25 @@ def _allow(response: Any, sent: Allow) -> None:
         option.header.key = name
         option.header.value = value
         option.append.value = False
-        option.append_action = _OVERWRITE
+        # a name again, under `compat`: old Envoys keep the last, as they do for the plugin
+        option.append_action = _APPEND if name in before else _OVERWRITE
+        before.add(name)
     ok.headers_to_remove.extend(sent.remove)
     for name, value in sent.response_headers:
         option = ok.response_headers_to_add.add()
         option.header.key = name
         option.header.value = value
         # unset means a second line beside the upstream's own (5.7); cookies are meant to be so
-        option.append_action = _APPEND if name == "set-cookie" else _OVERWRITE
+        beside = sent.compat or name == "set-cookie"
+        option.append_action = _APPEND if beside else _OVERWRITE
+    # Envoy pastes them as they are: `x&y=z` would be two parameters (5.11). The plugin does not
+    # mind, and policies written for it encode for themselves
+    safe = punctuation if sent.compat else ""
     for name, value in sent.query_set:
-        # Envoy pastes both as they are: `x&y=z` would be two parameters (5.11)
         parameter = ok.query_parameters_to_set.add()
-        parameter.key = quote(name, safe="")
-        parameter.value = quote(value, safe="")
-    ok.query_parameters_to_remove.extend(quote(name, safe="") for name in sent.query_remove)
+        parameter.key = quote(name, safe=safe)
+        parameter.value = quote(value, safe=safe)
+    ok.query_parameters_to_remove.extend(quote(name, safe=safe) for name in sent.query_remove)
 
 
 def _deny(response: Any, sent: Deny) -> None:
@@ -121,13 +131,14 @@ _OVERWRITE: Final = _ACTIONS.values_by_name["OVERWRITE_IF_EXISTS_OR_ADD"].number
 
 def _is_safe(sent: Allow | Deny) -> bool:
     """The last look at what policies wrote; `result` has said so already, in better words."""
+    compat = sent.compat
     if type(sent) is Deny:
-        return sent.status in STATUSES and _are_safe(sent.headers) and _has_utf8(sent.body)
+        return sent.status in STATUSES and _are_safe(sent.headers, compat) and _has_utf8(sent.body)
     names = [name for name, _ in sent.headers]
     return (
-        _are_safe(sent.headers)
-        and _are_safe(sent.response_headers)
-        and len(set(names)) == len(names)
+        _are_safe(sent.headers, compat, REQUEST_LINE)
+        and _are_safe(sent.response_headers, compat)
+        and (compat or len(set(names)) == len(names))
         and not set(names) & set(sent.remove)  # removal would win, after setting (5.8)
         and all(name and _has_utf8(name) for name in sent.remove)
         and all(_has_utf8(name + value) for name, value in sent.query_set)
@@ -135,9 +146,15 @@ def _is_safe(sent: Allow | Deny) -> bool:
     )
 
 
-def _are_safe(headers: Headers) -> bool:
+def _are_safe(headers: Headers, compat: bool, besides: frozenset[str] = frozenset()) -> bool:
     return all(
-        name == name.lower() and not why_not_settable(name) and is_value(value)
+        name == name.lower()
+        and is_value(value)
+        and (
+            (is_name(name) and name not in FRAMING) or name in besides
+            if compat
+            else not why_not_settable(name)
+        )
         for name, value in headers
     )
 

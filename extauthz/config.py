@@ -235,6 +235,8 @@ def _emit(
 
 
 def _on_error(model: models.Auth, block: Source, problems: list[Problem]) -> int | None:
+    if model.compat and "on_error" not in model.model_fields_set:
+        return 403  # what Envoy makes of the plugin's gRPC errors, unless told otherwise
     if model.on_error == "allow":
         return None
     match = _ON_ERROR.fullmatch(model.on_error)

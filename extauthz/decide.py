@@ -116,7 +116,9 @@ def refusal(found: BadCredential | NotPresent | IdentityFailed) -> Deny | Failed
     return Deny(found.reason, 401, _INVALID_TOKEN)
 
 
-def question(chosen: Chosen, check: CheckInput, identity: Identity) -> dict[str, Any] | Outcome:
+def question(
+    chosen: Chosen, check: CheckInput, identity: Identity
+) -> dict[str, Any] | Outcome | Refused:
     """The document to ask the policy's engine about, or the outcome when none needs to be asked."""
     decider = chosen.auth.decider
     if isinstance(decider, Authenticated):
@@ -126,6 +128,8 @@ def question(chosen: Chosen, check: CheckInput, identity: Identity) -> dict[str,
         return Allow("authenticated")
     document = decider.builder.build(check, chosen.path, identity.claims)
     if isinstance(document, BadInput):
+        if chosen.auth.compat:  # the plugin refuses it in dry-run, too
+            return Refused(_request_parse_error(document.reason), chosen.policy, "deny")
         return _bad_request(document.reason)
     return document
 
@@ -158,10 +162,21 @@ def conclude(
         else:
             sent = Deny(outcome.reason, auth.on_error or 503)
     shadow = mode == "shadow" and not isinstance(sent, Allow)
-    if mode == "shadow":
+    if mode == "shadow" and not auth.compat:
         # as if no policy had spoken; but the identity headers are ours in any mode
         sent = Allow(
             outcome.reason, metadata=None if isinstance(outcome, Failed) else outcome.metadata
+        )
+    elif shadow:
+        # the plugin's dry-run: what is allowed is changed as it says, what is denied passes with
+        # its metadata, and what could not be decided is denied
+        shadow = isinstance(outcome, Deny)
+        if isinstance(outcome, Deny):
+            sent = Allow(outcome.reason, metadata=outcome.metadata, compat=True)
+    if sent.compat and sent.metadata and part.fields:
+        # somebody trusts an identity in here: no policy output may say whose
+        sent = sent._replace(
+            metadata={name: sent.metadata[name] for name in sent.metadata.keys() - _TRUSTED}
         )
     if isinstance(sent, Allow):
         sent = _with_identity(sent, emitted.headers, emitted.remove, part.ours)
@@ -185,8 +200,13 @@ def _with_identity(
         allow.query_set,
         allow.query_remove,
         allow.metadata,
+        allow.compat,
     )
 
+
+_TRUSTED = frozenset({"policy", "id"})
+"""Dynamic metadata by which limits find a policy and a caller. Under `compat` a policy may use the
+names, as the plugin's may, in a bundle that asks nobody's identity for anything."""
 
 _CHALLENGE = (("www-authenticate", "Bearer"),)
 _INVALID_TOKEN = (("www-authenticate", 'Bearer error="invalid_token"'),)
@@ -195,6 +215,11 @@ _INVALID_TOKEN = (("www-authenticate", 'Bearer error="invalid_token"'),)
 
 def _bad_request(reason: str) -> Deny:
     return Deny(reason, 400, _PLAIN, f"bad request: {reason}\n")
+
+
+def _request_parse_error(reason: str) -> Deny:
+    """As the plugin says it, except for Go's own words, which hold parts of the request."""
+    return Deny(reason, 400, (), f"request_parse_error: {reason}", compat=True)
 
 
 _PLAIN = (("content-type", "text/plain"),)

@@ -29,6 +29,15 @@ _HOP_BY_HOP = frozenset(
 
 _OWNED_BY_PROXY = frozenset({"content-length", "host"})
 
+FRAMING = frozenset(
+    _HOP_BY_HOP - {"proxy-authenticate", "proxy-authorization"} | {"content-length"}
+)
+"""Say where a message ends and how it travels. Under `compat: opa-envoy` they are left out: what a
+policy copies from the answer to its `http.send` has them, and Envoy would break the message."""
+
+REQUEST_LINE = frozenset({":authority", ":method", ":path", ":scheme"})
+"""Pseudo-headers that a policy with `compat: opa-envoy` may rewrite, as there."""
+
 
 def is_name(name: str) -> bool:
     """Whether `name` is a header name at all, in any case, pseudo-headers excluded."""

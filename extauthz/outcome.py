@@ -29,6 +29,9 @@ class Allow(NamedTuple):
     """Names of query parameters, not encoded yet."""
     metadata: Mapping[str, Any] | None = None
     """What the policy adds to the dynamic metadata; JSON values."""
+    compat: bool = False
+    """A policy with `compat: opa-envoy` said so: sent as that plugin sends it. Then `headers` may
+    have a name several times, and `query_set` too; see `answer`."""
 
 
 @final
@@ -45,6 +48,8 @@ class Deny(NamedTuple):
     """Text; holds no part of the request."""
     metadata: Mapping[str, Any] | None = None
     """What the policy adds to the dynamic metadata; JSON values."""
+    compat: bool = False
+    """As in `Allow`: a denial by such a policy, not one of ours."""
 
 
 @final

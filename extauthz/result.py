@@ -3,6 +3,10 @@
 A boolean, or an object with `allowed` (required). Fields that do not belong to the verdict are
 ignored, as there (`body` of an allowance). Whatever else comes, undefined included, is no
 decision: a `Failed`, never an allowance.
+
+Under `compat: opa-envoy` what is said is also *sent* as there (`answer`), so less is put right
+here: several values of a header stay apart, a policy may rewrite what the plugin's may, and a
+status must be written as a whole number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +14,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from extauthz.header_rules import is_name, is_value, why_not_settable
+from extauthz.header_rules import FRAMING, REQUEST_LINE, is_name, is_value, why_not_settable
 from extauthz.outcome import STATUSES, Allow, Deny, Failed, Headers, Outcome
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
 
@@ -28,20 +32,21 @@ class _Wrong(Exception):
     """A field that is not as the contract says; its text is a reason."""
 
 
-def outcome_of(answer: object, reason: str) -> Outcome:
+def outcome_of(answer: object, reason: str, compat: bool = False) -> Outcome:
     """Read what an engine gave.
 
     Args:
         answer: of `Engine.decide`.
         reason: the word for a decision that was made: `rego`, `opa`.
+        compat: whether the policy says `compat: opa-envoy`.
 
     Returns:
         An allowance only for `true` or an object whose `allowed` is `true`.
     """
     if answer is True:
-        return Allow(reason)
+        return Allow(reason, compat=True) if compat else Allow(reason)
     if answer is False:
-        return Deny(reason)
+        return Deny(reason, compat=True) if compat else Deny(reason)
     if answer is UNDEFINED:
         return Failed("undefined")
     if isinstance(answer, PolicyFailed):
@@ -51,43 +56,51 @@ def outcome_of(answer: object, reason: str) -> Outcome:
     try:
         allowed = answer.get("allowed")
         if allowed is True:
-            return _allowance(answer, reason)
+            return _allowance(answer, reason, compat)
         if allowed is False:
-            return _refusal(answer, reason)
+            return _refusal(answer, reason, compat)
     except _Wrong as wrong:
         return Failed(str(wrong))
     return Failed("result_allowed")
 
 
-def _allowance(answer: Mapping[str, Any], reason: str) -> Allow:
-    headers = _joined(_headers(answer, "headers"))
-    remove = tuple(dict.fromkeys(_removals(answer)))
+def _allowance(answer: Mapping[str, Any], reason: str, compat: bool) -> Allow:
+    headers = _headers(answer, "headers", compat, REQUEST_LINE)
+    added = _headers(answer, "response_headers_to_add", compat)
+    remove = tuple(dict.fromkeys(_removals(answer, compat)))
     return Allow(
         reason,
         # a name in both is taken off, as Envoy does it; so it is not set in the first place
-        tuple((name, value) for name, value in headers if name not in remove),
+        tuple(one for one in (headers if compat else _joined(headers)) if one[0] not in remove),
         remove,
-        _joined(_headers(answer, "response_headers_to_add")),
-        _query(answer),
+        tuple(added) if compat else _joined(added),
+        _query(answer, compat),
         _strings(answer, "query_parameters_to_remove"),
         _metadata(answer),
+        compat,
     )
 
 
-def _refusal(answer: Mapping[str, Any], reason: str) -> Deny:
+def _refusal(answer: Mapping[str, Any], reason: str, compat: bool) -> Deny:
     status = answer.get("http_status", 403)
-    if isinstance(status, Decimal) and status == status.to_integral_value():
-        status = int(status)
+    if isinstance(status, Decimal) and status == status.to_integral_value() and not compat:
+        status = int(status)  # the plugin takes 403, but not 403.0 or 4.03e2
     if type(status) is not int or status not in STATUSES:
         raise _Wrong("result_http_status")
     body = answer.get("body", "")
     if not isinstance(body, str) or len(body) > BODY_MOST or not _has_utf8(body):
         raise _Wrong("result_body")
-    return Deny(reason, status, tuple(_headers(answer, "headers")), body, _metadata(answer))
+    headers = tuple(_headers(answer, "headers", compat))
+    return Deny(reason, status, headers, body, _metadata(answer), compat)
 
 
-def _headers(answer: Mapping[str, Any], field: str) -> list[tuple[str, str]]:
-    """An object, or a list of objects; each value a string or a list of strings."""
+def _headers(
+    answer: Mapping[str, Any], field: str, compat: bool, besides: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
+    """An object, or a list of objects; each value a string or a list of strings.
+
+    `besides` are pseudo-headers that a policy may set under `compat`.
+    """
     given = answer.get(field, {})
     found = []
     for group in given if isinstance(given, list) else [given]:
@@ -95,10 +108,13 @@ def _headers(answer: Mapping[str, Any], field: str) -> list[tuple[str, str]]:
             raise _Wrong(f"result_{field}")
         for name, values in group.items():
             lower = name.lower() if isinstance(name, str) else ""
+            if not (is_name(lower) or lower in besides if compat else not why_not_settable(lower)):
+                raise _Wrong(f"result_{field}")
             for value in values if isinstance(values, list) else [values]:
-                if why_not_settable(lower) or not isinstance(value, str) or not is_value(value):
+                if not isinstance(value, str) or not is_value(value):
                     raise _Wrong(f"result_{field}")
-                found.append((lower, value))
+                if not (compat and lower in FRAMING):
+                    found.append((lower, value))
     if len(found) > HEADERS_MOST:
         raise _Wrong(f"result_{field}")
     return found
@@ -122,14 +138,15 @@ def _joined(headers: list[tuple[str, str]]) -> Headers:
     )
 
 
-def _removals(answer: Mapping[str, Any]) -> Iterator[str]:
+def _removals(answer: Mapping[str, Any], compat: bool) -> Iterator[str]:
     for name in _strings(answer, "request_headers_to_remove"):
-        if not is_name(name):
+        if is_name(name):
+            yield name.lower()
+        elif not compat:  # Envoy passes over what cannot be removed (extauthz.md 5.8)
             raise _Wrong("result_request_headers_to_remove")
-        yield name.lower()
 
 
-def _query(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _query(answer: Mapping[str, Any], compat: bool) -> tuple[tuple[str, str], ...]:
     """An object of strings or lists; Envoy keeps the last of a list (extauthz.md 5.11)."""
     given = answer.get("query_parameters_to_set", {})
     if not isinstance(given, Mapping):
@@ -141,7 +158,7 @@ def _query(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
             isinstance(text, str) and _has_utf8(name + text) for text in texts
         ):
             raise _Wrong("result_query_parameters_to_set")
-        found.extend((name, text) for text in texts[-1:])
+        found.extend((name, text) for text in (texts if compat else texts[-1:]))
     return tuple(found)
 
 

@@ -213,6 +213,9 @@ class AuthorizationService:
         if not isinstance(found, Identity):
             return self._conclude(work, None, decide.refusal(found))
         document = decide.question(work.chosen, work.check, found)
+        if isinstance(document, Refused):
+            sent, policy, verdict = document
+            return self._turn_away(work.started, sent, policy, verdict, work.check, work.digest)
         if not isinstance(document, dict):
             return self._conclude(work, found, document)
         decider = work.chosen.auth.decider
@@ -224,7 +227,7 @@ class AuthorizationService:
         # the two usual types first: `isawaitable` takes 0.7 us
         if type(answer) not in _JSON and inspect.isawaitable(answer):
             return self._ruled_later(work, found, answer, word)
-        return self._conclude(work, found, outcome_of(answer, word))
+        return self._conclude(work, found, outcome_of(answer, word, work.chosen.auth.compat))
 
     async def _ruled_later(
         self, work: _Work, identity: Identity, asking: Awaitable[object], word: str
@@ -233,7 +236,7 @@ class AuthorizationService:
             outcome: Outcome
             try:
                 async with asyncio.timeout(self._left(work)):
-                    outcome = outcome_of(await asking, word)
+                    outcome = outcome_of(await asking, word, work.chosen.auth.compat)
             except TimeoutError:
                 outcome = Failed("deadline", unanswered=True)
             return self._conclude(work, identity, outcome)
