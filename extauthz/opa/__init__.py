@@ -1,0 +1,1 @@
+"""OPA's management plane: its configuration, bundles over HTTP, and status reports."""
