@@ -7,6 +7,7 @@ from types import CodeType
 from typing import Any, Final
 
 from callout.config.pace import breathe
+from extauthz.policy.builtins.nondeterministic import NONDETERMINISTIC
 from extauthz.policy.builtins.table import BUILTINS, Builtin
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import BuiltinError
@@ -32,7 +33,8 @@ class Compiled:
     """Takes input, data and a fresh memo; gives the result set. Raises `RegoError`, and what
     Python raises for the unforeseen (`RecursionError`)."""
     reads: Reads
-    uses_time: bool
+    nondeterministic: frozenset[str]
+    """Builtins that it may call whose answers do not follow from their operands."""
     forget: Callable[[], None]
     """Takes the code apart, once it is not used any more: its functions know each other by name,
     which is a cycle, and whoever holds many policies does not collect garbage."""
@@ -72,6 +74,7 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         builtins={name: f"call_{name.replace('.', '_')}" for name in BUILTINS},
         arity={name: builtin.arity for name, builtin in BUILTINS.items()},
         writers=WRITERS,
+        strict=strict,
     )
     try:
         definitions = [
@@ -88,7 +91,8 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
     namespace["dynamic"] = runtime.dynamic_caller(
         {f.path: (numbers[f.name], namespace[f"f{numbers[f.name]}"]) for f in needed.values()}
     )
-    return Compiled(namespace[ENTRYPOINT], reads, "time.now_ns" in used, namespace.clear)
+    nondeterministic = frozenset(used & NONDETERMINISTIC.keys())
+    return Compiled(namespace[ENTRYPOINT], reads, nondeterministic, namespace.clear)
 
 
 def _code(function: ast.FunctionDef, entrypoint: str) -> CodeType:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import RegoError
+from extauthz.policy.translator.index import equal_rules, prefixed_rules
 from extauthz.policy.values.representation import (
     RegoSet,
     Value,
@@ -27,8 +28,19 @@ class _Missing:
 MISSING: Final = _Missing()
 NOW: Final = "now"
 """Where the memo keeps the evaluation's time. The other keys are numbers of functions."""
+KEPT: Final = "kept"
+"""Where the memo has a dict of what builtins found; shared by all of the evaluation."""
 REPLACED: Final = "replaced"
 """In the memo of a `with` that replaces data."""
+
+
+def begin(now: int) -> dict[Any, Any]:
+    """The memo of an evaluation whose builtins need one (`builtins/nondeterministic.py`).
+
+    Args:
+        now: nanoseconds since 1970.
+    """
+    return {NOW: now, KEPT: {}}
 
 
 def fork(memo: dict[Any, Any], replaced: bool) -> dict[Any, Any]:
@@ -38,7 +50,7 @@ def fork(memo: dict[Any, Any], replaced: bool) -> dict[Any, Any]:
         memo: the memo outside.
         replaced: whether it is the data that is another one.
     """
-    inner = {name: memo[name] for name in (NOW, REPLACED) if name in memo}
+    inner = {name: memo[name] for name in (NOW, KEPT, REPLACED) if name in memo}
     if replaced:
         inner[REPLACED] = True
     return inner
@@ -155,6 +167,7 @@ NAMESPACE: Final[dict[str, Any]] = {
     "dict": dict,
     "dot": dot,
     "encode": encode,
+    "equal_rules": equal_rules,
     "fork": fork,
     "insert_once": insert_once,
     "int": int,
@@ -168,6 +181,7 @@ NAMESPACE: Final[dict[str, Any]] = {
     "ordered_items_of": ordered_items_of,
     "ordered_pairs_of": ordered_pairs_of,
     "pairs_of": pairs_of,
+    "prefixed_rules": prefixed_rules,
     "same": same,
     "stored": stored,
     "str": str,

@@ -16,7 +16,9 @@ from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, syntax
 from extauthz.policy.translator.early import returned_constant
 from extauthz.policy.translator.flow import Flow, is_left_from_inside, loop_depth
+from extauthz.policy.translator.index import Indexed, arrange
 from extauthz.policy.translator.names import Names
+from extauthz.policy.translator.write_index import write_indexed
 from extauthz.policy.values.representation import decode
 
 MAX_LOOPS: Final = 14
@@ -41,6 +43,8 @@ class Program(NamedTuple):
     arity: Mapping[str, int]
     writers: Mapping[str, Write]
     """By kind of statement: all of them."""
+    strict: bool
+    """Whether an error of a builtin stops the evaluation."""
 
 
 def own(local: Local) -> str:
@@ -135,8 +139,12 @@ class Writer:
             flow.emit(syntax.assign(own(local), syntax.UNDEFINED))
         for path, name in self.hoists.items():
             flow.emit(syntax.assign(name, self.look_up(path[:-1], path[-1])))
-        for block in blocks:
-            self.block(block)
+        program = self.program
+        for part in arrange(blocks, self.names, self.facts, program.functions, program.strict):
+            if isinstance(part, Indexed):
+                write_indexed(self, part)
+            else:
+                self.block(part)
         flow.body = start
         flow.emit(ast.Return(syntax.UNDEFINED))
         return start
@@ -205,6 +213,10 @@ class Writer:
         """A constant."""
         if value is None or (isinstance(value, str | int)):
             return syntax.constant(value)
+        return self.shared_constant(value)
+
+    def shared_constant(self, value: Any) -> ast.expr:
+        """A constant that has no literal."""
         name = f"K{len(self.program.constants)}"
         self.program.constants[name] = value
         return syntax.name(name)
