@@ -11,7 +11,7 @@ from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.plan.reads import Reads
 from extauthz.policy.problems import PlanError, PlanRejected, refuse
 from extauthz.policy.translator.program import Compiled, compile_plan
-from extauthz.policy.translator.runtime import NOW
+from extauthz.policy.translator.runtime import begin
 from extauthz.policy.values.representation import Value
 from extauthz.policy.values.text import from_json, plain
 
@@ -33,13 +33,13 @@ class RegoEngine:
         """Parts of the input that the policy may look at; None: anything. See `reads.Reads`."""
         self._evaluate = compiled.evaluate
         self._data = data
-        self._clock = clock if compiled.uses_time else None
+        self._clock = clock if compiled.nondeterministic else None
         weakref.finalize(self, compiled.forget).atexit = False
 
     def decide(self, document: dict[str, Any], deadline: float | None) -> Answer | PolicyFailed:
         """Evaluate the entrypoint; at once, so the deadline does not matter."""
         del deadline
-        memo = {} if self._clock is None else {NOW: self._clock()}
+        memo = {} if self._clock is None else begin(self._clock())
         try:
             results = self._evaluate(document, self._data, memo)
             if not results:

@@ -6,10 +6,10 @@ import hmac
 import re
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from extauthz.policy.builtins import operands
-from extauthz.policy.errors import BuiltinError, OperandError, RegoError
+from extauthz.policy.errors import BuiltinError, OperandError
 from extauthz.policy.values.representation import Value
 from extauthz.policy.values.text import from_json, go_bytes, go_string, plain, to_json
 
@@ -186,46 +186,3 @@ hmac_md5, hmac_sha1, hmac_sha256, hmac_sha512 = map(_keyed, ("md5", "sha1", "sha
 def hmac_equal(a: Value, b: Value) -> bool:
     """`crypto.hmac.equal(a, b)`, in constant time."""
     return hmac.compare_digest(go_bytes(operands.string(a, 1)), go_bytes(operands.string(b, 2)))
-
-
-def jwt_decode(token: Value) -> list[Any]:
-    """`io.jwt.decode(token)`: header, payload and signature (hex). Verifies nothing."""
-    text = operands.string(token, 1)
-    if "." not in text:
-        raise BuiltinError("encoded JWT had no period separators")
-    parts = text.split(".")
-    if len(parts) != 3:
-        raise BuiltinError(f"encoded JWT must have 3 sections, found {len(parts)}")
-    header = _jwt_part(parts[0], "header")
-    try:
-        fields = _json_object(header)
-    except BuiltinError as error:
-        raise BuiltinError(f"bad JWT header: {error.message}") from None
-    if "enc" in fields:
-        raise BuiltinError("JWT is a JWE object, which is not supported")
-    payload = _jwt_part(parts[1], "payload")
-    if "cty" in fields:
-        if type(fields["cty"]) is not str:
-            raise RegoError("rego_builtin", "io.jwt.decode: the header's cty is not a string")
-        if fields["cty"] == "JWT":
-            return jwt_decode(payload.strip("\"'"))
-    claims = _json_object(payload)
-    signature = _jwt_part(parts[2], "signature")
-    return [fields, claims, go_bytes(signature).hex()]
-
-
-def _jwt_part(part: str, what: str) -> str:
-    try:
-        return base64url_decode(part)
-    except BuiltinError as error:
-        raise BuiltinError(f"JWT {what} had invalid encoding: {error.message}") from None
-
-
-def _json_object(text: str) -> dict[str, Value]:
-    try:
-        value = json_unmarshal(text)
-    except BuiltinError as error:
-        raise BuiltinError(f"invalid JSON: {error.message}") from None
-    if type(value) is not dict:
-        raise BuiltinError("decoded JSON type was not an Object")
-    return value

@@ -1,10 +1,10 @@
 """CIDR blocks, as Go's `net` reads and compares them (v1/topdown/cidr.go)."""
 
 import ipaddress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from extauthz.policy.builtins import operands
-from extauthz.policy.errors import BuiltinError
+from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.values.representation import (
     RegoSet,
     Value,
@@ -106,6 +106,94 @@ def cidr_intersects(a: Value, b: Value) -> bool:
 def cidr_is_valid(cidr: Value) -> bool:
     """`net.cidr_is_valid(cidr)`."""
     return type(cidr) is str and _parse(cidr) is not None
+
+
+MOST_EXPANDED: Final = 1 << 16
+"""Addresses. OPA goes on until the query's deadline; this takes 50 ms, and 8 MB."""
+MOST_MERGED: Final = 10_000
+"""Networks that a request may have us sort and merge."""
+
+
+def cidr_expand(cidr: Value) -> RegoSet:
+    """`net.cidr_expand(cidr)`: all its addresses."""
+    block = _block(cidr, 1)
+    size = 1 << (block.bits - block.prefix)
+    if size > MOST_EXPANDED:
+        raise RegoError("rego_builtin", "net.cidr_expand: more addresses than are expanded")
+    first = int.from_bytes(block.first, "big")
+    return make_set(
+        _text((first + index).to_bytes(block.bits // 8, "big")) for index in range(size)
+    )
+
+
+def _text(address: bytes) -> str:
+    """Go's `IP.String`."""
+    return str(ipaddress.ip_address(_short(address)))
+
+
+def cidr_merge(cidrs: Value) -> RegoSet:
+    """`net.cidr_merge(cidrs)`: the fewest networks that hold the same addresses."""
+    if type(cidrs) is not list and type(cidrs) is not RegoSet:
+        raise BuiltinError("operand must be an array")
+    items = members(cidrs)
+    if len(items) > MOST_MERGED:
+        raise RegoError("rego_builtin", "net.cidr_merge: more networks than are merged")
+    ranges = sorted(map(_range, items), key=lambda each: (each.last, each.first))
+    merged: list[_Range] = []
+    for each in reversed(ranges):  # the next one down reaches it, or there is a gap
+        if merged and _before(merged[-1].first) <= each.last:
+            last = merged.pop()
+            each = _Range(min(each.first, last.first), last.last, None)
+        merged.append(each)
+    return make_set(text for each in merged for text in each.networks())
+
+
+class _Range(NamedTuple):
+    """Addresses, as numbers of 128 bits: IPv4 in IPv6 form."""
+
+    first: int
+    last: int
+    written: str | None
+    """The one network that it is, as Go shows it; None: several were merged."""
+
+    def networks(self) -> list[str]:
+        if self.written is not None:
+            return [self.written]
+        ends = [_short(number.to_bytes(16, "big")) for number in (self.first, self.last)]
+        if len(ends[0]) != len(ends[1]):
+            ends = [number.to_bytes(16, "big") for number in (self.first, self.last)]
+        first, last = map(ipaddress.ip_address, ends)
+        return [str(each) for each in ipaddress.summarize_address_range(first, last)]
+
+
+_FIRST_IPV4: Final = int.from_bytes(_MAPPED, "big") << 32
+
+
+def _before(first: int) -> int:
+    """Nothing is before the first address of IPv4 or of IPv6."""
+    return first if first in (0, _FIRST_IPV4) else first - 1
+
+
+def _range(item: Value) -> _Range:
+    """Of a network or of a lone IPv4 address, which is one of its class (A, B or C), as in Go."""
+    if type(item) is not str:
+        raise BuiltinError("element must be string")
+    address = _address(item)
+    if address is None:
+        block = _block(item, 1)
+        shown = _text(block.first)
+    else:
+        short = _short(address)
+        if len(short) != 4:
+            raise BuiltinError("IPv6 invalid: needs prefix length")
+        prefix = 8 if short[0] < 128 else 16 if short[0] < 192 else 24
+        block = Block(_mask(short, prefix), prefix, 32)
+        shown = _text(short)
+    first, last = (
+        int.from_bytes(_MAPPED + end if len(end) == 4 else end, "big")
+        for end in (block.first, _last(block))
+    )
+    return _Range(first, last, f"{shown}/{block.prefix}")
 
 
 def cidr_contains_matches(cidrs: Value, others: Value) -> RegoSet:

@@ -7,15 +7,20 @@ from typing import Any, Final
 from extauthz.policy.builtins import (
     aggregates,
     arithmetic,
+    aws,
     casts,
     comparison,
     encoding,
+    jwt,
+    jwt_sign,
     net,
     objects,
     printf,
+    randoms,
     regular,
     strings,
     times,
+    uuids,
     versions,
 )
 
@@ -26,7 +31,7 @@ class Builtin:
 
     function: Callable[..., Any]
     """Takes values, gives a value or `UNDEFINED`; raises `BuiltinError` where OPA has an error.
-    One in `translate.NEEDS_MEMO` takes the evaluation's memo first."""
+    One in `nondeterministic.NEEDS_MEMO` takes the evaluation's memo first."""
     arity: int
     """How many operands the policy gives it."""
 
@@ -89,7 +94,23 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "internal.member_3": (3, comparison.member_3),
     "internal.template_string": (1, strings.template_string),
     "intersection": (1, aggregates.intersection),
-    "io.jwt.decode": (1, encoding.jwt_decode),
+    "io.jwt.decode": (1, jwt.decode),
+    "io.jwt.decode_verify": (2, jwt.decode_verify),
+    "io.jwt.encode_sign": (3, jwt_sign.encode_sign),
+    "io.jwt.encode_sign_raw": (3, jwt_sign.encode_sign_raw),
+    "io.jwt.verify_eddsa": (2, jwt.verify_eddsa),
+    "io.jwt.verify_es256": (2, jwt.verify_es256),
+    "io.jwt.verify_es384": (2, jwt.verify_es384),
+    "io.jwt.verify_es512": (2, jwt.verify_es512),
+    "io.jwt.verify_hs256": (2, jwt.verify_hs256),
+    "io.jwt.verify_hs384": (2, jwt.verify_hs384),
+    "io.jwt.verify_hs512": (2, jwt.verify_hs512),
+    "io.jwt.verify_ps256": (2, jwt.verify_ps256),
+    "io.jwt.verify_ps384": (2, jwt.verify_ps384),
+    "io.jwt.verify_ps512": (2, jwt.verify_ps512),
+    "io.jwt.verify_rs256": (2, jwt.verify_rs256),
+    "io.jwt.verify_rs384": (2, jwt.verify_rs384),
+    "io.jwt.verify_rs512": (2, jwt.verify_rs512),
     "is_array": (1, comparison.is_array),
     "is_boolean": (1, comparison.is_boolean),
     "is_null": (1, comparison.is_null),
@@ -112,8 +133,10 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "neq": (2, comparison.neq),
     "net.cidr_contains": (2, net.cidr_contains),
     "net.cidr_contains_matches": (2, net.cidr_contains_matches),
+    "net.cidr_expand": (1, net.cidr_expand),
     "net.cidr_intersects": (2, net.cidr_intersects),
     "net.cidr_is_valid": (1, net.cidr_is_valid),
+    "net.cidr_merge": (1, net.cidr_merge),
     "net.cidr_overlap": (2, net.cidr_contains),
     "numbers.range": (2, arithmetic.numbers_range),
     "numbers.range_step": (3, arithmetic.numbers_range_step),
@@ -127,6 +150,8 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "or": (2, aggregates.set_or),
     "plus": (2, arithmetic.plus),
     "product": (1, aggregates.product),
+    "providers.aws.sign_req": (3, aws.sign_request),
+    "rand.intn": (2, randoms.intn),
     "re_match": (2, regular.match),
     "regex.find_all_string_submatch_n": (3, regular.find_all_submatch_n),
     "regex.find_n": (3, regular.find_n),
@@ -156,8 +181,10 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "time.clock": (1, times.clock),
     "time.date": (1, times.date_),
     "time.diff": (2, times.diff),
+    "time.format": (1, times.format_),
     "time.now_ns": (0, times.now_ns),
     "time.parse_duration_ns": (1, times.parse_duration_ns),
+    "time.parse_ns": (2, times.parse_ns),
     "time.parse_rfc3339_ns": (1, times.parse_rfc3339_ns),
     "time.weekday": (1, times.weekday),
     "to_number": (1, casts.to_number),
@@ -176,6 +203,8 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "urlquery.decode_object": (1, encoding.urlquery_decode_object),
     "urlquery.encode": (1, encoding.urlquery_encode),
     "urlquery.encode_object": (1, encoding.urlquery_encode_object),
+    "uuid.parse": (1, uuids.parse),
+    "uuid.rfc4122": (1, uuids.rfc4122),
     "walk": (1, objects.walk),
 }
 

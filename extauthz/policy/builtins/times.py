@@ -7,7 +7,7 @@ from datetime import tzinfo as TimeZone  # noqa: N812
 from fractions import Fraction
 from typing import Any, Final
 
-from extauthz.policy.builtins import operands
+from extauthz.policy.builtins import go_layouts, operands
 from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.translator.runtime import NOW
 from extauthz.policy.values import numbers
@@ -78,6 +78,21 @@ def _local(value: Value) -> datetime:
 
 def _at(seconds: int, zone: TimeZone) -> datetime:
     return (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+
+
+def parse_ns(layout: Value, text: Value) -> int:
+    """`time.parse_ns(layout, text)`."""
+    shape, source = operands.string(layout, 1), operands.string(text, 2)
+    seconds, nanoseconds = go_layouts.read(go_layouts.NAMED.get(shape, shape), source)
+    return _in_range(seconds * _SECOND + nanoseconds)
+
+
+def format_(value: Value) -> str:
+    """`time.format(time)`: of `[nanoseconds, zone, layout]`, or as RFC 3339."""
+    nanoseconds, zone = _moment(value)
+    layout = value[2] if type(value) is list and len(value) > 2 else ""
+    layout = go_layouts.NAMED.get(layout or "RFC3339Nano", layout)
+    return go_layouts.write(_at(nanoseconds // _SECOND, zone), nanoseconds % _SECOND, layout)
 
 
 def date_(value: Value) -> list[int]:

@@ -1,16 +1,13 @@
 """Calls of rules, functions and builtins."""
 
 import ast
-from typing import Final
 
+from extauthz.policy.builtins.nondeterministic import NEEDS_MEMO
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, syntax
 from extauthz.policy.translator.write_control import leave
 from extauthz.policy.translator.writer import Writer, broken, own
-
-NEEDS_MEMO: Final = frozenset({"time.now_ns"})
-"""Builtins that must give one value for a whole evaluation: they get the memo first."""
 
 
 def call(w: Writer, statement: Statement, following: Statement | None) -> bool:

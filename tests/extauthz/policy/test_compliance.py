@@ -17,7 +17,7 @@ from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.problems import PlanError
 from extauthz.policy.translator.program import compile_plan
-from extauthz.policy.translator.runtime import NOW
+from extauthz.policy.translator.runtime import begin
 from extauthz.policy.values.representation import equal, make_set, ordered
 from extauthz.policy.values.text import from_json, plain, to_json
 from tests.extauthz.policy.terms import parse_term
@@ -40,41 +40,17 @@ REFUSED = Counter(
         "graphql.parse_schema": 46,
         "graphql.schema_is_valid": 46,
         "http.send": 2,
-        "io.jwt.decode_verify": 47,
-        "io.jwt.encode_sign": 6,
-        "io.jwt.encode_sign_raw": 14,
-        "io.jwt.verify_eddsa": 1,
-        "io.jwt.verify_es256": 2,
-        "io.jwt.verify_es384": 4,
-        "io.jwt.verify_es512": 4,
-        "io.jwt.verify_hs256": 3,
-        "io.jwt.verify_hs384": 3,
-        "io.jwt.verify_hs512": 3,
-        "io.jwt.verify_ps256": 4,
-        "io.jwt.verify_ps384": 4,
-        "io.jwt.verify_ps512": 4,
-        "io.jwt.verify_rs256": 9,
-        "io.jwt.verify_rs384": 4,
-        "io.jwt.verify_rs512": 4,
         "json.marshal_with_options": 9,
         "json.match_schema": 5,
         "json.patch": 7,
         "json.verify_schema": 4,
-        "net.cidr_expand": 4,
-        "net.cidr_merge": 22,
         "net.lookup_ip_addr": 3,
         "opa.runtime": 1,
-        "providers.aws.sign_req": 18,
-        "rand.intn": 1,
         "regex.globs_match": 6,
         "regex.template_match": 2,
         "rego.parse_module": 2,
         "strings.render_template": 5,
         "test.sleep": 1,
-        "time.format": 2,
-        "time.parse_ns": 4,
-        "uuid.parse": 8,
-        "uuid.rfc4122": 1,
         "yaml.is_valid": 2,
         "yaml.marshal": 1,
         "yaml.unmarshal": 1,
@@ -114,7 +90,7 @@ def _run(case: dict[str, Any]) -> str:
     error_code = error_text = ""
     results: list[Any] = []
     try:
-        results = compiled.evaluate(document, case.get("data", {}), {NOW: time.time_ns()})
+        results = compiled.evaluate(document, case.get("data", {}), begin(time.time_ns()))
     except BuiltinError as error:
         error_code, error_text = error.code, error.message
     except RegoError as error:
@@ -156,7 +132,8 @@ def test_no_case_gives_a_wrong_answer(outcomes: list[Outcome]) -> None:
 
 def test_all_cases_ran_and_most_pass(outcomes: list[Outcome]) -> None:
     assert len(outcomes) == 2075
-    assert sum(outcome.result == "passed" for outcome in outcomes) == 1679
+    passed = sum(outcome.result == "passed" for outcome in outcomes)
+    assert passed == 2075 - REFUSED.total() - len(CONTRADICTED)
 
 
 def test_exactly_the_known_builtins_are_refused_by_name(outcomes: list[Outcome]) -> None:
