@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from extauthz.decision_logs.log_rules import LogRules
 from extauthz.identity.contract import Identifier
 from extauthz.input import InputBuilder
 from extauthz.policy.engine import Engine
@@ -21,6 +22,8 @@ class ByRego:
     builder: InputBuilder
     entrypoint: str = ""
     """The rule that decides, as the policy names it: `shop/allow`."""
+    log_rules: LogRules | None = None
+    """What the same Rego says of decision logs; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from callout.config.source import Source
 from callout.config.validate import validate
 from extauthz import models
 from extauthz.compiled import Authenticated, ByOpa, ByRego, CompiledAuth, Decider
+from extauthz.decision_logs.log_rules import DROP, MASK, LogRules, entrypoints
 from extauthz.emit import AuthPart, aliases
 from extauthz.header_rules import why_not_settable
 from extauthz.identity import keys as jwk
@@ -23,6 +24,8 @@ from extauthz.identity.jwt import JwtEntry, JwtRules
 from extauthz.identity.keys import KeySet
 from extauthz.outcome import STATUSES
 from extauthz.plans import PlanCache
+from extauthz.policy.compiler.plans import rego_sources
+from extauthz.policy.engine import Engine
 
 _ON_ERROR = re.compile(r"deny\((\d{3})\)")
 _ISSUER = re.compile(r"[!-~]{1,1024}")
@@ -37,6 +40,8 @@ class AuthSection(Section):
 
     def __init__(self) -> None:
         self._plans = PlanCache()
+        self._rules_of = ""
+        self._rules: dict[str, list[str]] = {}
 
     def compile_block(self, block: Source, bundle: Bundle) -> CompiledAuth | Rejected:
         """Check and compile one effective block; see `Section`."""
@@ -84,7 +89,8 @@ class AuthSection(Section):
                 if isinstance(found, Rejected):
                     problems.extend(found.problems)
                     return None
-                return ByRego(*found, rego.entrypoint)
+                log_rules = self._log_rules(rego, block.at("decide"), bundle, problems)
+                return ByRego(*found, rego.entrypoint, log_rules)
         if model.mode == "off":
             return Authenticated()  # never asked
         problems.append(
@@ -95,6 +101,25 @@ class AuthSection(Section):
             )
         )
         return None
+
+    def _log_rules(
+        self, rego: models.Rego, source: Source, bundle: Bundle, problems: list[Problem]
+    ) -> LogRules | None:
+        if bundle.digest != self._rules_of:
+            self._rules_of, self._rules = bundle.digest, {}
+        rules = self._rules.get(rego.rego)
+        if rules is None:
+            # once for all policies of a folder: there may be thousands
+            rules = self._rules[rego.rego] = entrypoints(rego_sources(bundle, rego.rego))
+        engines: dict[str, Engine] = {}
+        for rule in rules:
+            wanted = rego.model_copy(update={"entrypoint": rule})
+            found = self._plans.engine(wanted, source, bundle)
+            if isinstance(found, Rejected):
+                problems.extend(found.problems)
+            else:
+                engines[rule] = found[0]
+        return LogRules(engines.get(MASK), engines.get(DROP)) if engines else None
 
 
 def _identity(

@@ -25,6 +25,7 @@ from extauthz.answer import respond
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
 from extauthz.decide import Chosen, Refused
+from extauthz.decision_logs.recorder import NOTHING, Recorder
 from extauthz.emit import AuthPart
 from extauthz.identity.contract import (
     BadCredential,
@@ -54,16 +55,28 @@ _WHAT_MOST = 200
 class _Work:
     """One request under way."""
 
-    __slots__ = ("check", "chosen", "deadline", "digest", "part", "started", "token")
+    __slots__ = (
+        "check",
+        "chosen",
+        "deadline",
+        "digest",
+        "part",
+        "peer",
+        "result",
+        "size",
+        "started",
+        "token",
+    )
 
     def __init__(
         self,
         started: float,
         call: Call,
-        check: CheckInput,
+        check: CheckInput | NetworkCheck,
         chosen: Chosen,
         part: AuthPart,
         digest: str,
+        size: int,
     ) -> None:
         self.started = started
         self.deadline = answer_by(call.deadline, started)
@@ -72,6 +85,9 @@ class _Work:
         self.part = part
         self.digest = digest
         self.token: UnverifiedToken | None = None
+        self.peer = call.peer
+        self.size = size
+        self.result: object = NOTHING
 
 
 class AuthorizationService:
@@ -88,6 +104,7 @@ class AuthorizationService:
         opa: Callable[[str], Engine] | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        log: Recorder | None = None,
     ) -> None:
         """Put it together.
 
@@ -98,6 +115,7 @@ class AuthorizationService:
             opa: gives the engine that asks an OPA server for a document; None: no such server.
             now: seconds since 1970, for tokens.
             clock: seconds, as `Call.deadline` counts them.
+            log: keeps decisions for the decision log; None: there is none.
         """
         self._snapshot = snapshot
         self._observer = observer
@@ -106,6 +124,7 @@ class AuthorizationService:
         self._opa_engines: dict[str, Engine] = {}
         self._now = now
         self._clock = clock
+        self._log = log
         self._read = envoy.read
         self._tokens = TokenCache()
         # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
@@ -136,14 +155,19 @@ class AuthorizationService:
             The serialized CheckResponse, at once when nothing must be waited for.
         """
         started = self._clock()
+        if self._log is not None and self._log.full:
+            return self._turn_away(started, _LOG_FULL, "", "error", None)
         try:
             check = self._read(message)
-            if not isinstance(check, CheckInput):
+            if not isinstance(check, CheckInput | NetworkCheck):
                 return self._turn_away(started, _UNREADABLE[type(check)], "", "deny", None)
             snapshot = self._snapshot()
             if snapshot is None:
                 return self._turn_away(started, _NOT_READY, "", "error", check)
-            chosen = decide.choose(check, snapshot.policies)
+            if isinstance(check, CheckInput):
+                chosen = decide.choose(check, snapshot.policies)
+            else:
+                chosen = decide.choose_for_connection(check, snapshot.policies)
             if isinstance(chosen, Refused):
                 return self._turn_away(
                     started, chosen.sent, chosen.policy, chosen.verdict, check, snapshot.digest
@@ -151,7 +175,7 @@ class AuthorizationService:
             part = snapshot.parts["auth"]
             if not isinstance(part, AuthPart):
                 raise TypeError("the snapshot has no part for auth")
-            work = _Work(started, call, check, chosen, part, snapshot.digest)
+            work = _Work(started, call, check, chosen, part, snapshot.digest, len(message))
             if chosen.mode == "off":
                 return self._conclude(work, None, Allow("off"))
             if work.deadline is not None and started >= work.deadline:
@@ -227,6 +251,7 @@ class AuthorizationService:
         # the two usual types first: `isawaitable` takes 0.7 us
         if type(answer) not in _JSON and inspect.isawaitable(answer):
             return self._ruled_later(work, found, answer, word)
+        work.result = answer
         return self._conclude(work, found, outcome_of(answer, word, work.chosen.auth.compat))
 
     async def _ruled_later(
@@ -236,7 +261,8 @@ class AuthorizationService:
             outcome: Outcome
             try:
                 async with asyncio.timeout(self._left(work)):
-                    outcome = outcome_of(await asking, word, work.chosen.auth.compat)
+                    work.result = await asking
+                    outcome = outcome_of(work.result, word, work.chosen.auth.compat)
             except TimeoutError:
                 outcome = Failed("deadline", unanswered=True)
             return self._conclude(work, identity, outcome)
@@ -262,6 +288,8 @@ class AuthorizationService:
     def _conclude(self, work: _Work, identity: Identity | None, outcome: Outcome) -> bytes:
         chosen = work.chosen
         answer = decide.conclude(chosen.auth, chosen.mode, work.part, identity, outcome)
+        if chosen.path is None:
+            answer = decide.without_http(answer)
         decision_id = self._decision_id()
         reply = respond(answer.sent, chosen.policy, answer.fields, decision_id)
         observer, seconds = self._observer, self._clock() - work.started
@@ -290,6 +318,24 @@ class AuthorizationService:
                 sample,
             )
         )
+        if self._log is not None:
+            self._log.record(
+                decision_id,
+                work.digest,
+                seconds,
+                work.peer,
+                work.size,
+                work.check,
+                chosen.policy,
+                chosen.auth,
+                chosen.path,
+                identity.claims if identity is not None else None,
+                work.result,
+                answer.verdict,
+                answer.reason,
+                answer.shadow,
+                0 if type(answer.sent) is Allow else answer.sent.status,
+            )
         return reply
 
     def _turn_away(
@@ -298,7 +344,7 @@ class AuthorizationService:
         sent: Deny,
         policy: str,
         verdict: Verdict,
-        check: CheckInput | None,
+        check: CheckInput | NetworkCheck | None,
         digest: str = "",
     ) -> bytes:
         decision_id = self._decision_id()
@@ -322,6 +368,24 @@ class AuthorizationService:
                 sample=sample,
             )
         )
+        if self._log is not None and sent is not _LOG_FULL:
+            self._log.record(
+                decision_id,
+                digest,
+                seconds,
+                "",
+                0,
+                check,
+                policy,
+                None,
+                None,
+                None,
+                NOTHING,
+                verdict,
+                sent.reason,
+                False,
+                sent.status,
+            )
         return reply
 
     def _broken(self, started: float, error: Exception) -> bytes:
@@ -335,15 +399,18 @@ class AuthorizationService:
         return f"{self._id_prefix}{self._id_count:016x}"
 
 
-def _what(check: CheckInput) -> str:
+def _what(check: CheckInput | NetworkCheck) -> str:
+    if isinstance(check, NetworkCheck):
+        return f"connection {check.host}"[:_WHAT_MOST].rstrip()
     return f"{check.method} {check.host}{without_query(check.path)}"[:_WHAT_MOST]
 
 
 _UNREADABLE: dict[type[Any], Deny] = {
     Malformed: Deny("malformed", 400),
-    NetworkCheck: Deny("no_http", 403),
     TooManyHeaders: Deny("too_many_headers", 431),
 }
 _OVERLOADED = Deny("overload", 503)
 _NOT_READY = Deny("not_ready", 503)
 _BROKEN = Deny("internal", 503)
+_LOG_FULL = Deny("decision_log_full", 503)
+"""The operator wants no decision that nobody logs."""

@@ -10,6 +10,7 @@ from callout.config.documents import Documents, Policy
 from callout.config.problems import Rejected, in_order
 from callout.config.snapshot import Snapshot, compiled
 from callout.config.uncollected import uncollected
+from extauthz.decision_logs.log_rules import log_rules_wanted
 from extauthz.plans import NO_PLAN, rego_wanted
 from extauthz.policy.compiler.plans import compile_missing
 from gatewright.bundle.sections import SECTIONS
@@ -74,6 +75,6 @@ def _read(bundle: Bundle) -> Documents:
 def _plans(
     bundle: Bundle, found: Documents, cache: Path, progress: Callable[[str], None]
 ) -> Mapping[str, bytes] | Rejected:
-    return compile_missing(
-        bundle, rego_wanted([each.source for each in found.policies]), cache, progress
-    )
+    wanted = rego_wanted([each.source for each in found.policies])
+    wanted += log_rules_wanted(bundle, wanted)
+    return compile_missing(bundle, wanted, cache, progress)
