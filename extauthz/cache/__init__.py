@@ -1,0 +1,1 @@
+"""Decisions that are given again, where all that they were made of is the same."""

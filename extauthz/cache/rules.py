@@ -1,0 +1,50 @@
+"""How the decisions of one policy are remembered: its block `auth.cache`, compiled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extauthz.cache.seen import Look, Seen, deep, look
+from extauthz.policy.plan.recording import WHOLE, Path, Read
+
+DENY_TTL = 1.0
+"""Seconds, unless the policy says otherwise: long enough for a client that hammers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CacheRules:
+    """One policy's. Each is equal to itself only, so it stands for its policy in keys."""
+
+    ttl: float
+    """Seconds for which an allowance is given again."""
+    deny_ttl: float
+    """Seconds for which a denial is."""
+    reads: tuple[Read, ...]
+    """What an evaluation may have read, by its number."""
+    looks: tuple[Look, ...]
+    """What finds them."""
+
+
+def of_rego(ttl: float, deny_ttl: float, reads: Sequence[Read]) -> CacheRules:
+    """For Rego in this process: `reads` are `RegoEngine.recorded`."""
+    return CacheRules(ttl, deny_ttl, tuple(reads), tuple(map(look, reads)))
+
+
+def of_server(ttl: float, deny_ttl: float, ignored: Sequence[Path]) -> CacheRules:
+    """For an OPA server, which does not tell what it read: all but the `ignored` fields."""
+    fields = tuple(ignored)
+
+    def whole(document: dict[str, object]) -> Seen:
+        return deep(_without(document, fields))
+
+    return CacheRules(ttl, deny_ttl, (WHOLE,), (whole,))
+
+
+def _without(document: object, ignored: tuple[Path, ...]) -> object:
+    if not ignored or not isinstance(document, dict):
+        return document
+    kept = {}
+    for name, value in document.items():
+        below = tuple(path[1:] for path in ignored if path[0] == name)
+        if () not in below:
+            kept[name] = _without(value, below)
+    return kept
