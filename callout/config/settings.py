@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 
+from callout.config.decision_logs import DecisionLogs
 from callout.config.merge import merge
 from callout.config.peers import Connections, Http2
 from callout.config.problems import Problem, Rejected
@@ -252,6 +253,8 @@ class Settings(Block):
     )
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
     telemetry: Telemetry = Telemetry()
+    decision_logs: DecisionLogs | None = None
+    """Decision logs in OPA's event format. None: there are none, and no request pays for them."""
     admin: Admin = Admin()
     overload: Overload = Overload()
     connections: Connections = Connections()

@@ -1,8 +1,8 @@
 """What is masked in every event unless the operator shows it: credentials and bodies.
 
 OPA logs the whole input as it came, tokens and all, and has refused to mask anything by itself
-(opa#1781). So a first deployment keeps everybody's credentials in its log service. Here the table
-`MASKS` holds by default, beside whatever `data.system.log.mask` says.
+(opa#1781). So a first deployment keeps everybody's credentials in its log service. Here `MASKS` of
+`callout.observe.decision_masks` hold by default, beside whatever `data.system.log.mask` says.
 """
 
 import re
@@ -10,51 +10,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from callout.observe.decision_masks import HEADERS, QUERY_NAMES
 from callout.observe.secrets import MASK, is_secret, mask_text
-
-HEADERS: Final = (
-    "api-key",
-    "apikey",
-    "authorization",
-    "cf-access-jwt-assertion",
-    "cookie",
-    "dpop",
-    "private-token",
-    "proxy-authorization",
-    "set-cookie",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-auth-token",
-    "x-csrf-token",
-    "x-goog-api-key",
-    "x-goog-iap-jwt-assertion",
-    "x-id-token",
-    "x-jwt-assertion",
-    "x-vault-token",
-    "x-xsrf-token",
-)
-"""Headers that hold credentials, wherever a field is named so; their values are erased."""
-MASKS: Final = {
-    **dict.fromkeys(HEADERS, "the header of this name, in the request and in the result: erased"),
-    "body": "`body`, `rawBody` and `parsed_body` of the request: erased",
-    "query": "values of query parameters named like a secret, in paths, `parsed_query`"
-    " and URLs: `***`",
-    "raw-headers": "`headerMap`, which repeats all headers in base64: erased",
-    "secret-names": "other fields and headers named like a secret (`clientSecret`,"
-    " `x-partner-token`): erased",
-    "tokens": "in any text: JWTs, `Bearer ...`, private keys, passwords in URLs: `***`",
-}
-"""All masks by name; `decision_logs.show` turns single ones off."""
-
-QUERY_NAMES: Final = frozenset(
-    {
-        "apikey", "auth", "code", "credential", "jwt", "key", "otp", "pass", "pin", "sas",
-        "session", "sessionid", "sid", "sig", "signature", "ticket", "x-amz-credential",
-        "x-amz-signature",
-    }
-)  # fmt: skip
-"""Query parameters that hold credentials, beside those that are named like a secret."""
 
 _BODIES: Final = frozenset({"body", "rawBody"})
 _NO_SECRETS: Final = frozenset({"headers", "body"})

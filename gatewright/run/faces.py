@@ -1,5 +1,6 @@
 """The faces that a worker answers, with what each needs: one place where services are made."""
 
+import asyncio
 from collections.abc import Callable
 
 from callout.config.settings import Settings
@@ -7,6 +8,7 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
+from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
@@ -33,12 +35,14 @@ class Faces:
             store = RedisStore(client)
             follow_breaker(telemetry.metrics, "redis", lambda: client.state)
         self._opa = parts.opa(settings.opa) if settings.opa else None
+        self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         made = {
             "authz": lambda: parts.authorization(
                 snapshot,
                 telemetry.observer,
                 self._keys,
                 self._opa.engine if self._opa is not None else None,
+                self._log.recorder if self._log is not None else None,
             ).face(settings.overload.authz),
             "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(
                 settings.overload.limit
@@ -60,3 +64,5 @@ class Faces:
         if self._opa is not None:
             await self._opa.close()
         await self._keys.close()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close, FLUSH_WITHIN)

@@ -6,6 +6,7 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.decision import Observer
 from callout.redis.client import Client
+from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
 from extauthz.policy.engine import Engine
@@ -34,9 +35,10 @@ class Parts:
         observer: Observer,
         keys: KeySource,
         opa: Callable[[str], Engine] | None,
+        log: Recorder | None,
     ) -> AuthorizationService:
         """The service of the face `authz`."""
-        return AuthorizationService(snapshot, observer, keys, opa)
+        return AuthorizationService(snapshot, observer, keys, opa, log=log)
 
     def served(self, face: Face) -> Face:
         """The face as it is served."""

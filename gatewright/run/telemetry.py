@@ -34,6 +34,8 @@ class Telemetry:
     ) -> None:
         """Joins the workers that share `metrics_directory`, as the one of this number."""
         place = shared.join(metrics_directory)
+        self.folder = metrics_directory
+        """Which all workers share."""
         self.metrics = Metrics()
         self.counters = Counters()
         """Of the transport."""

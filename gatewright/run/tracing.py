@@ -24,6 +24,7 @@ from callout.observe.traces.sampler import Sampler
 from callout.observe.traces.span import Value
 from callout.observe.traces.tracer import Tracer
 from callout.redis.client import Client
+from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
 from extauthz.policy.engine import Engine
@@ -105,9 +106,10 @@ class Tracing(Parts):
         observer: Observer,
         keys: KeySource,
         opa: Callable[[str], Engine] | None,
+        log: Recorder | None,
     ) -> AuthorizationService:
         """With spans for policies, and for callers that are waited for."""
-        return TracedAuthorizationService(self._tracer, snapshot, observer, keys, opa)
+        return TracedAuthorizationService(self._tracer, snapshot, observer, keys, opa, log=log)
 
     def served(self, face: Face) -> Face:
         """With a span for each call; a Check says what context its request has."""
