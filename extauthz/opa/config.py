@@ -324,7 +324,7 @@ class _Checker:
             decision = plugin.query.removeprefix("data.").replace(".", "/")
             if not plugin.query.startswith("data.") or not _is_path(decision):
                 self._report((*path, "query"), "expected a document: data.envoy.authz.allow")
-        elif not _is_path(decision.strip("/")):
+        elif not all(each and each.isprintable() for each in decision.strip("/").split("/")):
             self._report((*path, "path"), f"expected a path of names, such as {DECISION}")
         return decision.strip("/")
 

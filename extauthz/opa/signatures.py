@@ -95,7 +95,7 @@ def verify(
     left = dict(vouched)
     for path, data in contents.items():
         said = left.pop(path, None)
-        if any(fnmatch.fnmatchcase(path, pattern) for pattern in signing.exclude_files):
+        if any(_matches(path, pattern) for pattern in signing.exclude_files):
             continue
         if said is None:
             raise BundleRefused(f"file {path} not included in bundle signature")
@@ -112,6 +112,14 @@ def verify(
         raise BundleRefused(
             f"file(s) [{names}] specified in bundle signatures but not found in the target bundle"
         )
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """As Go's `filepath.Match`: no wildcard reaches beyond a slash."""
+    names, patterns = path.split("/"), pattern.replace("[^", "[!").split("/")
+    if len(names) != len(patterns):
+        return False
+    return all(map(fnmatch.fnmatchcase, names, patterns))
 
 
 def _verified(token: str, signing: Signing, keys: Mapping[str, Key]) -> Mapping[str, Any]:

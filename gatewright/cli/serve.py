@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import os
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from callout.config.problems import Rejected
 from callout.config.settings import FLAGS, Settings
@@ -16,10 +18,14 @@ from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
 from gatewright.run import handover, systemd
+from gatewright.run.feed import MakeFeed
 from gatewright.run.handover import Inheritance
+from gatewright.run.opa_envoy import OpaEnvoy, read_opa_envoy
 from gatewright.run.restart import Restart
 from gatewright.run.service import Service, StartFailed
 from gatewright.run.signals import INTERRUPTED, Signals
+
+_log = structlog.get_logger("gatewright.settings")
 
 HELP = "answer Envoy's authorization and rate limit calls until SIGTERM"
 
@@ -27,6 +33,12 @@ HELP = "answer Envoy's authorization and rate limit calls until SIGTERM"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags; they win over the environment, which wins over the file."""
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as YAML")
+    parser.add_argument(
+        "--opa-envoy-config",
+        type=Path,
+        metavar="FILE",
+        help="opa-envoy-plugin's configuration; its bundles decide instead of a bundle of ours",
+    )
     for name, path in FLAGS.items():
         parser.add_argument(f"--{name}", metavar="VALUE", help=f"the setting {'.'.join(path)}")
 
@@ -39,7 +51,19 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, msgspec.MsgspecError, ValueError) as error:
         print(f"gatewright: cannot take over: {error}", file=sys.stderr)
         return 1
-    settings = read_settings(arguments.settings, given)
+    replaced = None
+    if arguments.opa_envoy_config is not None:
+        replaced = read_opa_envoy(arguments.opa_envoy_config, os.environ, given)
+
+    def read() -> Settings | Rejected:
+        if isinstance(replaced, Rejected):
+            return replaced
+        found = read_settings(arguments.settings, given)
+        if isinstance(found, Rejected) or replaced is None:
+            return found
+        return replaced.settings(found)
+
+    settings = read()
     if isinstance(settings, Rejected):
         for each in settings.problems:
             print(each, file=sys.stderr)
@@ -47,21 +71,27 @@ def run(arguments: argparse.Namespace) -> int:
             inheritance.decline("; ".join(map(str, settings.problems)))
         return 1
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-    return asyncio.run(_serve(settings, arguments.settings, given, inheritance))
+    feed = None
+    if isinstance(replaced, OpaEnvoy):
+        feed = replaced.feed
+        for each in replaced.warnings:
+            _log.warning("configuration", problem=str(each))
+    return asyncio.run(_serve(settings, arguments.settings, read, inheritance, feed))
 
 
 async def _serve(
     settings: Settings,
     file: Path | None,
-    given: Mapping[str, object],
+    read: Callable[[], Settings | Rejected],
     inheritance: Inheritance | None,
+    feed: MakeFeed | None,
 ) -> int:
     signals = Signals()
-    service = Service(settings, cache_folder(), say, inheritance=inheritance)
+    service = Service(settings, cache_folder(), say, inheritance=inheritance, feed=feed)
     changing = SettingsFile(
         file,
         settings,
-        lambda: read_settings(file, given),
+        read,
         lambda new: service.set_level(new.telemetry.level),
     )
     restart = Restart(service.heritage, service.counts)

@@ -16,11 +16,10 @@ from prometheus_client.registry import Collector
 
 import gatewright
 from callout.config.bundle import Bundle
-from callout.config.problems import Rejected
+from callout.config.problems import Problem, Rejected
 from callout.config.reload import Reloader
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
-from callout.config.watch import Watcher
 from callout.observe import admin, logs, shared
 from callout.observe.admin import AdminSources, Effective, Readiness
 from callout.observe.debug.access import BadToken, read_token
@@ -36,6 +35,7 @@ from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
+from gatewright.run.feed import DirectoryFeed, MakeFeed, Offer
 from gatewright.run.folder import Folder
 from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
 from gatewright.run.options import server_tls
@@ -67,6 +67,7 @@ class Service:
         progress: Callable[[str], None],
         on_loaded: Callable[[Snapshot], None] = lambda _: None,
         inheritance: Inheritance | None = None,
+        feed: MakeFeed | None = None,
     ) -> None:
         """Prepares.
 
@@ -76,6 +77,7 @@ class Service:
             progress: told in a sentence of what takes long.
             on_loaded: told of each snapshot that is decided by from now on.
             inheritance: of the process that this one takes over from; see `take_over`.
+            feed: makes what brings bundles; None: they come from the settings' directory.
         """
         self._settings = settings
         self._on_loaded = on_loaded
@@ -91,11 +93,7 @@ class Service:
         """The snapshot of each worker that has one, by its place."""
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
-        self._watcher = Watcher(
-            settings.bundle,
-            self._offered,
-            on_failure=lambda: self._fleet.config_load("rejected"),
-        )
+        self._feed = (feed or self._directory)(self._offered)
         self._watching: asyncio.Task[None] | None = None
         self._certificates: CertificateKeeper | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -153,7 +151,7 @@ class Service:
             frozen=settings.frozen,
         )
         await self._supervisor.start()
-        self._watching = asyncio.create_task(self._watcher.run())
+        self._watching = asyncio.create_task(self._feed.run())
         if self._certificates is not None:
             self._keeping = asyncio.create_task(self._certificates.run())
         if self._inheritance is None:
@@ -240,7 +238,7 @@ class Service:
         """
         if self._inheritance is None or self._supervisor is None or self._admin_socket is None:
             return
-        while len(self._digests) < len(self._supervisor.workers):
+        while len(self._digests) < len(self._supervisor.workers) or self._feed.missing:
             if self.problems:
                 raise StartFailed("; ".join(self.problems))
             if self._supervisor.restarts >= GIVES_UP:
@@ -257,7 +255,7 @@ class Service:
 
     def reload(self) -> None:
         """Reads the bundle again, changed or not, and the certificates: SIGHUP."""
-        self._watcher.reload_now()
+        self._feed.reload_now()
         if self._certificates is not None:
             self._certificates.look(at_once=True)
 
@@ -318,18 +316,26 @@ class Service:
 
     # --- the bundle ---
 
-    async def _offered(self, bundle: Bundle | Rejected) -> None:
+    def _directory(self, offer: Offer) -> DirectoryFeed:
+        return DirectoryFeed(
+            self._settings.bundle,
+            offer,
+            on_failure=lambda: self._fleet.config_load("rejected"),
+        )
+
+    async def _offered(self, bundle: Bundle | Rejected) -> tuple[Problem, ...]:
+        """Uses it if it is good; what is wrong with it."""
         # In a thread: compiling takes long, and workers and the admin port must be answered.
         outcome = await aside(lambda: self._reloader.offer(bundle))
         if outcome == "rejected":
             self._fleet.config_load("rejected")
             last = "the last good one decides" if self._sent else "everything is denied"
             _log.error(f"bundle rejected; {last}", problems=self.problems)
-            return
+            return self._reloader.problems
         self._fleet.config_load("loaded")
         accepted, snapshot = self._reloader.snapshot, self._acceptance.take_snapshot()
         if outcome == "unchanged" or accepted is None or snapshot is None:
-            return
+            return ()
         for warning in accepted.warnings:
             _log.warning("bundle", problem=str(warning))
         self._sent = accepted
@@ -339,6 +345,7 @@ class Service:
         _log.info("bundle loaded", digest=accepted.digest, policies=len(accepted.policies))
         self._on_loaded(snapshot)
         self._retiring.retire(snapshot)
+        return ()
 
     def _send_again(self, place: int, digest: str) -> None:
         """To a worker that refused what we accepted: it may have lacked memory just then."""
@@ -445,6 +452,9 @@ class Service:
         return Path(file) if file is not None else None
 
     def _readiness(self) -> Readiness:
+        if self._feed.missing:
+            names = ", ".join(self._feed.missing)
+            return Readiness(ready=False, reason=f"bundles that are not active yet: {names}")
         if self._digests:
             return Readiness(ready=True)
         if self._reloader.problems:
