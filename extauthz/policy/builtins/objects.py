@@ -130,7 +130,7 @@ def _tree(paths: Value) -> dict[Key, Any]:
     if type(paths) not in (list, RegoSet):
         raise operands.wrong_type(2, paths, "set", "array")
     root: dict[Key, Any] = {}
-    for path in map(_path, members(paths)):
+    for path in map(path_of, members(paths)):
         node = root
         for key in path[:-1]:
             inner = node.setdefault(key, {})
@@ -143,7 +143,8 @@ def _tree(paths: Value) -> dict[Key, Any]:
     return root
 
 
-def _path(path: Value) -> list[Key]:
+def path_of(path: Value) -> list[Key]:
+    """The keys that a path names: `a/b` (a JSON pointer, its first `/` is optional) or an array."""
     if type(path) is str:
         if not path:
             return []
