@@ -2,13 +2,15 @@
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget
 from extauthz.policy.engine import UNDEFINED, Answer, PolicyFailed
 from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.plan.reads import Reads
+from extauthz.policy.plan.recording import noted_in
 from extauthz.policy.problems import PlanError, PlanRejected, refuse
 from extauthz.policy.translator.program import Compiled, compile_plan
 from extauthz.policy.translator.runtime import begin
@@ -20,7 +22,11 @@ class RegoEngine:
     """An `Engine` for one entrypoint; see `engine.Engine`. Safe to share between tasks."""
 
     def __init__(
-        self, compiled: Compiled, data: Value, clock: Callable[[], int] = time.time_ns
+        self,
+        compiled: Compiled,
+        data: Value,
+        clock: Callable[[], int] = time.time_ns,
+        budget: Budget = DEFAULT,
     ) -> None:
         """Put together what `load_plan` made.
 
@@ -28,18 +34,40 @@ class RegoEngine:
             compiled: the entrypoint.
             data: Rego's `data`: an object; never changed.
             clock: nanoseconds since 1970, for `time.now_ns`.
+            budget: of one decision.
         """
         self.reads: Reads = compiled.reads
         """Parts of the input that the policy may look at; None: anything. See `reads.Reads`."""
+        self.recorded = compiled.recorded
+        """What the numbers that `decide_and_tell` gives mean; None: it cannot tell."""
         self._evaluate = compiled.evaluate
         self._data = data
+        self._budget = budget
         self._clock = clock if compiled.nondeterministic else None
         weakref.finalize(self, compiled.forget).atexit = False
 
     def decide(self, document: dict[str, Any], deadline: float | None) -> Answer | PolicyFailed:
         """Evaluate the entrypoint; at once, so the deadline does not matter."""
         del deadline
-        memo = {} if self._clock is None else begin(self._clock())
+        return self._answer(document, self._memo())
+
+    def decide_and_tell(
+        self, document: dict[str, Any]
+    ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
+        """The answer, and what this evaluation read of the input (`recorded`), in that order.
+
+        `recording.IMPURE` is among that if the answer does not follow from the input alone.
+        """
+        memo = self._memo()
+        answer = self._answer(document, memo)
+        return answer, noted_in(memo)
+
+    def _memo(self) -> dict[Any, Any]:
+        if self._clock is None:
+            return {CREDIT: CHUNK, METER: self._budget}
+        return begin(self._clock(), self._budget)
+
+    def _answer(self, document: dict[str, Any], memo: dict[Any, Any]) -> Answer | PolicyFailed:
         try:
             results = self._evaluate(document, self._data, memo)
             if not results:
@@ -55,7 +83,14 @@ class RegoEngine:
             return PolicyFailed("rego_internal", type(error).__name__)
 
 
-def load_plan(plan: bytes, entrypoint: str, data: bytes | None) -> RegoEngine | PlanRejected:
+def load_plan(
+    plan: bytes,
+    entrypoint: str,
+    data: bytes | None,
+    recorded: bool = False,
+    budget: Budget = DEFAULT,
+    strict: bool = False,
+) -> RegoEngine | PlanRejected:
     """Make an engine from a plan of OPA's compiler.
 
     Translating 1,000 rules takes some tenths of a second: not for the event loop.
@@ -64,13 +99,17 @@ def load_plan(plan: bytes, entrypoint: str, data: bytes | None) -> RegoEngine | 
         plan: `plan.json`, untrusted: it is checked, and nothing in it becomes code.
         entrypoint: as the plan names it: `shop/allow`.
         data: Rego's `data` as JSON; None: empty.
+        recorded: the engine can tell what an evaluation read.
+        budget: of one decision.
+        strict: an error of a builtin ends the decision; else its expression is undefined.
 
     Returns:
         The engine, or all reasons why this plan cannot be used: an instruction or builtin that
         we do not have is named with its line of Rego.
     """
     try:
-        return RegoEngine(compile_plan(read_plan(plan), entrypoint), _data(data))
+        compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded)
+        return RegoEngine(compiled, _data(data), budget=budget)
     except PlanError as error:
         return PlanRejected(error.problems)
     except RecursionError:

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from callout.config.pace import breathe
 from extauthz.policy.builtins.nondeterministic import NONDETERMINISTIC
-from extauthz.policy.builtins.table import BUILTINS, Builtin
-from extauthz.policy.engine import UNDEFINED
-from extauthz.policy.errors import BuiltinError
+from extauthz.policy.builtins.table import BUILTINS
 from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Plan, prune, walk
 from extauthz.policy.plan.reads import Reads, reads_of
+from extauthz.policy.plan.recording import Read, recording
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
 from extauthz.policy.translator import runtime
+from extauthz.policy.translator.bind import bind
 from extauthz.policy.translator.inline import NEEDS
 from extauthz.policy.translator.names import rename
 from extauthz.policy.translator.translate import WRITERS, write_entrypoint, write_function
@@ -38,9 +38,13 @@ class Compiled:
     forget: Callable[[], None]
     """Takes the code apart, once it is not used any more: its functions know each other by name,
     which is a cycle, and whoever holds many policies does not collect garbage."""
+    recorded: tuple[Read, ...] | None = None
+    """What the numbers in the memo mean; None: the code does not note what it reads."""
 
 
-def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
+def compile_plan(
+    plan: Plan, entrypoint: str, strict: bool = False, recorded: bool = False
+) -> Compiled:
     """Translate one entrypoint of `plan`, which is used up by it.
 
     Args:
@@ -48,6 +52,8 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         entrypoint: its name there: `shop/allow`.
         strict: an error of a builtin stops the evaluation, as with OPA's strict builtin errors;
             else the expression is undefined.
+        recorded: the code notes in the memo what it reads of the input (`recording.noted_in`):
+            15 ns a read.
 
     Raises:
         PlanError: with all builtins that are missing, or the first other fault.
@@ -64,6 +70,20 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
     own = rename([INPUT, DATA], blocks)
     parts = [(own, blocks), *((names[name], function.blocks) for name, function in needed.items())]
     reads = reads_of(parts, needed)
+    by_path = {function.name for function in needed.values() if function.path}
+    noting = (
+        recording(
+            {
+                # no name of a function: those of a plan begin with `g`
+                "": (own, blocks),
+                **{name: (names[name], function.blocks) for name, function in needed.items()},
+            },
+            by_path,
+            lambda name: name in NONDETERMINISTIC,
+        )
+        if recorded
+        else None
+    )
     constants: dict[str, Any] = {}
     numbers = {name: number for number, name in enumerate(needed)}
     program = Program(
@@ -75,6 +95,8 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         arity={name: builtin.arity for name, builtin in BUILTINS.items()},
         writers=WRITERS,
         strict=strict,
+        size=sum(1 for _, part in parts for _ in walk(part)),
+        recording=noting,
     )
     try:
         definitions = [
@@ -92,7 +114,8 @@ def compile_plan(plan: Plan, entrypoint: str, strict: bool = False) -> Compiled:
         {f.path: (numbers[f.name], namespace[f"f{numbers[f.name]}"]) for f in needed.values()}
     )
     nondeterministic = frozenset(used & NONDETERMINISTIC.keys())
-    return Compiled(namespace[ENTRYPOINT], reads, nondeterministic, namespace.clear)
+    noted = None if noting is None else tuple(noting.reads)
+    return Compiled(namespace[ENTRYPOINT], reads, nondeterministic, namespace.clear, noted)
 
 
 def _code(function: ast.FunctionDef, entrypoint: str) -> CodeType:
@@ -173,19 +196,6 @@ def _namespace(used: set[str], strict: bool) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__builtins__": {}, **runtime.NAMESPACE}
     for name in used | set(NEEDS):
         builtin = BUILTINS[name]
-        function = builtin.function if strict else _lenient(builtin)
+        function = bind(name, builtin, strict, is_paid=name not in NEEDS)
         namespace[f"call_{name.replace('.', '_')}"] = function
     return namespace
-
-
-def _lenient(builtin: Builtin) -> Callable[..., Value]:
-    """The builtin, undefined where it refuses its operands."""
-    function = builtin.function
-
-    def call(*operands: Value) -> Value:
-        try:
-            return function(*operands)
-        except BuiltinError:
-            return UNDEFINED
-
-    return call

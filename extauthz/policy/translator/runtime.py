@@ -1,8 +1,10 @@
 """What the code of a translated policy may name: these, its builtins, and nothing else."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any, Final, TypeVar
 
+from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget, meter, spend
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import RegoError
 from extauthz.policy.translator.index import equal_rules, prefixed_rules
@@ -20,6 +22,8 @@ from extauthz.policy.values.representation import (
     upsert,
 )
 
+_T = TypeVar("_T")
+
 
 class _Missing:
     """Not remembered yet; not a rule."""
@@ -34,23 +38,31 @@ REPLACED: Final = "replaced"
 """In the memo of a `with` that replaces data."""
 
 
-def begin(now: int) -> dict[Any, Any]:
+def begin(now: int, budget: Budget = DEFAULT) -> dict[Any, Any]:
     """The memo of an evaluation whose builtins need one (`builtins/nondeterministic.py`).
 
     Args:
         now: nanoseconds since 1970.
+        budget: what it may cost.
     """
-    return {NOW: now, KEPT: {}}
+    return {CREDIT: CHUNK, METER: budget, NOW: now, KEPT: {}}
 
 
-def fork(memo: dict[Any, Any], replaced: bool) -> dict[Any, Any]:
+def fork(memo: dict[Any, Any], replaced: bool, steps: int) -> dict[Any, Any]:
     """The memo inside a `with`: other input or data, so nothing remembered; the same time.
+
+    The credit moves into it, and the code behind the `with` takes it back. Where that is jumped
+    over it is lost: a decision may be charged too much so, never too little.
 
     Args:
         memo: the memo outside.
         replaced: whether it is the data that is another one.
+        steps: what this costs: all rules may be evaluated again.
     """
-    inner = {name: memo[name] for name in (NOW, KEPT, REPLACED) if name in memo}
+    inner = {METER: meter(memo), CREDIT: memo[CREDIT]}
+    memo[CREDIT] = 0
+    spend(inner, steps)
+    inner.update((name, memo[name]) for name in (NOW, KEPT, REPLACED) if name in memo)
     if replaced:
         inner[REPLACED] = True
     return inner
@@ -87,31 +99,55 @@ def insert_once(fields: dict[Any, Value], key: Any, value: Value, message: str) 
         raise RegoError("rego_conflict", message)
 
 
-def items_of(source: Value) -> Iterable[Value]:
+def metered(items: Iterable[_T], number: int, memo: dict[Any, Any]) -> Iterable[_T]:
+    """`items`, of which there are `number`, paid for.
+
+    Many are paid for as they are taken, so that the clock is looked at in between, and who finds
+    what it looks for among the first pays only for these. They are not copied.
+    """
+    if number > CHUNK:
+        return chain.from_iterable(_chunks(iter(items), number, memo))
+    left = memo[CREDIT] - number
+    if left < 0:
+        spend(memo, number)
+    else:
+        memo[CREDIT] = left
+    return items
+
+
+def _chunks(items: Iterator[_T], number: int, memo: dict[Any, Any]) -> Iterator[Iterable[_T]]:
+    for _ in range(0, number, CHUNK):
+        spend(memo, CHUNK)
+        yield islice(items, CHUNK)
+
+
+def items_of(source: Value, memo: dict[Any, Any]) -> Iterable[Value]:
     """The values of a collection, in any order; nothing for what is none."""
     if isinstance(source, dict):
-        return source.values()
-    return source if type(source) is list else ()
+        return metered(source.values(), len(source), memo)
+    return metered(source, len(source), memo) if type(source) is list else ()
 
 
-def pairs_of(source: Value) -> Iterable[tuple[Any, Value]]:
+def pairs_of(source: Value, memo: dict[Any, Any]) -> Iterable[tuple[Any, Value]]:
     """Encoded keys and values of a collection, in any order (a member of a set is its own key)."""
     if isinstance(source, dict):
-        return source.items()
-    return enumerate(source) if type(source) is list else ()
+        return metered(source.items(), len(source), memo)
+    return metered(enumerate(source), len(source), memo) if type(source) is list else ()
 
 
-def ordered_pairs_of(source: Value) -> Iterable[tuple[Any, Value]]:
+def ordered_pairs_of(source: Value, memo: dict[Any, Any]) -> Iterable[tuple[Any, Value]]:
     """Encoded keys and values in Rego's order."""
     if isinstance(source, dict):
-        keys = map(encode, ordered(map(decode, source)))
+        keys = map(encode, ordered(map(decode, metered(source, len(source), memo))))
         return [(key, source[key]) for key in keys]
-    return pairs_of(source)
+    return pairs_of(source, memo)
 
 
-def ordered_items_of(source: Value) -> Iterable[Value]:
+def ordered_items_of(source: Value, memo: dict[Any, Any]) -> Iterable[Value]:
     """The values of a collection, by Rego's order of their keys."""
-    return [value for _, value in ordered_pairs_of(source)]
+    if type(source) is list:
+        return metered(source, len(source), memo)
+    return [value for _, value in ordered_pairs_of(source, memo)]
 
 
 def length(value: Value) -> Value:
@@ -128,7 +164,9 @@ def member(value: Value, collection: Value) -> bool:
     """`value in collection`."""
     if type(collection) is RegoSet:
         return encode(value) in collection
-    return any(equal(value, item) for item in items_of(collection))
+    if isinstance(collection, dict):
+        return any(equal(value, item) for item in collection.values())
+    return type(collection) is list and any(equal(value, item) for item in collection)
 
 
 Dynamic = Callable[[tuple[Value, ...], Value, Value, dict[Any, Any]], Value]
@@ -183,6 +221,7 @@ NAMESPACE: Final[dict[str, Any]] = {
     "pairs_of": pairs_of,
     "prefixed_rules": prefixed_rules,
     "same": same,
+    "spend": spend,
     "stored": stored,
     "str": str,
     "type": type,

@@ -10,6 +10,7 @@ from extauthz.policy.translator import write_calls as calls
 from extauthz.policy.translator import write_control as control
 from extauthz.policy.translator import write_lookups as lookups
 from extauthz.policy.translator.names import Names
+from extauthz.policy.translator.spending import paid_call
 from extauthz.policy.translator.writer import Program, Write, Writer, own
 
 WRITERS: Final[dict[str, Write]] = {
@@ -62,6 +63,7 @@ def write_function(program: Program, function: Function, names: Names) -> ast.Fu
     """
     body = Writer(program, names, function.blocks).function_body(function.blocks)
     params = list(map(own, names.params))
+    body = [*paid_call(program, function), *body]
     name = f"f{program.numbers[function.name]}"
     return syntax.function(name, [*params[:2], "m", *params[2:]], body)
 

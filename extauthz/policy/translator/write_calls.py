@@ -2,7 +2,6 @@
 
 import ast
 
-from extauthz.policy.builtins.nondeterministic import NEEDS_MEMO
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, syntax
@@ -67,9 +66,7 @@ def call_builtin(w: Writer, statement: Statement, following: Statement | None) -
         a, b = arguments
         w.give(target, syntax.fill(inline.INLINE[name], a=a, b=b))
     else:
-        if name in NEEDS_MEMO:
-            arguments.insert(0, syntax.name(w.memo))
-        w.give(target, syntax.call(bound, *arguments))
+        w.give(target, syntax.call(bound, syntax.name(w.memo), *arguments))
     return False
 
 

@@ -7,6 +7,7 @@ from extauthz.policy.plan.changes import MAKERS
 from extauthz.policy.plan.ir import CHANGES, Local, Statement, walk
 from extauthz.policy.translator import syntax
 from extauthz.policy.translator.early import settled_by
+from extauthz.policy.translator.spending import credit, steps_of
 from extauthz.policy.translator.writer import MAX_LOOPS, Writer, broken, own
 
 
@@ -60,15 +61,17 @@ def with_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:
         value = syntax.call("upsert", w.value(statement["local"]), path, value)
     replaced = statement["local"] != w.names.params[0]
     memo, outer = flow.fresh("m"), w.memo
+    forked = (syntax.constant(replaced), syntax.constant(steps_of(w.program.size)))
     done = flow.fresh("w")
     flow.emit(
         syntax.assign(own(statement["inner"]), value),
-        syntax.assign(memo, syntax.call("fork", syntax.name(outer), syntax.constant(replaced))),
+        syntax.assign(memo, syntax.call("fork", syntax.name(outer), *forked)),
         syntax.assign(done, syntax.FALSE),
     )
     w.memo = memo
     w.block(statement["block"], success=syntax.assign(done, syntax.TRUE))
     w.memo = outer
+    flow.emit(ast.Assign([credit(syntax.name(outer), ast.Store())], credit(syntax.name(memo))))
     flow.guard(syntax.name(done))
 
 
@@ -81,7 +84,7 @@ def scan(w: Writer, statement: Statement, _: Statement | None) -> None:
     key, value = statement["key"], statement["value"]
     names = [own(local) if w.names.reads[local] else None for local in (key, value)]
     ordered = is_order_seen(w, statement)
-    target, items = _iteration(source, names[0], names[1], ordered)
+    target, items = _iteration(w, source, names[0], names[1], ordered)
     body: list[ast.stmt] = []
     if names[0]:
         body.append(_decoded(names[0]))
@@ -141,17 +144,30 @@ def is_order_seen(w: Writer, scan: Statement) -> bool:
 
 
 def _iteration(
-    source: ast.expr, key: str | None, value: str | None, ordered: bool
+    w: Writer, source: ast.expr, key: str | None, value: str | None, ordered: bool
 ) -> tuple[ast.expr, ast.expr]:
-    """The target and the iterable of a `for` over a collection."""
+    """The target and the iterable of a `for` over a collection; its rounds are paid for."""
     prefix = "ordered_" if ordered else ""
-    if key is None:
-        target: ast.expr = ast.Name(value or "unused", ast.Store())
-        call = syntax.call(f"{prefix}items_of", source)
-        is_list = syntax.is_(syntax.call("type", source), syntax.name("list"))
-        return target, ast.IfExp(is_list, source, call)
-    pair = [ast.Name(key, ast.Store()), ast.Name(value or "unused", ast.Store())]
-    return ast.Tuple(list(pair), ast.Store()), syntax.call(f"{prefix}pairs_of", source)
+    memo = syntax.name(w.memo)
+    if key is not None:
+        pair = [ast.Name(key, ast.Store()), ast.Name(value or "unused", ast.Store())]
+        return ast.Tuple(list(pair), ast.Store()), syntax.call(f"{prefix}pairs_of", source, memo)
+    target = ast.Name(value or "unused", ast.Store())
+    items, left = w.flow.fresh("i"), w.flow.fresh("c")
+    is_list = syntax.is_(syntax.call("type", source), syntax.name("list"))
+    rest = ast.BinOp(credit(memo), ast.Sub(), syntax.call("len", source))
+    is_enough = ast.Compare(syntax.bind(left, rest), [ast.GtE()], [syntax.constant(0)])
+    # a call instead of these lines would cost twice as much
+    paid = syntax.when(
+        ast.BoolOp(ast.And(), [is_list, is_enough]),
+        [
+            ast.Assign([credit(memo, ast.Store())], syntax.name(left)),
+            syntax.assign(items, source),
+        ],
+    )
+    paid.orelse = [syntax.assign(items, syntax.call(f"{prefix}items_of", source, memo))]
+    w.flow.emit(paid)
+    return target, syntax.name(items)
 
 
 def _decoded(key: str) -> ast.stmt:

@@ -25,14 +25,16 @@ def write_indexed(w: "Writer", indexed: Indexed) -> None:
     for unit in indexed.always:
         for block in unit:
             w.block(block)
-    start = flow.body
-    if start is None:
+    if flow.body is None:
         return
     rule = flow.fresh("r")
+    for group in indexed.groups:
+        w.note_asked(group.local)
     looked_up = [_found(w, group) for group in indexed.groups]
     found = looked_up[0]
     if len(looked_up) > 1:
         found = ast.Tuple([ast.Starred(each, ast.Load()) for each in looked_up], ast.Load())
+    start = flow.body
     leaves: list[tuple[int, list[ast.stmt]]] = []
     for number, unit in indexed.found.items():
         flow.body = []

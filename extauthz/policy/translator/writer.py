@@ -6,12 +6,13 @@ where every read comes after an assignment. Statements themselves are in `write_
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from extauthz.policy.plan.changes import parts_are_changed
 from extauthz.policy.plan.facts import Path, learn, sorted_paths
 from extauthz.policy.plan.ir import Block, Function, Local, Operand, Statement, walk
+from extauthz.policy.plan.recording import Recording, looked_at, noted_as
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, syntax
 from extauthz.policy.translator.early import returned_constant
@@ -43,8 +44,12 @@ class Program(NamedTuple):
     arity: Mapping[str, int]
     writers: Mapping[str, Write]
     """By kind of statement: all of them."""
+    recording: Recording | None
+    """What statements read of the input, if the code shall note it."""
     strict: bool
     """Whether an error of a builtin stops the evaluation."""
+    size: int
+    """Statements of all functions."""
 
 
 def own(local: Local) -> str:
@@ -176,11 +181,38 @@ class Writer:
         for index, statement in enumerate(block):
             if self.flow.body is None:
                 return
+            self.note(statement)
             if skip or id(statement) in self.facts.folded:
                 skip = False
                 continue
             following = block[index + 1] if index + 1 < len(block) else None
             skip = bool(self.program.writers[statement.kind](self, statement, following))
+
+    def note(self, statement: Statement) -> None:
+        """Note in the memo what a statement reads of the input, before it runs (`Recording`).
+
+        Also for code that leaves a statement out because of a value that it would have read.
+        """
+        if self.program.recording is not None:
+            self.note_down(self.program.recording.notes(statement))
+
+    def note_asked(self, local: Local) -> None:
+        """Note that code is about to choose statements by a value known at the start."""
+        recording, path = self.program.recording, self.facts.path(local)
+        # an argument was noted as a whole by the call; the data is the same for everybody
+        if recording is not None and path is not None and path[0] == self.names.params[0]:
+            self.note_down((recording.number(looked_at(path[1:])),))
+
+    def note_down(self, numbers: Sequence[int]) -> None:
+        """Write numbers of reads into the memo, unless they surely are there."""
+        if self.memo != "m":
+            return  # what is noted under `with` is not seen, and not needed
+        for number in numbers:
+            mark = f"#{number}"
+            if mark not in self.flow.checked:
+                self.flow.checked.add(mark)
+                key = syntax.constant(noted_as(number))
+                self.flow.emit(syntax.put(syntax.name(self.memo), key, syntax.constant(None)))
 
     def value(self, operand: Operand) -> ast.expr:
         """The operand as an expression; undefined if it is."""

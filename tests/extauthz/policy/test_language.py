@@ -273,7 +273,7 @@ def test_a_rule_is_evaluated_once() -> None:
         return source
 
     # iterating a list is inline; a dict goes through this function of the namespace
-    made._evaluate.__globals__["ordered_items_of"] = lambda source: items(source).values()
+    made._evaluate.__globals__["ordered_items_of"] = lambda s, _: items(s).values()
     assert made.decide({"xs": {"a": 1}}, None) == [[1], [1]]
     assert calls == 1
 
@@ -281,7 +281,7 @@ def test_a_rule_is_evaluated_once() -> None:
 def test_the_first_match_ends_a_chain_of_equal_rules() -> None:
     made = engine("package test\np if input.x == 1\np if { some k, v in input.big; v == k }")
     seen = []
-    made._evaluate.__globals__["pairs_of"] = lambda source: seen.append(1) or iter(source.items())
+    made._evaluate.__globals__["pairs_of"] = lambda s, _: seen.append(1) or iter(s.items())
     assert made.decide({"x": 1, "big": {"a": "a"}}, None) is True
     assert seen == []
     assert made.decide({"x": 2, "big": {"a": "a"}}, None) is True
@@ -292,7 +292,7 @@ def test_the_first_match_ends_an_iteration() -> None:
     made = engine("package test\ndefault q := 1\nq := 2 if { some x in input.xs; x > 0 }\np := q")
     looked: list[int] = []
 
-    def items(source: dict[str, int]) -> Any:
+    def items(source: dict[str, int], _: Any) -> Any:
         for value in source.values():
             looked.append(value)
             yield value
