@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from extauthz.cache.rules import CacheRules
 from extauthz.decision_logs.log_rules import LogRules
 from extauthz.identity.contract import Identifier
 from extauthz.input import InputBuilder
@@ -55,3 +56,5 @@ class CompiledAuth:
     """HTTP status of the denial when we could not decide; None: let the request pass."""
     compat: bool = False
     """`compat: opa-envoy`: input and result are exactly that plugin's."""
+    cache: CacheRules | None = None
+    """How its decisions are remembered; None: not."""

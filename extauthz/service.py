@@ -8,8 +8,8 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, cast
 
 import structlog
 
@@ -22,6 +22,9 @@ from callout.observe.place import place_of
 from callout.observe.text import without_query
 from extauthz import credentials, decide, envoy
 from extauthz.answer import respond
+from extauthz.cache.decisions import DecisionCache
+from extauthz.cache.flights import Flights
+from extauthz.cache.rules import CacheRules
 from extauthz.check import CheckInput, Malformed, NetworkCheck, TooManyHeaders
 from extauthz.compiled import ByOpa, ByRego, Decider
 from extauthz.decide import Chosen, Refused
@@ -38,7 +41,8 @@ from extauthz.identity.contract import (
 )
 from extauthz.identity.token_cache import TokenCache
 from extauthz.outcome import Allow, Deny, Failed, Outcome
-from extauthz.policy.engine import Engine
+from extauthz.policy.engine import Answer, Engine, PolicyFailed
+from extauthz.policy.rego import RegoEngine
 from extauthz.result import outcome_of
 
 _log = structlog.get_logger("gatewright.authz")
@@ -48,6 +52,8 @@ WAIT_MOST = 10.0
 _AT_ONCE = (Identity, BadCredential, NotPresent, IdentityFailed)
 """What identification gives when nothing has to be waited for."""
 _JSON = frozenset({bool, dict})
+_WHOLE = (0,)
+"""What an answer of an OPA server has read (`rules.of_server`)."""
 _WHAT_MOST = 200
 """Characters of `Decision.what`."""
 
@@ -127,6 +133,10 @@ class AuthorizationService:
         self._log = log
         self._read = envoy.read
         self._tokens = TokenCache()
+        self.decisions = DecisionCache()
+        """Those of policies that have it so."""
+        self.flights = Flights()
+        """Questions to OPA servers for such policies."""
         # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
         self._id_prefix = os.urandom(8).hex()
         self._id_count = 0
@@ -247,12 +257,89 @@ class AuthorizationService:
         engine = self._engine(decider)
         if engine is None:
             return self._conclude(work, found, Failed("opa_not_configured"))
+        if work.chosen.auth.cache is not None:
+            return self._recalled(work, found, document, engine, work.chosen.auth.cache, word)
         answer = engine.decide(document, work.deadline)
         # the two usual types first: `isawaitable` takes 0.7 us
         if type(answer) not in _JSON and inspect.isawaitable(answer):
             return self._ruled_later(work, found, answer, word)
         work.result = answer
         return self._conclude(work, found, outcome_of(answer, word, work.chosen.auth.compat))
+
+    def _recalled(
+        self,
+        work: _Work,
+        identity: Identity,
+        document: dict[str, Any],
+        engine: Engine,
+        rules: CacheRules,
+        word: str,
+    ) -> bytes | Awaitable[bytes]:
+        """Where the policy's decisions are remembered: that one, or a new one.
+
+        Whoever calls was identified for this request, whatever is remembered.
+        """
+        kept = self.decisions.get(work.digest, rules, identity.serial, document, self._clock())
+        if kept is not None:
+            work.result = kept.answer
+            return self._conclude(work, identity, kept.outcome)
+        if word == "opa":
+            asking = self._asked_once(work, identity, document, engine, rules)
+            return self._ruled_later(work, identity, asking, word)
+        answer, noted = self._told(engine, document)
+        work.result = answer
+        outcome = outcome_of(answer, word, work.chosen.auth.compat)
+        self._keep(work, identity, document, rules, noted, outcome, answer)
+        return self._conclude(work, identity, outcome)
+
+    def _told(
+        self, engine: Engine, document: dict[str, Any]
+    ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
+        return cast(RegoEngine, engine).decide_and_tell(document)
+
+    async def _asked_once(
+        self,
+        work: _Work,
+        identity: Identity,
+        document: dict[str, Any],
+        engine: Engine,
+        rules: CacheRules,
+    ) -> object:
+        async def question() -> Answer | PolicyFailed:
+            asked = engine.decide(document, work.deadline)
+            return await asked if inspect.isawaitable(asked) else asked
+
+        reads = self.decisions.reads(rules, document, _WHOLE)
+        if reads is None:
+            return await question()
+        key = (rules, identity.serial, *reads.values())
+        answer = await self.flights.ask(key, question)
+        outcome = outcome_of(answer, "opa", work.chosen.auth.compat)
+        self._keep(work, identity, document, rules, _WHOLE, outcome, answer)
+        return answer
+
+    def _keep(
+        self,
+        work: _Work,
+        identity: Identity,
+        document: dict[str, Any],
+        rules: CacheRules,
+        noted: Sequence[int],
+        outcome: Outcome,
+        answer: object,
+    ) -> None:
+        forever = identity.expires == float("inf")
+        self.decisions.put(
+            work.digest,
+            rules,
+            identity.serial,
+            document,
+            noted,
+            outcome,
+            answer,
+            self._clock(),
+            rules.ttl if forever else identity.expires - self._now(),
+        )
 
     async def _ruled_later(
         self, work: _Work, identity: Identity, asking: Awaitable[object], word: str

@@ -1,7 +1,7 @@
 """The authorization service with spans: made in place of the plain one when traces are on."""
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from callout.observe.traces.span import Span
@@ -40,6 +40,16 @@ class TracedAuthorizationService(AuthorizationService):
             return engine
         return _TracedEngine(engine, decider, current)
 
+    def _told(
+        self, engine: Engine, document: dict[str, Any]
+    ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
+        if not isinstance(engine, _TracedEngine):
+            return super()._told(engine, document)
+        span = engine.begin()
+        answer, noted = super()._told(engine.plain, document)
+        span.end(_failure(answer))
+        return answer, noted
+
     async def _identified_later(self, work: _Work, finding: Awaitable[Found]) -> bytes:
         current = CURRENT.get()
         if current is not None:
@@ -51,16 +61,21 @@ class _TracedEngine:
     """An `Engine` whose next answer is a span."""
 
     def __init__(self, engine: Engine, decider: Decider, current: Span) -> None:
-        self._engine = engine
+        self.plain = engine
         self._above = current
         self._attributes = _about(decider)
+
+    def begin(self) -> Span:
+        """The span of an evaluation."""
+        span = self._above.child("policy evaluation")
+        span.attributes = self._attributes
+        return span
 
     def decide(
         self, document: dict[str, Any], deadline: float | None
     ) -> Answer | PolicyFailed | Awaitable[Answer | PolicyFailed]:
-        span = self._above.child("policy evaluation")
-        span.attributes = self._attributes
-        answer = self._engine.decide(document, deadline)
+        span = self.begin()
+        answer = self.plain.decide(document, deadline)
         if inspect.isawaitable(answer):
             return _asked(answer, span)
         span.end(_failure(answer))

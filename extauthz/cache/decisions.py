@@ -124,22 +124,24 @@ class DecisionCache:
             return
         if ttl <= 0:
             return
-        try:
-            reads = needed(rules, document, noted)
-        except (TooMuch, RecursionError):
-            reads = None
+        reads = self.reads(rules, document, noted)
         if reads is None or not ways.add(rules, who, reads, Remembered(outcome, answer, now + ttl)):
             self.passed_over["large"] += 1
 
+    @staticmethod
+    def reads(
+        rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
+    ) -> dict[int, Seen] | None:
+        """What was read, without what follows from what was read before; None: too much."""
+        try:
+            return _needed(rules, document, noted)
+        except (TooMuch, RecursionError):
+            return None
 
-def needed(
+
+def _needed(
     rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
 ) -> dict[int, Seen] | None:
-    """What was read, without what follows from what was read before; None: too much.
-
-    Raises:
-        TooMuch: a part is too large.
-    """
     found: dict[int, Seen] = {}
     known: set[Path] = set()  # with all that is below
     for number in noted:

@@ -70,7 +70,7 @@ def _by_names(path: Path, whole: Look) -> Look:
 
 
 def _by_steps(path: Path, whole: Look) -> Look:
-    steps: list[tuple[Any, type]] = [(step, list if type(step) is int else dict) for step in path]
+    steps: list[tuple[Any, object]] = [(step, list if type(step) is int else dict) for step in path]
 
     def find(document: dict[str, Any]) -> Seen:
         value: Any = document

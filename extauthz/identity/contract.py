@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from extauthz.identity.keys import KeySet
@@ -50,6 +51,9 @@ class Identity:
     """The keys that verified it."""
     keys_url: str = ""
     """Where those keys came from; empty when they are part of the bundle."""
+    serial: int = field(default_factory=count().__next__, repr=False)
+    """Of this verification, in this process: what is remembered for one credential is never given
+    to another, nor to the same one after it had to be verified again."""
     memo: list[Any] = field(default_factory=list, repr=False)
     """What was last made of the claims (`emit`); says nothing that the claims do not say."""
 

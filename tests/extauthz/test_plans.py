@@ -155,9 +155,9 @@ def test_the_same_plan_is_translated_once(
 ) -> None:
     loads: list[Any] = []
 
-    def count(plan: bytes, entrypoint: str, data: bytes | None) -> Any:
+    def count(plan: bytes, entrypoint: str, *others: Any) -> Any:
         loads.append(entrypoint)
-        return load_plan(plan, entrypoint, data)
+        return load_plan(plan, entrypoint, *others)
 
     monkeypatch.setattr("extauthz.plans.load_plan", count)
     section = AuthSection()
