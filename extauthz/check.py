@@ -1,6 +1,7 @@
 """What the core knows of one Check, in its own words: no protobuf here or anywhere below."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, final
 
 
@@ -35,6 +36,22 @@ class Attributes(Protocol):
         """
         ...
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of the request, as `CheckInput.headers`."""
+        ...
+
+    def as_sent(self) -> "Attributes":
+        """The same with the headers of Envoy's `headers` alone, as opa-envoy-plugin shows them.
+
+        They are empty where Envoy filled `header_map` instead.
+        """
+        ...
+
+    def bodies(self) -> tuple[str, bytes]:
+        """What Envoy buffered of the body, as `body` and as `raw_body`: it sets one of them."""
+        ...
+
     def above(self, path: tuple[str, ...]) -> tuple[tuple[str, ...], Any]:
         """Where a path that `at` finds absent ends: its longest beginning that is there.
 
@@ -57,13 +74,22 @@ class CheckInput(NamedTuple):
     pseudo-headers included. From `headers` and `header_map` alike."""
     named: str | None
     """The policy that trusted route configuration names (`context_extensions.policy`)."""
-    body: bytes
-    """What Envoy buffered of the body; empty when it sent none."""
     attributes: Attributes
 
 
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class NetworkCheck(NamedTuple):
-    """A Check of the TCP filter: no HTTP part, so none of our policies can apply."""
+    """A connection to decide about, asked by Envoy's TCP filter: it has no HTTP part."""
+
+    host: str
+    """The server name of its TLS session (SNI), if Envoy sends that; otherwise empty."""
+    named: str | None
+    """As in `CheckInput`."""
+    attributes: Attributes
+    headers: Mapping[str, str] = _NO_HEADERS
+    """None: no credential of a header can come with it."""
 
 
 class Malformed(NamedTuple):
@@ -77,7 +103,9 @@ class TooManyHeaders(NamedTuple):
 class Unreadable(ValueError):
     """A part of the request that has no certain meaning; raised and caught inside the core."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
         self.reason = reason
         """A stable word for metrics and for the client: `query`, `body`, `path_escape`."""
+        self.status = status
+        """HTTP status of the denial."""

@@ -13,6 +13,8 @@ from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
 from extauthz import models
+from extauthz.bodies.written import DescriptorCache, body_rules
+from extauthz.cache.written import cache_rules
 from extauthz.compiled import Authenticated, ByOpa, ByRego, CompiledAuth, Decider
 from extauthz.decision_logs.log_rules import DROP, MASK, LogRules, entrypoints
 from extauthz.emit import AuthPart, aliases
@@ -22,10 +24,12 @@ from extauthz.identity.anonymous import AnonymousEntry
 from extauthz.identity.contract import Identifier
 from extauthz.identity.jwt import JwtEntry, JwtRules
 from extauthz.identity.keys import KeySet
+from extauthz.input import InputBuilder, InputRules
 from extauthz.outcome import STATUSES
 from extauthz.plans import PlanCache
 from extauthz.policy.compiler.plans import rego_sources
 from extauthz.policy.engine import Engine
+from extauthz.policy.rego import RegoEngine
 
 _ON_ERROR = re.compile(r"deny\((\d{3})\)")
 _ISSUER = re.compile(r"[!-~]{1,1024}")
@@ -40,6 +44,7 @@ class AuthSection(Section):
 
     def __init__(self) -> None:
         self._plans = PlanCache()
+        self._descriptors = DescriptorCache()
         self._rules_of = ""
         self._rules: dict[str, list[str]] = {}
 
@@ -50,9 +55,16 @@ class AuthSection(Section):
             return model
         problems: list[Problem] = []
         entries, scope = _identity(model, block, bundle, problems)
-        decider = self._decider(model, block, bundle, problems)
+        rules = InputRules(
+            model.compat is not None,
+            body_rules(model, block, bundle, self._descriptors, problems),
+        )
+        decider = self._decider(model, block, bundle, rules, problems)
         emit = _emit(model, block, problems)
         on_error = _on_error(model, block, problems)
+        engine = decider.engine if isinstance(decider, ByRego) else None
+        recorded = engine.recorded if isinstance(engine, RegoEngine) else None
+        cache = cache_rules(model, recorded, block, problems)
         if decider is None or any(problem.severity == "error" for problem in problems):
             return Rejected(tuple(problems))
         return CompiledAuth(
@@ -63,6 +75,7 @@ class AuthSection(Section):
             emit=emit,
             on_error=on_error,
             compat=model.compat is not None,
+            cache=cache,
         )
 
     def compile_part(self, bundle: Bundle, policies: Sequence[Source]) -> AuthPart:
@@ -77,15 +90,22 @@ class AuthSection(Section):
         return AuthPart(tuple(sorted(emitted)), fields_in_use(policies), aliases(emitted))
 
     def _decider(
-        self, model: models.Auth, block: Source, bundle: Bundle, problems: list[Problem]
+        self,
+        model: models.Auth,
+        block: Source,
+        bundle: Bundle,
+        rules: InputRules,
+        problems: list[Problem],
     ) -> Decider | None:
         match model.decide:
             case "authenticated":
                 return Authenticated()
             case models.Opa(opa=path):
-                return ByOpa(path)
+                return ByOpa(path, InputBuilder(rules=rules))
             case models.Rego() as rego:
-                found = self._plans.engine(rego, block.at("decide"), bundle)
+                found = self._plans.engine(
+                    rego, block.at("decide"), bundle, rules, recorded=model.cache is not None
+                )
                 if isinstance(found, Rejected):
                     problems.extend(found.problems)
                     return None

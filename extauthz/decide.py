@@ -5,13 +5,13 @@
 """
 
 from collections.abc import Awaitable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from callout.config.policies import Effective, Mode, PolicyIndex, UnknownPolicy
 from callout.http.host import canonical_host
 from callout.http.path import CanonicalPath, RefusedPath
 from callout.observe.decision import Verdict
-from extauthz.check import CheckInput
+from extauthz.check import CheckInput, NetworkCheck
 from extauthz.compiled import Authenticated, CompiledAuth
 from extauthz.emit import AuthPart, emission, nobody
 from extauthz.identity.contract import (
@@ -33,7 +33,8 @@ class Chosen(NamedTuple):
     policy: str
     auth: CompiledAuth
     mode: Mode
-    path: CanonicalPath
+    path: CanonicalPath | None
+    """None: it is about a connection."""
 
 
 class Refused(NamedTuple):
@@ -65,13 +66,49 @@ def choose(check: CheckInput, policies: PolicyIndex) -> Chosen | Refused:
         return Refused(Deny("unknown_policy"), "", "deny")
     host = canonical_host(check.host)
     effective, path = policies.find(host, check.path, check.method, check.named)
-    name = effective.name if isinstance(effective, Effective) else ""
     if isinstance(path, RefusedPath):
+        name = effective.name if isinstance(effective, Effective) else ""
+        if path.reason not in _TOO_LONG and _decides_any_path(effective, policies, host):
+            raw, mark, query = check.path.partition("?")
+            return _chosen(effective, CanonicalPath(raw, query if mark else None))
         return Refused(_bad_request(path.reason), name, "deny")
+    return _chosen(effective, path)
+
+
+def choose_for_connection(check: NetworkCheck, policies: PolicyIndex) -> Chosen | Refused:
+    """Find the effective policy of a connection: by its server name, or the route's word.
+
+    An entry that names a path or a method is about requests, never about connections.
+    """
+    if check.named == "":
+        return Refused(Deny("unknown_policy"), "", "deny")
+    return _chosen(policies.choose(canonical_host(check.host), "", "", check.named), None)
+
+
+_TOO_LONG: Final = frozenset({"too_long", "query_too_long"})
+
+
+def _decides_any_path(
+    effective: Effective | UnknownPolicy | None, policies: PolicyIndex, host: str
+) -> bool:
+    """Whether opa-envoy-plugin's way is written and safe: its policies see the path as it is.
+
+    But a path that can be read in two ways must not lead past the policy of one of them.
+    """
+    if not isinstance(effective, Effective) or effective.invalid:
+        return False
+    auth = effective.block("auth")
+    return isinstance(auth, CompiledAuth) and auth.compat and not policies.names_paths(host)
+
+
+def _chosen(
+    effective: Effective | UnknownPolicy | None, path: CanonicalPath | None
+) -> Chosen | Refused:
     if effective is None:
         return Refused(Deny("no_policy"), "", "deny")
     if isinstance(effective, UnknownPolicy):
         return Refused(Deny("unknown_policy"), "", "deny")
+    name = effective.name
     if effective.invalid:
         return Refused(Deny("policy_invalid", 503), name, "error")
     auth = effective.block("auth")
@@ -117,7 +154,7 @@ def refusal(found: BadCredential | NotPresent | IdentityFailed) -> Deny | Failed
 
 
 def question(
-    chosen: Chosen, check: CheckInput, identity: Identity
+    chosen: Chosen, check: CheckInput | NetworkCheck, identity: Identity
 ) -> dict[str, Any] | Outcome | Refused:
     """The document to ask the policy's engine about, or the outcome when none needs to be asked."""
     decider = chosen.auth.decider
@@ -126,11 +163,17 @@ def question(
             # `anonymous` is often inherited from a wider policy: this word must not mean nothing
             return Deny("not_authenticated", 401, _CHALLENGE)
         return Allow("authenticated")
-    document = decider.builder.build(check, chosen.path, identity.claims)
+    document: dict[str, Any] | BadInput
+    path = chosen.path
+    if isinstance(check, NetworkCheck):
+        document = decider.builder.build_of_connection(check, identity.claims)
+    else:
+        assert path is not None  # noqa: S101  # only a connection has none
+        document = decider.builder.build(check, path, identity.claims)
     if isinstance(document, BadInput):
         if chosen.auth.compat:  # the plugin refuses it in dry-run, too
             return Refused(_request_parse_error(document.reason), chosen.policy, "deny")
-        return _bad_request(document.reason)
+        return _bad_request(document.reason, document.status)
     return document
 
 
@@ -183,6 +226,16 @@ def conclude(
     return Answer(sent, verdict, outcome.reason, shadow, emitted.fields)
 
 
+def without_http(answer: Answer) -> Answer:
+    """What is left for a connection: no headers, no query, no body; metadata stay."""
+    sent = answer.sent
+    if isinstance(sent, Allow):
+        bare: Allow | Deny = Allow(sent.reason, metadata=sent.metadata, compat=sent.compat)
+    else:
+        bare = Deny(sent.reason, sent.status, metadata=sent.metadata, compat=sent.compat)
+    return answer._replace(sent=bare)
+
+
 def _with_identity(
     allow: Allow, headers: Headers, remove: tuple[str, ...], ours: tuple[str, ...]
 ) -> Allow:
@@ -213,8 +266,8 @@ _INVALID_TOKEN = (("www-authenticate", 'Bearer error="invalid_token"'),)
 """RFC 6750 3. Not which check failed: that is for the operator's eyes."""
 
 
-def _bad_request(reason: str) -> Deny:
-    return Deny(reason, 400, _PLAIN, f"bad request: {reason}\n")
+def _bad_request(reason: str, status: int = 400) -> Deny:
+    return Deny(reason, status, _PLAIN, f"bad request: {reason}\n")
 
 
 def _request_parse_error(reason: str) -> Deny:

@@ -35,10 +35,12 @@ def read(message: bytes) -> CheckInput | NetworkCheck | TooManyHeaders | Malform
     except DecodeError:  # also for text that is not UTF-8
         return Malformed()
     attributes = request.attributes
-    if not attributes.HasField("request"):
-        return NetworkCheck()
-    if not attributes.request.HasField("http"):
-        return NetworkCheck()
+    if not attributes.HasField("request") or not attributes.request.HasField("http"):
+        return NetworkCheck(
+            attributes.tls_session.sni,
+            attributes.context_extensions.get("policy"),
+            MessageAttributes(attributes, attributes.request.http.headers),
+        )
     http = attributes.request.http
     headers: Mapping[str, str] = http.headers
     if len(headers) > MOST_HEADERS:
@@ -53,7 +55,6 @@ def read(message: bytes) -> CheckInput | NetworkCheck | TooManyHeaders | Malform
         http.path or headers.get(":path", ""),
         headers,
         attributes.context_extensions.get("policy"),
-        http.raw_body or http.body.encode(),
         MessageAttributes(attributes, headers),
     )
 
@@ -86,6 +87,21 @@ class MessageAttributes:
     def __init__(self, message: Any, headers: Mapping[str, str]) -> None:
         self._message = message
         self._headers = headers
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """See `Attributes.headers`."""
+        return self._headers
+
+    def as_sent(self) -> "MessageAttributes":
+        """See `Attributes.as_sent`."""
+        http = self._message.request.http
+        return MessageAttributes(self._message, http.headers) if http.header_map.headers else self
+
+    def bodies(self) -> tuple[str, bytes]:
+        """See `Attributes.bodies`."""
+        http = self._message.request.http
+        return http.body, http.raw_body
 
     def at(self, path: tuple[str, ...]) -> Any:
         """See `Attributes.at`."""

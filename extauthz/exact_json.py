@@ -16,6 +16,7 @@ computes with it 0.2 s."""
 
 _DEPTH_MOST = 200
 """Levels. Python's own limit depends on its version and on who calls."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
 
 
@@ -45,6 +46,36 @@ def loads(text: str | bytes) -> Any:
     except (json.JSONDecodeError, UnicodeError):
         raise ValueError("not JSON") from None
     return value
+
+
+def loads_as_go(data: bytes) -> Any:
+    """Parse one JSON document as Go's decoder does, and so opa-envoy-plugin.
+
+    Of a name twice in one object the last one counts, and what is no Unicode (bytes that are not
+    UTF-8, lone surrogates) becomes U+FFFD.
+
+    Raises:
+        ValueError: not JSON, or beyond the bounds of `loads` on nesting and numbers.
+    """
+    text = go_text(data)
+    if _is_deep(text):
+        raise ValueError("nested too deep")
+    try:
+        value = _LENIENT_DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise ValueError("not JSON") from None
+    return _without_surrogates(value) if "\\ud" in text or "\\uD" in text else value
+
+
+def go_text(data: bytes) -> str:
+    """Bytes as Go writes them into JSON: each that is not UTF-8 becomes U+FFFD.
+
+    Python's own `replace` makes one of several (`E2 82`).
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
 def exact(number: float) -> int | Decimal:
@@ -108,3 +139,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(
     parse_float=_decimal, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_once
 )
+_LENIENT_DECODER = json.JSONDecoder(
+    parse_float=_decimal, parse_int=_integer, parse_constant=_constant
+)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(value[name]) for name in value}
+    return value

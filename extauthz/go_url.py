@@ -8,6 +8,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from extauthz.check import Unreadable
+from extauthz.exact_json import go_text
 
 PARAMETERS_MOST = 10_000
 """Of one query; Go's own limit. A megabyte of `&a` must not become a million list entries."""
@@ -21,17 +22,17 @@ def path_segments(path: str) -> list[str]:
     All leading slashes are dropped, so `//x` is `["x"]`; an escaped slash splits as a plain one,
     and a trailing one leaves an empty segment.
 
+    Bytes that are not UTF-8 become U+FFFD, as they do on Go's way into JSON: no canonical path
+    has any, so only `compat: opa-envoy` sees that.
+
     Raises:
-        Unreadable: a bad escape, or an escape that is not UTF-8.
+        Unreadable: a bad escape.
     """
     path = path.partition("?")[0]
     if "%" in path:
         if _BAD_ESCAPE.search(path):
             raise Unreadable("path_escape")
-        try:
-            path = unquote_to_bytes(path).decode("utf-8")
-        except UnicodeDecodeError:
-            raise Unreadable("path_escape") from None
+        path = go_text(unquote_to_bytes(path))
     return path.lstrip("/").split("/")
 
 
@@ -66,4 +67,4 @@ def query_values(query: str) -> dict[str, list[str]]:
 
 def _unescape(text: str) -> str:
     text = text.replace("+", " ")
-    return unquote_to_bytes(text).decode("utf-8", "replace") if "%" in text else text
+    return go_text(unquote_to_bytes(text)) if "%" in text else text

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from callout.config.validate import Block
+from extauthz.policy.budget import DEFAULT
 
 
 class Jwks(Block):
@@ -41,6 +42,15 @@ class IdentityEntry(Block):
     anonymous: Anonymous | None = None
 
 
+class Budget(Block):
+    """What one decision may cost."""
+
+    steps: int = Field(default=DEFAULT.steps, ge=1000, le=10**12)
+    """About 0.1 us each: rounds of iterations, calls, what builtins read and make."""
+    milliseconds: int = Field(default=DEFAULT.milliseconds, ge=1, le=10_000)
+    """Of processor time."""
+
+
 class Rego(Block):
     """Rego in this process."""
 
@@ -50,6 +60,10 @@ class Rego(Block):
     """`package/rule`: `shop/allow`."""
     data: str | None = None
     """JSON file of the bundle: Rego's `data`."""
+    budget: Budget = Field(default_factory=Budget)
+    """What one decision may cost; beyond it the request is denied."""
+    strict: bool = False
+    """Whether a builtin's error ends the decision; else its expression is undefined."""
 
 
 class Opa(Block):
@@ -57,6 +71,30 @@ class Opa(Block):
 
     opa: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z0-9_][A-Za-z0-9_-]*)*$")
     """The document's path: `shop/allow`."""
+
+
+class Body(Block):
+    """What policies see of request bodies."""
+
+    parse: bool = True
+    """Whether bodies are read at all; otherwise the input has nothing of them."""
+    max: str | None = None
+    """Bytes that are parsed: `64KiB`."""
+    over: str = "flag"
+    """`flag` or `deny(NNN)`: what becomes of a request whose body is not all there."""
+    descriptors: str | None = None
+    """File of the bundle: a descriptor set of the gRPC services whose requests are read."""
+
+
+class Cache(Block):
+    """Decisions that are given again."""
+
+    ttl: float = Field(gt=0, le=3600)
+    """Seconds for which an allowance is given again."""
+    deny_ttl: float = Field(default=1.0, ge=0, le=3600, alias="denyTtl")
+    """Seconds for which a denial is; 0: never."""
+    opa_ignore: tuple[str, ...] | None = Field(default=None, alias="opaIgnore")
+    """For `decide: {opa: ...}`: JSON pointers to the fields of the input that do not count."""
 
 
 class Auth(Block):
@@ -68,6 +106,10 @@ class Auth(Block):
     """Who may."""
     emit: dict[str, str] = Field(default_factory=dict)
     """Header -> identity field."""
+    body: Body = Field(default_factory=Body)
+    """What policies see of request bodies."""
+    cache: Cache | None = None
+    """Whether and how long decisions are given again."""
     compat: Literal["opa-envoy"] | None = None
     """Input and result are exactly opa-envoy-plugin's, odd parts included."""
     on_error: str = Field(default="deny(503)", alias="onError")

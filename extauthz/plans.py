@@ -11,11 +11,11 @@ from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Source
 from extauthz import models
-from extauthz.input import InputBuilder
+from extauthz.input import InputBuilder, InputRules
+from extauthz.policy.budget import Budget
 from extauthz.policy.compiler.plans import RegoSource, compiled_path, plan_key, rego_sources
-from extauthz.policy.engine import Engine
 from extauthz.policy.problems import PlanProblem, PlanRejected
-from extauthz.policy.rego import load_plan
+from extauthz.policy.rego import RegoEngine, load_plan
 
 
 def rego_wanted(policies: Sequence[Source]) -> list[RegoSource]:
@@ -45,18 +45,26 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._digest = ""
-        self._now: dict[bytes, tuple[Engine, InputBuilder] | PlanRejected] = {}
-        self._before: dict[bytes, tuple[Engine, InputBuilder] | PlanRejected] = {}
+        self._now: dict[bytes, RegoEngine | PlanRejected] = {}
+        self._before: dict[bytes, RegoEngine | PlanRejected] = {}
+        self._builders: dict[tuple[RegoEngine, InputRules], InputBuilder] = {}
 
     def engine(
-        self, rego: models.Rego, source: Source, bundle: Bundle
-    ) -> tuple[Engine, InputBuilder] | Rejected:
+        self,
+        rego: models.Rego,
+        source: Source,
+        bundle: Bundle,
+        rules: InputRules = InputRules(),  # noqa: B008  # frozen
+        recorded: bool = False,
+    ) -> tuple[RegoEngine, InputBuilder] | Rejected:
         """The engine of one `decide` block, and the builder of the input that it reads.
 
         Args:
             rego: the block.
             source: its place, for problems.
             bundle: has the sources, the data, and the compiled plan.
+            rules: of the input.
+            recorded: whether the engine must be able to tell what it read.
         """
         files = rego_sources(bundle, rego.rego)
         if not files:
@@ -79,26 +87,32 @@ class PlanCache:
                 f"{NO_PLAN} of `{rego.rego}` for `{rego.entrypoint}`, found no "
                 f"`{path}`: `gatewright build` makes it",
             )
-        found = self._load(plan, rego.entrypoint, data, bundle.digest)
+        found = self._load(rego, plan, data, bundle.digest, recorded)
         if isinstance(found, PlanRejected):
             return Rejected(tuple(_problem(each, source, bundle) for each in found.problems))
-        return found
+        builder = self._builders.get((found, rules))
+        if builder is None:
+            builder = self._builders[found, rules] = InputBuilder(found.reads, rules)
+        return found, builder
 
     def _load(
-        self, plan: bytes, entrypoint: str, data: bytes | None, digest: str
-    ) -> tuple[Engine, InputBuilder] | PlanRejected:
+        self, rego: models.Rego, plan: bytes, data: bytes | None, digest: str, recorded: bool
+    ) -> RegoEngine | PlanRejected:
         if digest != self._digest:
             self._digest, self._before, self._now = digest, self._now, {}
-        name = hashlib.sha256(b"\0".join((entrypoint.encode(), plan, data or b""))).digest()
+            self._builders = {}
+        name = hashlib.sha256(b"\0".join((_how(rego, recorded), plan, data or b""))).digest()
         found = self._now.get(name) or self._before.get(name)
         if found is None:
-            engine = load_plan(plan, entrypoint, data)
-            if isinstance(engine, PlanRejected):
-                found = engine
-            else:
-                found = (engine, InputBuilder(engine.reads))
+            budget = Budget(rego.budget.steps, rego.budget.milliseconds)
+            found = load_plan(plan, rego.entrypoint, data, recorded, budget, rego.strict)
         self._now[name] = found
         return found
+
+
+def _how(rego: models.Rego, recorded: bool) -> bytes:
+    """What an engine is besides its plan and data."""
+    return repr((rego.entrypoint, recorded, rego.budget, rego.strict)).encode()
 
 
 def _rejected(source: Source, field: str, message: str) -> Rejected:

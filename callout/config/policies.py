@@ -149,6 +149,13 @@ class PolicyIndex:
             return None
         return self._kept.get(ids) or self._late(ids)
 
+    def names_paths(self, host: str) -> bool:
+        """Whether some entry for this host tells paths apart.
+
+        If none does, any path leads to the same policy, however it is read.
+        """
+        return self._table.names_paths(host)
+
     def for_host(
         self, host: str, method: str = "", named: str | None = None
     ) -> Effective | UnknownPolicy | None:

@@ -208,6 +208,12 @@ class MatchTable:
                 found += exact.by_method.get(method, exact.every)
         return found
 
+    def names_paths(self, host: str) -> bool:
+        """Whether some entry for this host has a path."""
+        return any(
+            paths.prefixes or paths.exact or paths.matching for paths in self._paths_of(host)
+        )
+
     def pieces(self) -> Iterator[list[object]]:
         """See `PolicyIndex.pieces`."""
         every = dict.fromkeys(self._suffixes.values())

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from callout.observe.traces.context import parse as parse_context
-from extauthz.check import CheckInput
+from extauthz.check import CheckInput, NetworkCheck
 from extauthz.compiled import ByOpa, ByRego, CompiledAuth
 from extauthz.decision_logs import rules
 from extauthz.decision_logs.defaults import Masks
@@ -132,8 +132,8 @@ class EventMaker:
     def _bare(self, record: Record) -> Event:
         return {**self._common(record), "erased": ["/input", "/result"]}
 
-    def _input(self, record: Record, check: CheckInput) -> Any:
-        if record.path is not None:
+    def _input(self, record: Record, check: CheckInput | NetworkCheck) -> Any:
+        if isinstance(check, CheckInput) and record.path is not None:
             document = self._whole.build(check, record.path, record.claims)
             if not isinstance(document, BadInput):
                 return document

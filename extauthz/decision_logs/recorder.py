@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from callout.http.path import CanonicalPath
-from extauthz.check import CheckInput
+from extauthz.check import CheckInput, NetworkCheck
 from extauthz.compiled import CompiledAuth
 
 NOTHING: Final = object()
@@ -31,7 +31,7 @@ class Record(NamedTuple):
     """Who asked us."""
     size: int
     """Bytes of the request."""
-    check: CheckInput | None
+    check: CheckInput | NetworkCheck | None
     """None: it could not be read."""
     policy: str
     auth: CompiledAuth | None
@@ -88,7 +88,7 @@ class Recorder:
         seconds: float,
         peer: str,
         size: int,
-        check: CheckInput | None,
+        check: CheckInput | NetworkCheck | None,
         policy: str,
         auth: CompiledAuth | None,
         path: CanonicalPath | None,

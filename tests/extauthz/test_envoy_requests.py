@@ -37,17 +37,24 @@ def test_a_usual_request() -> None:
     assert found.headers["x-a"] == "1"
     assert found.headers.get("x-b") is None
     assert found.named is None
-    assert found.body == b"hello"
+    assert found.attributes.bodies() == ("hello", b"")
 
 
 def test_a_request_of_the_tcp_filter_has_no_http_part() -> None:
     request = external_auth_pb2.CheckRequest()
     request.attributes.source.principal = "spiffe://mesh/a"
-    assert read(request.SerializeToString()) == NetworkCheck()
+    request.attributes.tls_session.sni = "db.example"
+    request.attributes.context_extensions["policy"] = "db"
+    for _ in range(2):
+        found = read(request.SerializeToString())
+        assert isinstance(found, NetworkCheck)
+        assert (found.host, found.named, dict(found.headers)) == ("db.example", "db", {})
+        assert found.attributes.at(("source", "principal")) == "spiffe://mesh/a"
+        request.attributes.request.time.FromSeconds(1)
 
-    request.attributes.request.time.FromSeconds(1)
-    assert read(request.SerializeToString()) == NetworkCheck()
-    assert read(b"") == NetworkCheck()
+    empty = read(b"")
+    assert isinstance(empty, NetworkCheck)
+    assert (empty.host, empty.named, empty.attributes.at(())) == ("", None, {})
 
 
 def test_headers_by_the_thousand_are_refused_in_either_form() -> None:
@@ -120,11 +127,11 @@ def test_the_route_names_the_policy() -> None:
     assert http(check_request(context_extensions={"other": "x"})).named is None
 
 
-def test_a_raw_body_is_preferred_to_a_damaged_one() -> None:
+def test_a_body_is_given_in_both_forms() -> None:
     request = check_request(body="caf!")
     request.attributes.request.http.raw_body = b"caf\xe9"
 
-    assert http(request).body == b"caf\xe9"
+    assert http(request).attributes.bodies() == ("caf!", b"caf\xe9")
 
 
 def full() -> Any:

@@ -18,6 +18,8 @@ PATHS = {
     "/a+b": ["a+b"],
     "/a;x=1/b": ["a;x=1", "b"],
     "/caf%C3%A9": ["café"],
+    "/%ff": ["\ufffd"],
+    "/%C0%AF": ["\ufffd\ufffd"],
     "/../a": ["..", "a"],
     "*": ["*"],
     "": [""],
@@ -46,7 +48,7 @@ def test_a_path_is_split_as_go_does(path: str) -> None:
     assert path_segments(path) == PATHS[path]
 
 
-@pytest.mark.parametrize("path", ["/%", "/%1", "/%zz", "/%ff", "/%C0%AF", "/a%2"])
+@pytest.mark.parametrize("path", ["/%", "/%1", "/%zz", "/a%2"])
 def test_a_bad_escape_in_a_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError):
         path_segments(path)

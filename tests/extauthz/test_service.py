@@ -573,12 +573,6 @@ def test_before_there_is_a_snapshot_everything_is_denied() -> None:
     assert (answer.status, decision.verdict, decision.reason) == (503, "error", "not_ready")
 
 
-def test_a_request_without_http_part_is_denied() -> None:
-    answer, decision = World(auth(), mode="off").ask(external_auth_pb2.CheckRequest())
-
-    assert (answer.allowed, decision.reason) == (False, "no_http")
-
-
 def test_what_is_no_check_request_is_denied() -> None:
     for data in (b"\xff", request().SerializeToString()[:-1]):
         answer, decision = World(auth(), mode="off").ask(data)

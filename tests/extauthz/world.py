@@ -88,6 +88,7 @@ class OnePolicy:
     def __init__(self, effective: Effective | None, host: str = HOST) -> None:
         self.effective = effective
         self.host = host
+        self.has_paths = False
 
     def find(self, host: str, raw_path: str, method: str, named: str | None = None) -> Found:
         effective: Effective | UnknownPolicy | None
@@ -97,6 +98,14 @@ class OnePolicy:
             effective = self.effective if same else UnknownPolicy(named)
         rules = effective.path_rules if isinstance(effective, Effective) else PathRules()
         return Found(effective, canonical(raw_path, method, rules))
+
+    def choose(
+        self, host: str, path: str, method: str, named: str | None = None
+    ) -> Effective | UnknownPolicy | None:
+        return self.find(host, path or "/", method or "GET", named).effective
+
+    def names_paths(self, host: str) -> bool:
+        return self.has_paths
 
 
 def key_set(*names: str) -> KeySet:

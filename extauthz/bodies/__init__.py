@@ -1,0 +1,1 @@
+"""The request's body, as policies see it: one file a kind."""
