@@ -13,10 +13,11 @@ from urllib.parse import unquote_plus
 from callout.observe.decision_masks import HEADERS, QUERY_NAMES
 from callout.observe.secrets import MASK, is_secret, mask_text
 
-_BODIES: Final = frozenset({"body", "rawBody"})
 _NO_SECRETS: Final = frozenset({"headers", "body"})
 """`is_secret` hides them whole, from logs for people."""
 _HTTP: Final = "/input/attributes/request/http"
+_QUERIES: Final = frozenset({"/input/parsed_query", f"{_HTTP}/query"})
+_NOWHERE: Final = frozenset[str]()
 _PAIR: Final = re.compile(r"([^&;=#\s]*)=([^&;#\s]*)")
 _DEEPEST: Final = 200
 """Levels of a value that are looked at; what is deeper is erased. A decision document that a
@@ -34,9 +35,20 @@ class Masks:
         """
         self._headers = frozenset(HEADERS) - show
         self._shown = frozenset(HEADERS) & show
-        self._body = "body" not in show
         self._query = "query" not in show
-        self._raw_headers = "raw-headers" not in show
+        self.hides_bodies = "body" not in show
+        """Whether nobody will see the body, so that it need not be read."""
+        top, http = set[str](), set[str]()
+        if self.hides_bodies:
+            top.add("parsed_body")
+            http |= {"body", "rawBody"}
+        if self._query:
+            top.add("parsed_query")
+            http.add("query")
+        if "raw-headers" not in show:
+            http.add("headerMap")
+        self._places = {"/input": frozenset(top), _HTTP: frozenset(http)}
+        """Names that are hidden at just one place."""
         self._names = "secret-names" not in show
         self._tokens = "tokens" not in show
         self._is_hidden = lru_cache(maxsize=4096)(self._hides)
@@ -57,18 +69,10 @@ class Masks:
         if self._masked:
             event["masked"] = self._masked
 
-    @property
-    def hides_bodies(self) -> bool:
-        """Whether nobody will see the body, so that it need not be read."""
-        return self._body
-
     def _copy(self, value: Any, at: str, depth: int) -> Any:
         kind = type(value)
         if kind is str:
-            masked = self._masked_text(value) if len(value) > _LONG else self._text(value)
-            if masked is not value and masked != value:
-                self._masked.append(at)
-            return masked
+            return self._copied_text(value, at)
         if kind is dict:
             return self._copied(value, at, depth)
         if kind is list:
@@ -80,30 +84,39 @@ class Masks:
     def _copied(self, value: dict[str, Any], at: str, depth: int) -> Any:
         if depth > _DEEPEST:
             return self._too_deep(at)
-        copy = {}
+        copy: dict[str, Any] = {}
+        here = self._places.get(at, _NOWHERE)
+        is_hidden, text = self._is_hidden, self._text
         for name, each in value.items():
-            if self._erases(name, at):
-                # what the operator's own rules put there says what it should
-                if f"{at}/{name}" in self._masked:
-                    copy[name] = each
-                else:
-                    self._erased.append(f"{at}/{name}")
-            elif self._query and each and _is_query(name, at) and type(each) in (dict, str):
-                copy[name] = self._copied_query(each, f"{at}/{name}")
-            elif type(each) in _PLAIN:
+            if is_hidden(name) or name in here:
+                self._hide(copy, name, each, at)
+                continue
+            kind = type(each)
+            if kind is str and len(each) < _LONG:
+                # the usual case, without another call: half of all time is spent here
+                copy[name] = masked = text(each)
+                if masked is not each and masked != each:
+                    self._masked.append(f"{at}/{name}")
+            elif kind in _PLAIN:
                 copy[name] = each
             else:
                 copy[name] = self._copy(each, f"{at}/{name}", depth + 1)
         return copy
 
-    def _erases(self, name: str, at: str) -> bool:
-        if self._is_hidden(name):
-            return True
-        if name == "headerMap":
-            return self._raw_headers and at == _HTTP
-        if self._body:
-            return (name in _BODIES and at == _HTTP) or (name == "parsed_body" and at == "/input")
-        return False
+    def _hide(self, copy: dict[str, Any], name: str, value: Any, at: str) -> None:
+        pointer = f"{at}/{name}"
+        if pointer in self._masked:
+            copy[name] = value  # the operator's own rules put it there
+        elif pointer in _QUERIES:
+            copy[name] = self._copied_query(value, pointer)
+        else:
+            self._erased.append(pointer)
+
+    def _copied_text(self, text: str, at: str) -> str:
+        masked = self._text(text) if len(text) < _LONG else self._masked_text(text)
+        if masked != text:
+            self._masked.append(at)
+        return masked
 
     def _hides(self, name: str) -> bool:
         lower = name.lower().replace("_", "-")
@@ -113,12 +126,11 @@ class Masks:
             return False
         return is_secret(name) or is_secret(lower)
 
-    def _copied_query(self, query: dict[str, Any] | str, at: str) -> Any:
-        if isinstance(query, str):
-            copied = self._text(_PAIR.sub(_pair, query)) if len(query) < _LONG else MASK
-            if copied != query:
-                self._masked.append(at)
-            return copied
+    def _copied_query(self, query: Any, at: str) -> Any:
+        if type(query) is str:
+            return self._copied_text(f"?{query}", at)[1:] if query else query
+        if type(query) is not dict:
+            return self._copy(query, at, 0)
         copy = {}
         for name, values in query.items():
             if is_secret_parameter(name):
@@ -142,10 +154,6 @@ class Masks:
 _LONG: Final = 4096
 """Characters of a text that is not remembered."""
 _PLAIN: Final = (int, bool, type(None))
-
-
-def _is_query(name: str, at: str) -> bool:
-    return (name == "parsed_query" and at == "/input") or (name == "query" and at == _HTTP)
 
 
 def _pair(match: re.Match[str]) -> str:
