@@ -4,7 +4,16 @@ from typing import get_args
 
 from callout.config import documents
 from callout.config.settings import FLAGS, PREFIX, Settings, load
-from callout.http.path import ALLOWABLE, CanonicalPath, PathRules, Reason, canonical
+from callout.http.path import (
+    ALLOWABLE,
+    MAX_PATH,
+    MAX_QUERY,
+    CanonicalPath,
+    PathRules,
+    Reason,
+    canonical,
+)
+from extauthz.go_url import PARAMETERS_MOST
 from extauthz.identity.keys import ALGORITHMS
 from extauthz.models import Auth
 from ratelimit import domains
@@ -62,7 +71,7 @@ def test_the_variables_that_are_shown_work() -> None:
 def test_the_table_of_policy_keys_is_the_models() -> None:
     table = pages.table(PAGE, "policy")
     _compare([Key(path.strip("`"), type_, default) for path, type_, default, _ in table], POLICY)
-    assert len(POLICY) == 39
+    assert len(POLICY) == 42
 
 
 def test_algorithms_are_all_named() -> None:
@@ -103,8 +112,10 @@ def test_every_row_of_paths_is_as_it_says() -> None:
             assert seen == "refused", sent
             assert [result.reason] == pages.code(flag), sent
             reasons.add(result.reason)
-    assert reasons | {"too_long"} == set(get_args(Reason))
-    assert "(`too_long`)" in pages.read(PAGE)
+    assert reasons | {"too_long", "query_too_long"} == set(get_args(Reason))
+    text = pages.read(PAGE)
+    assert all(f"(`{reason}`)" in text for reason in ("too_long", "query_too_long"))
+    assert all(f"{number:,}" in text for number in (MAX_PATH, MAX_QUERY, PARAMETERS_MOST))
 
 
 def test_what_may_be_allowed_is_kept_with_a_flag() -> None:
