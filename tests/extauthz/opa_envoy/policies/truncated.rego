@@ -1,0 +1,5 @@
+package truncated
+
+default result := false
+
+result if not input.truncated_body
