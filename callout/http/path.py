@@ -12,6 +12,9 @@ from typing import Final, Literal, TypeAlias
 
 MAX_PATH: Final = 65_536
 """Bytes before the `?`. Above Envoy's default limit for all headers together (60 KiB)."""
+MAX_QUERY: Final = 65_536
+"""Bytes after the `?`, for the same reason. Who lets Envoy take megabytes of headers must not have
+a policy take megabytes apart, which holds up all other requests: 64 KiB of `&a=b` take 5 ms."""
 
 ALLOWABLE: Final = {
     "encodedSlash": "encoded_slash",
@@ -23,6 +26,7 @@ gives instead. Only what has an escape that the matched form can keep."""
 Reason: TypeAlias = Literal[
     "not_absolute",
     "too_long",
+    "query_too_long",
     "bad_character",
     "fragment",
     "backslash",
@@ -82,6 +86,8 @@ def canonical(
     """
     path, mark, rest = raw.partition("?")
     query = rest if mark else None
+    if len(rest) > MAX_QUERY:
+        return RefusedPath("query_too_long")
     # 0.5 us for most of the world's paths, where the way below takes 3 to 10.
     if _UNUSUAL(path) is None and path[:1] == "/" and len(path) <= MAX_PATH:
         return CanonicalPath(path, query)

@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 from extauthz.bodies.grpc import Methods
 
-MOST: Final = 1 << 20
+MOST: Final = 64 << 10
 """Bytes of a body that is parsed unless `auth.body.max` says otherwise. Parsing holds up the event
-loop: usual JSON takes 12 ms for a megabyte, the worst (`[[],[],...`) 60."""
+loop: 64 KiB of usual JSON take 4 ms, of the worst (`[[[...`) 18."""
 
 STATES: Final = (
     "none",

@@ -527,6 +527,7 @@ PATHS = {
     "": "not_absolute",
     "/a#b": "fragment",
     "/" + "a" * 10_000_000: "too_long",
+    "/?" + "a" * 3_000_000: "query_too_long",
 }
 
 

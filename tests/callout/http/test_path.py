@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from callout.http.path import (
     ALLOWABLE,
     MAX_PATH,
+    MAX_QUERY,
     CanonicalPath,
     PathRules,
     RefusedPath,
@@ -211,11 +212,13 @@ def test_resolving_takes_time_that_grows_with_the_length_only() -> None:
     assert time.process_time() - started < 0.2
 
 
-def test_the_length_of_a_path_is_limited_but_not_that_of_its_query() -> None:
+def test_the_lengths_of_a_path_and_of_its_query_are_limited() -> None:
     assert canonical("/" + "a" * MAX_PATH) == RefusedPath("too_long")
     assert canonical("/%41" + "a" * MAX_PATH) == RefusedPath("too_long")
     assert canonical("/" + "a" * 10_000_000) == RefusedPath("too_long")
-    assert isinstance(canonical("/?" + "a" * 10_000_000), CanonicalPath)
+    assert isinstance(canonical("/?" + "a" * MAX_QUERY), CanonicalPath)
+    assert canonical("/?" + "a" * (MAX_QUERY + 1)) == RefusedPath("query_too_long")
+    assert canonical("/?" + "a" * 10_000_000) == RefusedPath("query_too_long")
 
 
 pieces = st.sampled_from(
