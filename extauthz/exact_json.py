@@ -101,7 +101,7 @@ def _is_deep(text: str) -> bool:
     # a sixth of what looking at one bracket after the other takes
     bare = _STRING.sub("", text) if '"' in text else text
     brackets = bare.encode("ascii", "replace").translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets))) > _DEPTH_MOST
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _DEPTH_MOST
 
 
 def _integer(text: str) -> int:
