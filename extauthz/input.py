@@ -81,6 +81,7 @@ class InputBuilder:
         "_rules",
         "_source_principal",
         "_top",
+        "rules",
     )
 
     def __init__(
@@ -93,7 +94,8 @@ class InputBuilder:
                 None: it may read anything.
             rules: default: `InputRules()`.
         """
-        rules = rules or InputRules()
+        self.rules = rules = rules or InputRules()
+        """As given."""
         self._rules = rules.body
         self._compat = rules.compat
         self._read_body = opa_envoy.read_body if rules.compat else ours.read_body

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -12,27 +14,15 @@ from extauthz.check import CheckInput, NetworkCheck
 from extauthz.compiled import ByOpa, ByRego, CompiledAuth
 from extauthz.decision_logs import rules
 from extauthz.decision_logs.defaults import Masks
+from extauthz.decision_logs.log_rules import LogRules
 from extauthz.decision_logs.recorder import NOTHING, Record
 from extauthz.decision_logs.rules import Event
-from extauthz.input import BadInput, InputBuilder
+from extauthz.input import InputBuilder, InputRules
 from extauthz.policy.engine import UNDEFINED, Engine, PolicyFailed
 from extauthz.policy.values.text import to_json
 
 _EXACT_BYTES: Final = 6
 """Of `req_id`: OPA's is a number, and readers that count in doubles must see it whole."""
-_WITHOUT_BODY: Final = tuple(
-    (name,)
-    for name in (
-        "attributes",
-        "identity",
-        "parsed_path",
-        "parsed_query",
-        "path",
-        "path_flags",
-        "source_principal",
-        "version",
-    )
-)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -56,8 +46,6 @@ class EventMaker:
         self._labels = dict(labels)
         self._masks = masks
         self._bundles = bundles
-        reads = _WITHOUT_BODY if masks.hides_bodies else None
-        self._whole = InputBuilder(reads)
         self.skipped = 0
         """Decisions that `data.system.log.drop` dropped."""
         self.bare = 0
@@ -133,12 +121,30 @@ class EventMaker:
         return {**self._common(record), "erased": ["/input", "/result"]}
 
     def _input(self, record: Record, check: CheckInput | NetworkCheck) -> Any:
-        if isinstance(check, CheckInput) and record.path is not None:
-            document = self._whole.build(check, record.path, record.claims)
-            if not isinstance(document, BadInput):
-                return document
+        decider = record.auth.decider if record.auth is not None else None
+        if isinstance(decider, ByRego | ByOpa):
+            # a body that nobody will see is not read again
+            reads_body = not self._masks.hides_bodies or _log_rules(record.auth) is not None
+            builder = _whole(decider.builder.rules, reads_body)
+        else:
+            builder = _whole(InputRules(), reads_body=False)
+        document: Any = None
+        if isinstance(check, NetworkCheck):
+            document = builder.build_of_connection(check, record.claims)
+        elif record.path is not None:
+            document = builder.build(check, record.path, record.claims)
+        if isinstance(document, dict):
+            return document
         # No honest document can be made of it, and that is why it was refused.
         return {"attributes": check.attributes.at(())}
+
+
+@lru_cache(maxsize=64)
+def _whole(rules: InputRules, reads_body: bool) -> InputBuilder:
+    """What makes whole documents, by what a policy says about them."""
+    if not reads_body:
+        rules = replace(rules, body=replace(rules.body, parse=False))
+    return InputBuilder(None, rules)
 
 
 def encoded(event: Event) -> bytes:
@@ -163,7 +169,7 @@ def _told(record: Record) -> Any:
     return True
 
 
-def _log_rules(auth: CompiledAuth | None) -> Any:
+def _log_rules(auth: CompiledAuth | None) -> LogRules | None:
     decider = auth.decider if auth is not None else None
     return decider.log_rules if isinstance(decider, ByRego) else None
 
