@@ -51,7 +51,16 @@ def base64_encode(text: Value) -> str:
 
 def base64_decode(text: Value) -> str:
     """`base64.decode(text)`: with padding; line ends are ignored."""
-    return go_string(_decode64(operands.string(text, 1), _BASE64, base64.b64decode))
+    return go_string(decode64(operands.string(text, 1)))
+
+
+def decode64(text: str) -> bytes:
+    """The bytes of base64 with padding.
+
+    Raises:
+        BuiltinError: it is none.
+    """
+    return _decode64(text, _BASE64, base64.b64decode)
 
 
 def base64_is_valid(text: Value) -> bool:

@@ -40,6 +40,16 @@ MOST_BITS: Final = 16_384
 MOST_KEYS: Final = 1_000
 """In a set."""
 
+_NAMES: Final = (
+    "EdDSA Ed25519 Ed448 ES256 ES256K ES384 ES512 HS256 HS384 HS512 PS256 PS384 PS512 RS256 RS384"
+    " RS512 none A128KW A192KW A256KW A128GCMKW A192GCMKW A256GCMKW dir ECDH-ES ECDH-ES+A128KW"
+    " ECDH-ES+A192KW ECDH-ES+A256KW PBES2-HS256+A128KW PBES2-HS384+A192KW PBES2-HS512+A256KW RSA1_5"
+    " RSA-OAEP RSA-OAEP-256 RSA-OAEP-384 RSA-OAEP-512 A128GCM A192GCM A256GCM A128CBC-HS256"
+    " A192CBC-HS384 A256CBC-HS512"
+)
+_REGISTERED: Final = frozenset(_NAMES.split())
+"""Algorithms that a key may be for (RFC 7518); a set with any other is refused as a whole."""
+
 _CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1(),
     "P-384": ec.SECP384R1(),
@@ -78,7 +88,10 @@ def _key(fields: object) -> Key:
         material = read(fields)
     except (UnsupportedAlgorithm, ValueError, OverflowError) as error:
         raise BadKey(str(error)) from None
-    return Key(_text(fields, "alg", ""), _text(fields, "kid", ""), material)
+    alg = _text(fields, "alg", "")
+    if "alg" in fields and alg not in _REGISTERED:
+        raise BadKey(f"invalid algorithm {alg[:40]}")
+    return Key(alg, _text(fields, "kid", ""), material)
 
 
 def _text(fields: dict[str, Any], name: str, default: str | None = None) -> str:
@@ -152,7 +165,7 @@ _KINDS: Final[Mapping[str, Callable[[dict[str, Any]], Material]]] = {
 }
 
 
-def shown(key: Private) -> dict[str, str]:
+def shown(key: Private | x25519.X25519PrivateKey) -> dict[str, str]:
     """A private key as a JWK."""
     if isinstance(key, rsa.RSAPrivateKey):
         numbers = key.private_numbers()
@@ -171,9 +184,10 @@ def shown(key: Private) -> dict[str, str]:
         fields = {"d": point.private_value, "x": public.x, "y": public.y}
         encoded = {n: _encoded(value.to_bytes(size, "big")) for n, value in fields.items()}
         return {"kty": "EC", "crv": name, **encoded}
+    curve = "Ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else "X25519"
     seed = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
     point_bytes = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return {"kty": "OKP", "crv": "Ed25519", "d": _encoded(seed), "x": _encoded(point_bytes)}
+    return {"kty": "OKP", "crv": curve, "d": _encoded(seed), "x": _encoded(point_bytes)}
 
 
 def _minimal(number: int) -> bytes:

@@ -42,7 +42,8 @@ def parse(text: Value) -> Value:
             | (int.from_bytes(data[6:8], "big") & 0xFFF) << 48
         ) - _GREGORIAN
         first = data[10] & 3
-        fields["time"] = ticks * 100
+        # in 64 bits, as in Go, where it wraps
+        fields["time"] = (ticks * 100 + 2**63) % 2**64 - 2**63
         fields["nodeid"] = data[10:].hex("-")
         fields["macvariables"] = ("global:unicast", "global:multicast", "local:unicast",
                                   "local:multicast")[first]  # fmt: skip

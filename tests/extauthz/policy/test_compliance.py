@@ -27,12 +27,6 @@ CONTRADICTED = {"reachable_paths/cycle_1022_3"}
 
 REFUSED = Counter(
     {
-        "crypto.parse_private_keys": 3,
-        "crypto.x509.parse_and_verify_certificates": 2,
-        "crypto.x509.parse_certificate_request": 5,
-        "crypto.x509.parse_certificates": 10,
-        "crypto.x509.parse_keypair": 2,
-        "crypto.x509.parse_rsa_private_key": 2,
         "graphql.is_valid": 8,
         "graphql.parse": 6,
         "graphql.parse_and_verify": 6,
