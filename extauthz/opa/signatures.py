@@ -29,6 +29,8 @@ from extauthz.policy.values.text import from_json
 MOST_TOKEN: Final = 16 * 1024 * 1024
 """Bytes of a signature, which has some hundred for each file."""
 
+_VERIFIER: Final = "_default"
+"""The one verifier that OPA has by itself."""
 _HASHES: Final[Mapping[str, Callable[[bytes], Any]]] = {
     # OPA's names. What the weak ones are worth is for whoever signs to judge.
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False),
@@ -68,7 +70,7 @@ def verified_files(
     """
     document = _json(signatures, ".signatures.json")
     tokens = document.get("signatures")
-    if document.get("plugin"):
+    if document.get("plugin", _VERIFIER) not in ("", _VERIFIER):
         raise BundleRefused(".signatures.json: no verifier of that name exists")
     if not isinstance(tokens, list) or len(tokens) != 1 or not isinstance(tokens[0], str):
         raise BundleRefused(".signatures.json: expected exactly one JWT")

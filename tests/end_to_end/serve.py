@@ -38,18 +38,19 @@ class Serve:
     def __init__(
         self,
         folder: Path,
-        bundle: Path,
+        bundle: Path | None,
         *flags: str,
         environ: Mapping[str, str] | None = None,
         wait: bool = True,
     ) -> None:
-        """Starts it; with `wait`, until it decides by the bundle.
+        """Starts it; with `wait`, until it decides by the bundle. None: the flags say by what.
 
         `folder` takes its output. Flags that repeat win over the ports that are set here.
         """
         self._log = folder / f"serve-{os.urandom(4).hex()}.log"
         self._family = family.word()
-        command = [sys.executable, "-m", "gatewright", "serve", "--bundle", str(bundle)]
+        command = [sys.executable, "-m", "gatewright", "serve"]
+        command += ["--bundle", str(bundle)] if bundle is not None else []
         command += ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", *flags]
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
