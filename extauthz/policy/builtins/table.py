@@ -31,6 +31,7 @@ from extauthz.policy.builtins import (
     yaml_text,
     yaml_writer,
 )
+from extauthz.policy.builtins.graphql import functions as graphql
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,12 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "glob.quote_meta": (1, regular.glob_quote_meta),
     "graph.reachable": (2, objects.graph_reachable),
     "graph.reachable_paths": (2, objects.graph_reachable_paths),
+    "graphql.is_valid": (2, graphql.is_valid),
+    "graphql.parse": (2, graphql.parse),
+    "graphql.parse_and_verify": (2, graphql.parse_and_verify),
+    "graphql.parse_query": (1, graphql.parse_query),
+    "graphql.parse_schema": (1, graphql.parse_schema),
+    "graphql.schema_is_valid": (1, graphql.schema_is_valid),
     "gt": (2, comparison.gt),
     "gte": (2, comparison.gte),
     "hex.decode": (1, encoding.hex_decode),
