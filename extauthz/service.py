@@ -479,7 +479,11 @@ class AuthorizationService:
         if (silent := self._failures.due("check_failed", self._clock())) is not None:
             place = place_of(error)
             _log.error("check_failed", error=type(error).__name__, place=place, silent=silent)
-        return self._turn_away(started, _BROKEN, "", "error", None)
+        try:
+            return self._turn_away(started, _BROKEN, "", "error", None)
+        except Exception:
+            # whoever is told of decisions is what broke: the denial goes out all the same
+            return respond(_BROKEN, "", "", self._decision_id())
 
     def _decision_id(self) -> str:
         self._id_count += 1

@@ -97,7 +97,7 @@ class _Asking:
         return self._ask(case)
 
     async def _ask(self, case: Case) -> Any:
-        data = to_json({"input": case.document}).encode()
+        data = _json({"input": case.document})
         url = f"{self._sides.url}/v1/data/{self._path}"
         async with self._sides.session.post(url, data=data) as answer:
             text = await answer.text()
@@ -108,6 +108,13 @@ class _Asking:
         reply = json.loads(text, parse_float=Decimal)
         case.result = reply.get("result", UNDEFINED)
         return NO_RESULT if case.result is UNDEFINED else case.result
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value).encode()
+    except TypeError:  # exact decimals; six times slower, and half of the time of all requests
+        return to_json(value).encode()
 
 
 @dataclass

@@ -25,6 +25,8 @@ from tests.extauthz.opa_envoy.contract import ERROR, UNDEFINED, Reading, Sent
 from tests.extauthz.opa_envoy.refusals import is_refused
 from tests.extauthz.opa_envoy.sides import POLICIES, Case, Sides, sent
 
+pytestmark = pytest.mark.timeout(300)  # 30 s of processor time, on a machine with other tests
+
 BATCH = 50
 """Requests of one example, under way at a time."""
 REQUESTS = 20_000
