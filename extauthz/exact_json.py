@@ -15,6 +15,8 @@ _DIGITS_MOST = 4300
 computes with it 0.2 s."""
 
 
+_SAFE = 2**53
+"""Beyond it a double is not the number that it writes: 1e23 is 99999999999999991611392."""
 _DEPTH_MOST = 200
 """Levels. Python's own limit depends on its version and on who calls."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,11 +65,13 @@ def loads_as_go(data: bytes) -> Any:
     text = go_text(data)
     if _is_deep(text):
         raise ValueError("nested too deep")
+    may_have_surrogates = "\\ud" in text or "\\uD" in text
     try:
-        value = _LENIENT_DECODER.decode(text)
+        if may_have_surrogates:
+            return _without_surrogates(_SURROGATE_DECODER.decode(text))
+        return _LENIENT_DECODER.decode(text)
     except json.JSONDecodeError:
         raise ValueError("not JSON") from None
-    return _without_surrogates(value) if "\\ud" in text or "\\uD" in text else value
 
 
 def go_text(data: bytes) -> str:
@@ -87,12 +91,12 @@ def exact(number: float) -> int | Decimal:
     Raises:
         ValueError: an infinity or not a number.
     """
-    if number.is_integer():
+    if number.is_integer() and -_SAFE < number < _SAFE:
         return int(number)
     decimal = Decimal(repr(number))
     if not decimal.is_finite():
         raise ValueError("not a number that JSON can write")
-    return decimal
+    return int(decimal) if number.is_integer() else decimal
 
 
 def _is_deep(text: str) -> bool:
@@ -142,11 +146,24 @@ _LENIENT_DECODER = json.JSONDecoder(
 )
 
 
+def _with_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # here and not later: names that become the same are twice in one object
+    return {_SURROGATE.sub("\ufffd", name): value for name, value in pairs}
+
+
+_SURROGATE_DECODER = json.JSONDecoder(
+    parse_float=_decimal,
+    parse_int=_integer,
+    parse_constant=_constant,
+    object_pairs_hook=_with_names,
+)
+
+
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
         return [_without_surrogates(each) for each in value]
     if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(value[name]) for name in value}
+        return {name: _without_surrogates(each) for name, each in value.items()}
     return value

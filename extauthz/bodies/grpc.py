@@ -4,6 +4,7 @@ As opa-envoy-plugin reads them: the first message only, uncompressed, by protobu
 (int64 as a text, bytes as base64, enums by name, unset fields left out).
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf import json_format
@@ -11,10 +12,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from extauthz.check import Unreadable
 from extauthz.exact_json import exact
 
+_FLOAT: Final = 2**53
 _HEAD: Final = 5
 """Bytes before a message: a flag for compression, and the length."""
 
@@ -76,6 +79,8 @@ class Methods:
             return None, "client_stream"
         try:
             message = kind.FromString(body[_HEAD : _HEAD + size])
+            if not message.IsInitialized() or _is_ambiguous(message):
+                raise Unreadable("body")
             value = json_format.MessageToDict(message, descriptor_pool=self._pool)
             return _with_exact_numbers(value), "parsed"
         except (DecodeError, json_format.Error, ValueError, TypeError, KeyError):
@@ -121,10 +126,38 @@ def _in_order(descriptors: FileDescriptorSet) -> list[FileDescriptorProto]:
     return list(ordered.values())
 
 
+def _is_ambiguous(message: Message) -> bool:
+    """Whether others could read it differently.
+
+    Python leaves out an entry of a map that holds an unknown field, or an enum's unknown number
+    (proto2), where Go shows them; a text of proto2 that is not UTF-8 would come out as `b'...'`.
+    """
+    known, unknown = message.DESCRIPTOR.fields_by_number, UnknownFieldSet(message)
+    if any(unknown[index].field_number in known for index in range(len(unknown))):
+        return True
+    for field, value in message.ListFields():
+        if not field.is_repeated:
+            values = [value]
+        elif isinstance(value, Mapping) and field.message_type is not None:
+            if any(type(name) is bytes for name in value):
+                return True
+            values, field = list(value.values()), field.message_type.fields_by_name["value"]
+        else:
+            values = list(value)
+        if field.type == field.TYPE_STRING and any(type(each) is bytes for each in values):
+            return True
+        if field.cpp_type == field.CPPTYPE_MESSAGE and any(map(_is_ambiguous, values)):
+            return True
+    return False
+
+
 def _with_exact_numbers(value: Any) -> Any:
-    """Replace floats in place: they break Rego's equality."""
-    if type(value) is float:
-        return exact(value)
+    """Replace in place what was a float: it breaks Rego's equality.
+
+    Whole numbers beyond `_FLOAT` were one, too: int64 are texts.
+    """
+    if type(value) is float or (type(value) is int and abs(value) >= _FLOAT):
+        return exact(float(value))
     if type(value) is dict:
         for name, each in value.items():
             value[name] = _with_exact_numbers(each)

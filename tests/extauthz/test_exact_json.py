@@ -84,7 +84,8 @@ def test_an_error_says_nothing_of_the_document() -> None:
 def test_a_double_becomes_the_number_that_it_writes() -> None:
     assert str(exact(1.0)) == "1"
     assert str(exact(0.1)) == "0.1"
-    assert exact(-(2.0**70)) == -(2**70)
+    assert exact(-(2.0**53)) == -(2**53)
+    assert exact(1e23) == 10**23  # the double is 99999999999999991611392
     for number in (float("nan"), float("inf")):
         with pytest.raises(ValueError):
             exact(number)
