@@ -6,10 +6,10 @@ same there. So before every statement whose course or value depends on the input
 program run the same statements up to the first one that depends on a value which differs, and that
 value was noted before it; so if all that was noted is the same, so is the course, and the result.
 
-For this each look-up counts, also one whose value nobody uses and one that fails: that something
-is there, and where on the way it ends, decides which statements run next. (The read-sets of
-chapter 8.5 of the design note only terminal uses and failing look-ups; `x := input.a` before an
-iteration that ends early shows that this is too little.)
+For this each look-up counts, also one that fails, and one whose value nobody uses: that something
+is there decides which statements run next. (To note only the values that are used, and failures,
+is too little: with `x := input.a; count([1 | input.b == 1; x == 2]) == 0`, and `b` 0, nobody looks
+at `x`, but without `a` the rule is undefined.)
 
 Too much is only a miss, too little another's decision. So a key that is not known now, an
 iteration, an argument and whatever is put into another value read all that is below; and under
@@ -267,10 +267,12 @@ class _Reading:
     def chain(self, block: Block, index: int, covered: set[int]) -> set[Read]:
         """Look-ups each into what the one before found: one read, of where the last one looks.
 
-        That a part is not there says how far the way goes, so it stands for all of them.
+        Whichever of them fails, the same block ends.
         """
         reads = self.dot(block[index])
         last = block[index]
+        if self.holds.step(last["key"]) is None:
+            return reads
         for statement in block[index + 1 :]:
             if statement.kind in _MAKES_SCALAR:
                 continue
