@@ -8,8 +8,9 @@ step. Everything else is bounded by the policy's own length.
 
 The credit of a chunk of steps is in the evaluation's memo. Only when it is used up the clock is
 looked at, the first time only to begin: a decision of less than a chunk looks at no clock at all.
-Measured (CPython 3.11): 45 ns an iteration, whatever its length; a role-based policy of 3.1 us
-becomes 1 to 2 % slower.
+What is short and cannot repeat is not counted (`spending.UNCOUNTED`). Measured (CPython 3.11):
+20 ns for an iteration that is not counted and 45 ns for one that is, whatever its length; 40 ns of
+a role-based decision of 1.3 us, 0.2 % of the Check around it.
 """
 
 import time

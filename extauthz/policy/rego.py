@@ -41,33 +41,25 @@ class RegoEngine:
         self.recorded = compiled.recorded
         """What the numbers that `decide_and_tell` gives mean; None: it cannot tell."""
         self._evaluate = compiled.evaluate
-        self._data = data
+        self.data = self._data = data
+        """Rego's `data`; never changed."""
         self._budget = budget
         self._clock = clock if compiled.nondeterministic else None
         weakref.finalize(self, compiled.forget).atexit = False
 
-    def decide(self, document: dict[str, Any], deadline: float | None) -> Answer | PolicyFailed:
-        """Evaluate the entrypoint; at once, so the deadline does not matter."""
-        del deadline
-        return self._answer(document, self._memo())
+    def decide(
+        self, document: dict[str, Any], deadline: float | None, memo: dict[Any, Any] | None = None
+    ) -> Answer | PolicyFailed:
+        """Evaluate the entrypoint; at once, so the deadline does not matter.
 
-    def decide_and_tell(
-        self, document: dict[str, Any]
-    ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
-        """The answer, and what this evaluation read of the input (`recorded`), in that order.
-
-        `recording.IMPURE` is among that if the answer does not follow from the input alone.
+        Args:
+            document: see `Engine`.
+            deadline: not looked at.
+            memo: to be left with what was read; None: nobody wants to know.
         """
-        memo = self._memo()
-        answer = self._answer(document, memo)
-        return answer, noted_in(memo)
-
-    def _memo(self) -> dict[Any, Any]:
-        if self._clock is None:
-            return {CREDIT: CHUNK, METER: self._budget}
-        return begin(self._clock(), self._budget)
-
-    def _answer(self, document: dict[str, Any], memo: dict[Any, Any]) -> Answer | PolicyFailed:
+        del deadline
+        if memo is None:
+            memo = {CREDIT: CHUNK, METER: self._budget} if self._clock is None else self._begin()
         try:
             results = self._evaluate(document, self._data, memo)
             if not results:
@@ -81,6 +73,22 @@ class RegoEngine:
         except Exception as error:
             # whatever it is, it must end as a denial; its text could hold request data
             return PolicyFailed("rego_internal", type(error).__name__)
+
+    def decide_and_tell(
+        self, document: dict[str, Any]
+    ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
+        """The answer, and what this evaluation read of the input (`recorded`), in that order.
+
+        `recording.IMPURE` is among that if the answer does not follow from the input alone.
+        """
+        memo = self._begin()
+        answer = self.decide(document, None, memo)
+        return answer, noted_in(memo)
+
+    def _begin(self) -> dict[Any, Any]:
+        if self._clock is None:
+            return {CREDIT: CHUNK, METER: self._budget}
+        return begin(self._clock(), self._budget)
 
 
 def load_plan(

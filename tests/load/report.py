@@ -43,13 +43,13 @@ def markdown(facts: Sequence[str], tables: Sequence[Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(file: Path, section: str) -> None:
+def write(file: Path, section: str, first: str = BEGIN, last: str = END) -> None:
     """Replace what stands between the markers. Raises NoMarkers."""
-    before, begin, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = file.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise NoMarkers(f"{file} has no lines {BEGIN} and {END}")
-    file.write_text(f"{before}{BEGIN}\n{section}{END}{after}")
+        raise NoMarkers(f"{file} has no lines {first} and {last}")
+    file.write_text(f"{before}{first}\n{section}{last}{after}")
 
 
 def _cells(series: Series) -> tuple[str, ...]:

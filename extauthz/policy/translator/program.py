@@ -17,6 +17,7 @@ from extauthz.policy.translator import runtime
 from extauthz.policy.translator.bind import bind
 from extauthz.policy.translator.inline import NEEDS
 from extauthz.policy.translator.names import rename
+from extauthz.policy.translator.spending import steps_of
 from extauthz.policy.translator.translate import WRITERS, write_entrypoint, write_function
 from extauthz.policy.translator.writer import Program
 from extauthz.policy.values.representation import Value
@@ -95,7 +96,7 @@ def compile_plan(
         arity={name: builtin.arity for name, builtin in BUILTINS.items()},
         writers=WRITERS,
         strict=strict,
-        size=sum(1 for _, part in parts for _ in walk(part)),
+        steps=sum(steps_of(list(walk(part))) for _, part in parts),
         recording=noting,
     )
     try:

@@ -63,7 +63,7 @@ def write_function(program: Program, function: Function, names: Names) -> ast.Fu
     """
     body = Writer(program, names, function.blocks).function_body(function.blocks)
     params = list(map(own, names.params))
-    body = [*paid_call(program, function), *body]
+    body = [*paid_call(function, program.functions), *body]
     name = f"f{program.numbers[function.name]}"
     return syntax.function(name, [*params[:2], "m", *params[2:]], body)
 

@@ -7,7 +7,7 @@ from extauthz.policy.plan.changes import MAKERS
 from extauthz.policy.plan.ir import CHANGES, Local, Statement, walk
 from extauthz.policy.translator import syntax
 from extauthz.policy.translator.early import settled_by
-from extauthz.policy.translator.spending import credit, steps_of
+from extauthz.policy.translator.spending import UNCOUNTED, credit
 from extauthz.policy.translator.writer import MAX_LOOPS, Writer, broken, own
 
 
@@ -61,7 +61,7 @@ def with_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:
         value = syntax.call("upsert", w.value(statement["local"]), path, value)
     replaced = statement["local"] != w.names.params[0]
     memo, outer = flow.fresh("m"), w.memo
-    forked = (syntax.constant(replaced), syntax.constant(steps_of(w.program.size)))
+    forked = (syntax.constant(replaced), syntax.constant(w.program.steps))
     done = flow.fresh("w")
     flow.emit(
         syntax.assign(own(statement["inner"]), value),
@@ -153,8 +153,15 @@ def _iteration(
         pair = [ast.Name(key, ast.Store()), ast.Name(value or "unused", ast.Store())]
         return ast.Tuple(list(pair), ast.Store()), syntax.call(f"{prefix}pairs_of", source, memo)
     target = ast.Name(value or "unused", ast.Store())
-    items, left = w.flow.fresh("i"), w.flow.fresh("c")
     is_list = syntax.is_(syntax.call("type", source), syntax.name("list"))
+    call = syntax.call(f"{prefix}items_of", source, memo)
+    # a function with arguments may be called by an iteration
+    depth = sum(frame.is_scan for frame in w.flow.frames) + (len(w.names.params) > 2)
+    if depth < len(UNCOUNTED):
+        size = syntax.call("len", source)
+        is_few = ast.Compare(size, [ast.LtE()], [syntax.constant(UNCOUNTED[depth])])
+        return target, ast.IfExp(ast.BoolOp(ast.And(), [is_list, is_few]), source, call)
+    items, left = w.flow.fresh("i"), w.flow.fresh("c")
     rest = ast.BinOp(credit(memo), ast.Sub(), syntax.call("len", source))
     is_enough = ast.Compare(syntax.bind(left, rest), [ast.GtE()], [syntax.constant(0)])
     # a call instead of these lines would cost twice as much
@@ -165,7 +172,7 @@ def _iteration(
             syntax.assign(items, source),
         ],
     )
-    paid.orelse = [syntax.assign(items, syntax.call(f"{prefix}items_of", source, memo))]
+    paid.orelse = [syntax.assign(items, call)]
     w.flow.emit(paid)
     return target, syntax.name(items)
 
