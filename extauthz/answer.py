@@ -167,7 +167,7 @@ def _has_utf8(text: str) -> bool:
     return True
 
 
-DECISION_ID_LENGTH: Final = 32
+DECISION_ID_LENGTH: Final = 36
 """Characters; constant, so that the piece that holds it has constant lengths."""
 
 

@@ -82,12 +82,17 @@ class AuthSection(Section):
         """What all policies together emit and use; see `Section`."""
         del bundle
         emitted: set[str] = set()
+        limited = False
         for policy in policies:
             table = policy.at("auth", "emit").value
             if isinstance(table, dict):
                 emitted.update(name for name in table if isinstance(name, str))
+            limited = limited or bool(policy.at("limits").value)
             breathe()
-        return AuthPart(tuple(sorted(emitted)), fields_in_use(policies), aliases(emitted))
+        fields = fields_in_use(policies)
+        return AuthPart(
+            tuple(sorted(emitted)), fields, aliases(emitted), limited or bool(fields or emitted)
+        )
 
     def _decider(
         self,

@@ -216,8 +216,8 @@ def conclude(
         shadow = isinstance(outcome, Deny)
         if isinstance(outcome, Deny):
             sent = Allow(outcome.reason, metadata=outcome.metadata, compat=True)
-    if sent.compat and sent.metadata and part.fields:
-        # somebody trusts an identity in here: no policy output may say whose
+    if sent.compat and sent.metadata and part.trusted:
+        # no policy output may say who the caller is, where somebody believes it
         sent = sent._replace(
             metadata={name: sent.metadata[name] for name in sent.metadata.keys() - _TRUSTED}
         )
@@ -259,7 +259,7 @@ def _with_identity(
 
 _TRUSTED = frozenset({"policy", "id"})
 """Dynamic metadata by which limits find a policy and a caller. Under `compat` a policy may use the
-names, as the plugin's may, in a bundle that asks nobody's identity for anything."""
+names, as the plugin's may, in a bundle where nobody believes them."""
 
 _CHALLENGE = (("www-authenticate", "Bearer"),)
 _INVALID_TOKEN = (("www-authenticate", 'Bearer error="invalid_token"'),)

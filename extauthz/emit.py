@@ -28,6 +28,9 @@ class AuthPart:
     """Identity fields that some policy's `by` or `emit` uses, sorted."""
     aliases: tuple[str, ...] = ()
     """Other spellings of `emitted`; see `aliases`."""
+    trusted: bool = True
+    """Whether some policy has limits or uses an identity: then `policy` and `id` of the dynamic
+    metadata are believed, and nobody else may write them."""
 
     @property
     def ours(self) -> tuple[str, ...]:

@@ -137,8 +137,10 @@ class AuthorizationService:
         """Those of policies that have it so."""
         self.flights = Flights()
         """Questions to OPA servers for such policies."""
-        # unique across processes without asking the kernel for each request (uuid4: 1.6 us)
-        self._id_prefix = os.urandom(8).hex()
+        # Unique across processes without asking the kernel for each request (uuid4: 1.6 us); in
+        # the form of a UUID, version 8 of RFC 9562, as OPA's ids have it.
+        raw = os.urandom(9).hex()
+        self._id_prefix = f"{raw[:8]}-{raw[8:12]}-8{raw[12:15]}-8{raw[15:]}-"
         self._id_count = 0
         self._failures = Paced()
 
@@ -378,7 +380,9 @@ class AuthorizationService:
         if chosen.path is None:
             answer = decide.without_http(answer)
         decision_id = self._decision_id()
-        reply = respond(answer.sent, chosen.policy, answer.fields, decision_id)
+        # the plugin has no such metadata: not sent to who cannot ask for it
+        policy = chosen.policy if work.part.trusted or not answer.sent.compat else ""
+        reply = respond(answer.sent, policy, answer.fields, decision_id)
         observer, seconds = self._observer, self._clock() - work.started
         who = what = ""
         sample = 0.0
@@ -487,7 +491,7 @@ class AuthorizationService:
 
     def _decision_id(self) -> str:
         self._id_count += 1
-        return f"{self._id_prefix}{self._id_count:016x}"
+        return f"{self._id_prefix}{self._id_count:012x}"
 
 
 def _what(check: CheckInput | NetworkCheck) -> str:

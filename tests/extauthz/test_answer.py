@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from extauthz.answer import DECISION_ID_LENGTH, respond
 from extauthz.outcome import STATUSES, Allow, Deny, Failed
 
-ID = "0123456789abcdef" * 2
+ID = "01234567-89ab-8def-8123-456789abcdef"
 OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 APPEND = base_pb2.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 

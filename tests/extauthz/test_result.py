@@ -253,4 +253,4 @@ def test_whatever_a_policy_says_only_true_allows(answer: Any) -> None:
     if type(found) is Allow:
         assert answer is True or answer["allowed"] is True
     if not isinstance(found, Failed):
-        assert respond(found, "shop", "", "0" * 32)
+        assert respond(found, "shop", "", "0" * 36)

@@ -264,7 +264,7 @@ def _overloaded(verdict: Literal["deny", "allow"]) -> Callable[[Setup], Asked]:
 
 def _unsafe(setup: Setup) -> Asked:
     del setup
-    reply = respond(Allow("rego", ((":path", "/hijack"),)), "shop", "", "0" * 32)
+    reply = respond(Allow("rego", ((":path", "/hijack"),)), "shop", "", "0" * 36)
     return Answered(reply), Decision("authz", "deny", "", "unsafe_answer", "", "", 0.0)
 
 
@@ -551,7 +551,7 @@ def test_no_field_of_an_outcome_at_its_default_makes_a_denial_an_allowance(
             for default in _DEFAULTS:
                 changed: Any = cast(Any, outcome)._replace(**{field: default})
                 try:
-                    reply = respond(changed, "shop", "", "0" * 32)
+                    reply = respond(changed, "shop", "", "0" * 36)
                 except (TypeError, AttributeError):
                     continue  # no answer: the service makes a denial of that
                 tried += 1

@@ -164,7 +164,7 @@ class Answered:
         self.removed = sorted(message.ok_response.headers_to_remove)
         self.body = message.denied_response.body
         self.metadata: dict[str, Any] = json_format.MessageToDict(message.dynamic_metadata)
-        assert len(self.metadata.pop("decision_id")) == 32
+        assert len(self.metadata.pop("decision_id")) == 36
 
 
 class World:

@@ -35,7 +35,7 @@ class Sent:
     query_remove: set[str] = field(default_factory=set)
     body: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Without `decision_id`, which is always there, and without the `policy` that we add."""
+    """Without `decision_id`, which is always there."""
 
 
 class _Broken(Exception):
