@@ -56,11 +56,13 @@ class Buffer:
     def take(self, size: int) -> list[bytes]:
         """The oldest events, of about so many bytes; they stay until `done`."""
         with self._lock:
-            held = sum(map(len, self._hand))
-            while self._events and held < size:
-                event = self._events.popleft()
-                held += len(event)
-                self._hand.append(event)
+            if not self._hand:
+                held = 0
+                while self._events and held < size:
+                    event = self._events.popleft()
+                    held += len(event)
+                    self._hand.append(event)
+            # else: what was not sent yet, and no more of it, since the hand is never dropped
             return list(self._hand)
 
     def done(self, count: int, lost: bool = False) -> None:
@@ -68,6 +70,8 @@ class Buffer:
         with self._lock:
             for _ in range(min(count, len(self._hand))):  # fewer once it is closed
                 self._size -= len(self._hand.popleft())
+            self._events.extendleft(reversed(self._hand))
+            self._hand.clear()
             if lost:
                 self.dropped += count
 

@@ -18,6 +18,8 @@ class Chunk(NamedTuple):
     body: bytes
     events: int
     """How many of the events are in it, from the first."""
+    size: int
+    """Bytes of those events."""
 
 
 class Chunker:
@@ -44,11 +46,13 @@ class Chunker:
                 break
             self.wanted = max(self.limit, int(self.wanted * 0.9 * self.limit / len(body)))
             events = events[: max(1, int(len(events) * 0.9 * self.limit / len(body)))]
-        if len(body) < 0.9 * self.limit:
-            fitting = min(_GROWTH, 0.95 * self.limit / len(body))
-            if sum(map(len, events)) >= 0.9 * self.wanted:
-                self.wanted = min(self.limit * _MOST_FACTOR, int(self.wanted * fitting))
-        return Chunk(body, len(events))
+        return Chunk(body, len(events), sum(map(len, events)))
+
+    def took(self, chunk: Chunk) -> None:
+        """The service took it: if there was room for more, more is tried next."""
+        if len(chunk.body) < 0.9 * self.limit and chunk.size >= 0.9 * self.wanted:
+            fitting = min(_GROWTH, 0.95 * self.limit / len(chunk.body))
+            self.wanted = min(self.limit * _MOST_FACTOR, int(self.wanted * fitting))
 
     def halve(self) -> bool:
         """The service finds bodies too large; False: they can get no smaller."""

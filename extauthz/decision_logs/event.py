@@ -18,6 +18,7 @@ from extauthz.decision_logs.log_rules import LogRules
 from extauthz.decision_logs.recorder import NOTHING, Record
 from extauthz.decision_logs.rules import Event
 from extauthz.input import InputBuilder, InputRules
+from extauthz.opa.revisions import revisions
 from extauthz.policy.engine import UNDEFINED, Engine, PolicyFailed
 from extauthz.policy.values.text import to_json
 
@@ -109,7 +110,8 @@ class EventMaker:
         if self._bundles is not None:
             event["bundles"] = self._bundles
         elif record.digest:
-            event["bundles"] = {"bundle": {"revision": record.digest}}
+            ours = {"bundle": {"revision": record.digest}}
+            event["bundles"] = revisions(record.auth) or ours
         decider = record.auth.decider if record.auth is not None else None
         if isinstance(decider, ByRego):
             event["path"] = decider.entrypoint

@@ -140,8 +140,8 @@ class Lines:
 
     def _run(self) -> None:
         while True:
-            closing = self._closing.is_set()
             self._buffer.grew.clear()
+            closing = self._closing.is_set()  # after that: `close` sets it first
             while events := self._buffer.take(AT_ONCE):
                 if not self._write(events):
                     if closing:

@@ -104,10 +104,10 @@ class DecisionLog:
     def _run(self) -> None:
         while True:
             self._awake.wait()
-            closing = self._closing.is_set()
-            if not closing:
+            if not self._closing.is_set():
                 time.sleep(PAUSE)
             self._awake.clear()
+            closing = self._closing.is_set()  # after that: `close` sets it first
             self.recorder.idle = True
             self._drain()
             if self.recorder.full and self.recorder.has_room:

@@ -26,6 +26,7 @@ class Waiting(Protocol):
     """What the thread sends from: `Buffer` or `DiskBuffer`."""
 
     grew: threading.Event
+    most: int
 
     @property
     def size(self) -> int:
@@ -76,7 +77,7 @@ class Uploader:
         while True:
             self._wait(due)
             closing = self._closing.is_set()
-            while self._buffer.size >= self._chunker.wanted or time.monotonic() >= due or closing:
+            while self._is_full() or time.monotonic() >= due or closing:
                 events = self._buffer.take(self._chunker.wanted)
                 if not events:
                     break
@@ -98,11 +99,16 @@ class Uploader:
     def _wait(self, due: float) -> None:
         while not self._closing.is_set():
             left = due - time.monotonic()
-            if left <= 0 or self._buffer.size >= self._chunker.wanted:
+            if left <= 0 or self._is_full():
                 return
             self._buffer.grew.clear()
-            if self._buffer.size < self._chunker.wanted:
+            # after that: who sets it first changes what is asked here
+            if not self._is_full() and not self._closing.is_set():
                 self._buffer.grew.wait(min(left, ADOPT_EVERY))
+
+    def _is_full(self) -> bool:
+        """Whether it is time for a batch, whatever the delays say."""
+        return self._buffer.size >= min(self._chunker.wanted, self._buffer.most // 2)
 
     def _next(self) -> float:
         return time.monotonic() + random.uniform(  # noqa: S311 - spreads load, hides nothing
@@ -131,6 +137,7 @@ class Uploader:
             return self._send_alone(events[0])
         if not _is_taken(status):
             return status == _TOO_LARGE
+        self._chunker.took(chunk)
         self._took(chunk.events)
         return True
 
