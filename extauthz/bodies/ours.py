@@ -34,25 +34,33 @@ def read_body(rules: BodyRules, check: CheckInput) -> ParsedBody:
     whole = body or text.encode()
     missing = _missing(headers, whole, rules.most)
     if missing:
-        if rules.over is not None and kind:
-            raise Unreadable("body_incomplete", rules.over)
-        return ParsedBody(None, True, missing)
-    if not whole:
+        found = ParsedBody(None, True, missing)
+    elif not whole:
         return ParsedBody(None, False, "none")
-    try:
-        match kind:
-            case "json":
-                return ParsedBody(exact_json.loads(whole))
-            case "form":
-                return ParsedBody(query_values(whole.decode("utf-8", "replace")))
-            case "multipart":
-                return _multipart(headers["content-type"], whole)
-            case "grpc":
-                return _grpc(rules, check.path, body)
-            case _:
-                return ParsedBody(None, False, "media_type")
-    except ValueError:
-        raise Unreadable("body") from None
+    else:
+        try:
+            found = _read(rules, kind, check, whole, body)
+        except ValueError:
+            raise Unreadable("body") from None
+    if found.truncated and kind and rules.over is not None:
+        raise Unreadable("body_incomplete", rules.over)
+    return found
+
+
+def _read(
+    rules: BodyRules, kind: str, check: CheckInput, body: bytes, raw_body: bytes
+) -> ParsedBody:
+    match kind:
+        case "json":
+            return ParsedBody(exact_json.loads(body))
+        case "form":
+            return ParsedBody(query_values(body.decode("utf-8", "replace")))
+        case "multipart":
+            return _multipart(check.headers["content-type"], body)
+        case "grpc":
+            return _grpc(rules, check.path, raw_body)
+        case _:
+            return ParsedBody(None, False, "media_type")
 
 
 def _kind(media_type: str) -> str:
