@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 
-from callout.config.validate import SECRET, Block
+from callout.config.validate import SECRET, Block, suggest
 from callout.observe.decision_masks import MASKS
 
 
@@ -25,7 +25,9 @@ def _service(text: str) -> str:
 
 def _mask(name: str) -> str:
     if name not in MASKS:
-        raise ValueError(f"expected the name of a default mask: {', '.join(sorted(MASKS))}")
+        close = suggest(name, MASKS)
+        hint = f"; did you mean `{close}`?" if close else ""
+        raise ValueError(f"expected the name of a default mask, as the manual lists them{hint}")
     return name
 
 
@@ -42,6 +44,8 @@ class DecisionLogs(Block):
     (`https://logs.example/logs`)."""
     token_file: str | None = None
     """A file with a bearer token for it, read for each batch: it may be replaced."""
+    authorization: Annotated[str, SECRET] | None = pydantic.Field(None, repr=False)
+    """Or the value of the header `Authorization` itself, its scheme included."""
     ca: str | None = None
     """Authorities of its certificate, PEM. None: those of the system."""
     cert: str | None = None
@@ -79,6 +83,8 @@ class DecisionLogs(Block):
             raise ValueError("expected at least one of url, file, stdout: events must go somewhere")
         if self.when_full == "deny" and self.url is not None and self.buffer is None:
             raise ValueError("expected buffer beside when_full: deny: memory is lost with a worker")
+        if self.authorization is not None and self.token_file is not None:
+            raise ValueError("expected only one of token_file, authorization")
         if (self.cert is None) != (self.key is None):
             raise ValueError("expected both cert and key, or neither")
         if self.min_delay > self.max_delay:

@@ -1,16 +1,17 @@
 """All active bundles as one bundle of ours: one policy for every host, in compat mode. Pure.
 
-Every bundle's Rego is compiled together, and the decision is looked up by a rule of our own, so
-that it may be a rule, a value of the data, or not there at all, exactly as in OPA.
+Every bundle's Rego is compiled together. A decision that is no rule is looked up by a rule of our
+own, so that it may also be a package, a value of the data, or not there at all, as in OPA.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from callout.config.bundle import Bundle
 from extauthz.opa import roots as bundle_roots
-from extauthz.opa.bundle import OpaBundle
+from extauthz.opa.bundle import OpaBundle, package_of
 from extauthz.opa.problems import BundleRefused
 from extauthz.opa.settings import OpaConfig
 from extauthz.policy.compiler.plans import TESTS, compiled_path, plan_key
@@ -50,14 +51,14 @@ def assembled(
     for name, each in sorted(active.items()):
         for path, text in each.modules.items():
             files[f"{FOLDER}/{name}/{_as_policy(path)}"] = text
-    entrypoint = f"{PACKAGE}/{RULE}"
+    complete = active.keys() >= config.bundles.keys()
     plans = [each.plan for each in active.values() if each.plan is not None]
-    if plans and not files:
-        entrypoint = config.decision
+    entrypoint = config.decision
+    if plans and not files and complete:
         files |= _by_plan(plans, entrypoint)
-    else:
-        complete = active.keys() >= config.bundles.keys()
-        files[f"{FOLDER}/{PACKAGE}.rego"] = _rule(config.decision if complete else None)
+    elif not complete or not _has_rule(files.values(), entrypoint):
+        files[f"{FOLDER}/{PACKAGE}.rego"] = _rule(entrypoint if complete else None)
+        entrypoint = f"{PACKAGE}/{RULE}"
     files[DATA] = to_json(_data(active)).encode()
     if descriptors is not None:
         files[DESCRIPTORS] = descriptors
@@ -68,6 +69,13 @@ def assembled(
 def _as_policy(path: str) -> str:
     """OPA compiles a bundle's tests, too; a folder of ours leaves files of their name out."""
     return path.removesuffix(".rego") + "_.rego" if path.endswith(TESTS) else path
+
+
+def _has_rule(modules: Iterable[bytes], decision: str) -> bool:
+    """Whether a rule of this path is there, seen in the text: its head begins a line."""
+    *package, name = decision.split("/")
+    head = re.compile(rb"^(?:default[ \t]+)?" + re.escape(name.encode()) + rb"\b(?!\()", re.M)
+    return any(package_of(text) == package and head.search(text) for text in modules)
 
 
 def _rule(decision: str | None) -> bytes:
@@ -116,13 +124,18 @@ def _policy(config: OpaConfig, entrypoint: str, descriptors: bool) -> bytes:
     }
     if config.envoy.dry_run:
         auth["mode"] = "shadow"
-    del descriptors
+    body: dict[str, Any] = {}
+    if config.envoy.skip_request_body_parse:
+        body["parse"] = False
+    if descriptors:
+        body["descriptors"] = DESCRIPTORS
+    if body:
+        auth["body"] = body
     document = {
         "apiVersion": "bundle/v1",
         "kind": "Policy",
         "name": POLICY,
         "on": [{"host": "*"}],
-        "path": {"dotSegments": "resolve", "allow": ["encodedSlash", "encodedBackslash"]},
         "auth": auth,
     }
     return json.dumps(document, indent=1).encode()

@@ -182,14 +182,19 @@ def _manifest(files: Mapping[str, bytes]) -> Manifest:
     return Manifest(revision, trimmed, {**value, "revision": revision, "roots": list(trimmed)})
 
 
+def package_of(module: bytes) -> list[str] | None:
+    """The path of a module's package; None: it has none that we can read."""
+    found = _PACKAGE.match(module)
+    if found is None:
+        return None
+    return [(name or quoted).decode("utf-8", "replace") for name, quoted in _STEP.findall(found[1])]
+
+
 def _check_package(path: str, module: bytes, manifest: Manifest) -> None:
     """Refuses Rego beyond the roots; what has no package, the compiler refuses."""
-    found = _PACKAGE.match(module)
-    if found is None or "" in manifest.roots:
+    steps = package_of(module)
+    if steps is None or "" in manifest.roots:
         return
-    steps = [
-        (name or quoted).decode("utf-8", "replace") for name, quoted in _STEP.findall(found[1])
-    ]
     if not bundle_roots.in_any(manifest.roots, steps):
         said = f"'package {'.'.join(steps)}' in module '{path}'"
         raise BundleRefused(f"manifest roots {_shown(manifest)} do not permit {said}")

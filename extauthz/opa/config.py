@@ -51,6 +51,9 @@ _REFUSED: Final[Mapping[tuple[str, ...], str]] = {
     ("services", "*", "credentials", "azure_managed_identity"): "`bearer` and `client_tls` are",
     ("services", "*", "credentials", "plugin"): "`bearer` and `client_tls` are",
     ("decision_logs", "plugin"): "`service` and `console` are",
+    ("decision_logs", "reporting", "max_decisions_per_second"): "`drop_decision` is",
+    ("decision_logs", "mask_decision"): "masks are at data.system.log.mask",
+    ("decision_logs", "drop_decision"): "the rule is data.system.log.drop",
     ("status", "plugin"): "`service` and `console` are",
 }
 """What OPA knows and we do not support, and what there is instead."""
@@ -61,6 +64,9 @@ _IDLE: Final[Mapping[tuple[str, ...], str]] = {
     ("nd_builtin_cache",): "events do not hold the answers of builtins",
     ("decision_logs", "nd_builtin_cache"): "events do not hold the answers of builtins",
     ("decision_logs", "request_context"): "Envoy's own headers are in the input",
+    ("decision_logs", "reporting", "buffer_type"): "what waits is bounded in bytes",
+    ("decision_logs", "reporting", "buffer_size_limit_events"): "what waits is bounded in bytes",
+    ("decision_logs", "reporting", "trigger"): "events are sent as they come, within the delays",
     ("server",): "there is no REST API",
     ("status", "prometheus"): "metrics of bundles are at the admin port",
     ("status", "prometheus_config"): "metrics of bundles are at the admin port",
@@ -290,20 +296,31 @@ class _Checker:
             return None
         reporting, path = logs.reporting, ("decision_logs", "reporting")
         self._delays(path, reporting.min_delay_seconds, reporting.max_delay_seconds)
-        by_size = reporting.buffer_type == "size"
-        wrong = "buffer_size_limit_events" if by_size else "buffer_size_limit_bytes"
-        if getattr(reporting, wrong) is not None:
-            message = f"expected nothing with buffer_type {reporting.buffer_type}, found a limit"
-            self._report((*path, wrong), message)
-        for name in ("mask_decision", "drop_decision"):
-            if not _is_path(getattr(logs, name).strip("/")):
-                self._report(("decision_logs", name), "expected a path of names: /system/log/mask")
         needed = not logs.console
         service = self._named_service(("decision_logs", "service"), logs.service, needed=needed)
+        if service:
+            self._sends_logs(service)
         resource = logs.resource or "/logs"
         if logs.partition_name:
             resource = f"/logs/{logs.partition_name}"
         return logs.model_copy(update={"service": service, "resource": resource})
+
+    def _sends_logs(self, name: str) -> None:
+        """Refuses what a service of decision logs cannot be told; bundles and status can."""
+        service = self._file.services.get(name)
+        if service is None:
+            return
+        bearer, client = service.credentials.bearer, service.credentials.client_tls
+        wrong = {
+            "headers": bool(service.headers),
+            "allow_insecure_tls": service.allow_insecure_tls,
+            "credentials": (client is not None and client.private_key_passphrase is not None)
+            or (bearer is not None and bearer.token_path is not None and bearer.scheme != "Bearer"),
+        }
+        for key, is_there in wrong.items():
+            if is_there:
+                message = "expected nothing that a service of decision logs cannot have"
+                self._report(("services", name, key), message)
 
     def _status(self, status: Status | None) -> Status | None:
         if status is None:

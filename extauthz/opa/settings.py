@@ -14,6 +14,8 @@ from callout.config.validate import SECRET, Block
 
 Seconds: TypeAlias = Annotated[int, Field(ge=1, le=86_400)]
 """OPA counts whole seconds; 0 would ask without end."""
+Delay: TypeAlias = Annotated[int, Field(ge=1, le=3600)]
+"""Of decision logs."""
 Trigger: TypeAlias = Literal["periodic"]
 """OPA also has `manual`, for programs that embed it."""
 Algorithm: TypeAlias = Literal[
@@ -144,32 +146,14 @@ class Key(Block):
 class Reporting(Block):
     """How decision events are buffered and sent."""
 
-    buffer_type: Literal["size", "event"] = "size"
     buffer_size_limit_bytes: int | None = Field(default=None, ge=1)
-    """Of what waits, compressed. None: no limit in OPA."""
-    buffer_size_limit_events: int | None = Field(default=None, ge=1)
-    """Events that wait, with `buffer_type: event`. None: OPA's 10,000."""
-    upload_size_limit_bytes: int = Field(default=32_768, ge=1)
+    """Of what waits. None: the bound of our own settings; OPA has none."""
+    upload_size_limit_bytes: int = Field(default=32_768, ge=4096, le=1 << 30)
     """Of one request, compressed."""
-    min_delay_seconds: Seconds = 300
+    min_delay_seconds: Delay = 300
     """Least time between two requests."""
-    max_delay_seconds: Seconds = 600
+    max_delay_seconds: Delay = 600
     """Most time between two requests."""
-    max_decisions_per_second: float | None = Field(default=None, gt=0)
-    """More are dropped. None: any number."""
-    trigger: Literal["periodic", "immediate"] = "periodic"
-
-
-class RequestContextHttp(Block):
-    """Headers of the request that are logged beside the event."""
-
-    headers: tuple[str, ...] = ()
-
-
-class RequestContext(Block):
-    """What is logged of the request to OPA itself."""
-
-    http: RequestContextHttp | None = None
 
 
 class DecisionLogs(Block):
@@ -182,14 +166,8 @@ class DecisionLogs(Block):
     resource: str = ""
     """The path below the service's URL. Empty: `/logs`, or `/logs/PARTITION`."""
     reporting: Reporting = Reporting()
-    request_context: RequestContext | None = None
-    mask_decision: str = "/system/log/mask"
-    """The document that says what is masked."""
-    drop_decision: str = "/system/log/drop"
-    """The document that says whether an event is dropped."""
     console: bool = False
-    """Whether events are also lines of the log."""
-    nd_builtin_cache: bool = False
+    """Whether events are also lines on standard output."""
 
 
 class Status(Block):

@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from typing import Any
 
 from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget
@@ -13,7 +13,7 @@ from extauthz.policy.plan.reads import Reads
 from extauthz.policy.plan.recording import noted_in
 from extauthz.policy.problems import PlanError, PlanRejected, refuse
 from extauthz.policy.translator.program import Compiled, compile_plan
-from extauthz.policy.translator.runtime import begin
+from extauthz.policy.translator.runtime import KEPT, begin
 from extauthz.policy.values.representation import Value
 from extauthz.policy.values.text import from_json, plain
 
@@ -38,6 +38,8 @@ class RegoEngine:
         """
         self.reads: Reads = compiled.reads
         """Parts of the input that the policy may look at; None: anything. See `reads.Reads`."""
+        self.nondeterministic = compiled.nondeterministic
+        """Builtins that it may call whose answers do not follow from their operands."""
         self.recorded = compiled.recorded
         """What the numbers that `decide_and_tell` gives mean; None: it cannot tell."""
         self._evaluate = compiled.evaluate
@@ -74,6 +76,14 @@ class RegoEngine:
             # whatever it is, it must end as a denial; its text could hold request data
             return PolicyFailed("rego_internal", type(error).__name__)
 
+    def decide_with(
+        self, document: dict[str, Any], kept: Mapping[Hashable, Any]
+    ) -> Answer | PolicyFailed:
+        """As `decide`, where builtins find `kept` in the memo (`outside.world`)."""
+        memo = self._begin()
+        memo[KEPT].update(kept)
+        return self.decide(document, None, memo)
+
     def decide_and_tell(
         self, document: dict[str, Any]
     ) -> tuple[Answer | PolicyFailed, Sequence[int]]:
@@ -98,6 +108,7 @@ def load_plan(
     recorded: bool = False,
     budget: Budget = DEFAULT,
     strict: bool = False,
+    permitted: Container[str] = (),
 ) -> RegoEngine | PlanRejected:
     """Make an engine from a plan of OPA's compiler.
 
@@ -110,13 +121,15 @@ def load_plan(
         recorded: the engine can tell what an evaluation read.
         budget: of one decision.
         strict: an error of a builtin ends the decision; else its expression is undefined.
+        permitted: builtins that look outside and may (`outside.permits.GATED`); an engine with one
+            is for `outside.waiting`.
 
     Returns:
         The engine, or all reasons why this plan cannot be used: an instruction or builtin that
         we do not have is named with its line of Rego.
     """
     try:
-        compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded)
+        compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded, permitted)
         return RegoEngine(compiled, _data(data), budget=budget)
     except PlanError as error:
         return PlanRejected(error.problems)

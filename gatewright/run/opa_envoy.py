@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import gatewright
+from callout.config.decision_logs import DecisionLogs
 from callout.config.problems import Problem, Rejected
 from callout.config.settings import Settings
 from callout.serve import address
 from extauthz.opa import config
+from extauthz.opa import settings as opa
 from extauthz.opa.plane import BundlePlane
 from extauthz.opa.settings import EnvoyPlugin, OpaConfig
 from gatewright.run.aside import aside
@@ -19,6 +21,8 @@ from gatewright.run.feed import Feed, Offer
 
 MOST_BYTES: Final = 1024 * 1024
 """Of the file."""
+LEAST_BUFFER: Final = 1 << 20
+"""Bytes of decision events that may always wait: the least that our settings allow."""
 MOST_DESCRIPTORS: Final = 32 * 1024 * 1024
 """Bytes of `proto-descriptor`, as of any file of a bundle."""
 
@@ -45,6 +49,8 @@ class OpaEnvoy:
             changed["max_message"] = plugin.grpc_max_recv_msg_size
         if plugin.enable_reflection:
             changed["reflection"] = True
+        if self.config.decision_logs is not None and given.decision_logs is None:
+            changed["decision_logs"] = _decision_logs(self.config, self.config.decision_logs)
         return given.model_copy(update=changed)
 
     def feed(self, offer: Offer) -> Feed:
@@ -81,6 +87,33 @@ def read_opa_envoy(
         return Rejected(tuple(wrong))
     labels = {**found.config.labels, "id": str(uuid.uuid4()), "version": gatewright.__version__}
     return OpaEnvoy(found.config, grpc, descriptors, found.warnings, labels)
+
+
+def _decision_logs(found: OpaConfig, logs: opa.DecisionLogs) -> DecisionLogs:
+    """OPA's words for decision logs in ours."""
+    reporting = logs.reporting
+    told: dict[str, Any] = {
+        "labels": dict(found.labels),
+        "stdout": logs.console,
+        "upload_bytes": reporting.upload_size_limit_bytes,
+        "min_delay": reporting.min_delay_seconds,
+        "max_delay": reporting.max_delay_seconds,
+    }
+    if reporting.buffer_size_limit_bytes is not None:
+        told["buffer_bytes"] = max(reporting.buffer_size_limit_bytes, LEAST_BUFFER)
+    if logs.service:
+        service = found.services[logs.service]
+        told["url"] = f"{service.url.rstrip('/')}/{logs.resource.strip('/')}"
+        bearer, client = service.credentials.bearer, service.credentials.client_tls
+        if bearer is not None and bearer.token is not None:
+            told["authorization"] = f"{bearer.scheme} {bearer.token}"
+        elif bearer is not None:
+            told["token_file"] = bearer.token_path
+        if client is not None:
+            told |= {"cert": client.cert, "key": client.private_key, "ca": client.ca_cert}
+        if service.tls is not None and service.tls.ca_cert is not None:
+            told["ca"] = service.tls.ca_cert
+    return DecisionLogs.model_validate(told)
 
 
 def _read(path: Path, most: int) -> bytes | Problem:
