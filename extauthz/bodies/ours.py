@@ -54,7 +54,7 @@ def _read(
         case "json":
             return ParsedBody(exact_json.loads(body))
         case "form":
-            return ParsedBody(query_values(body.decode("utf-8", "replace")))
+            return ParsedBody(query_values(exact_json.go_text(body)))
         case "multipart":
             return _multipart(check.headers["content-type"], body)
         case "grpc":
