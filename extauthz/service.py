@@ -381,7 +381,7 @@ class AuthorizationService:
             answer = decide.without_http(answer)
         decision_id = self._decision_id()
         # the plugin has no such metadata: not sent to who cannot ask for it
-        policy = chosen.policy if work.part.trusted or not answer.sent.compat else ""
+        policy = chosen.policy if work.part.trusted or not chosen.auth.compat else ""
         reply = respond(answer.sent, policy, answer.fields, decision_id)
         observer, seconds = self._observer, self._clock() - work.started
         who = what = ""
@@ -439,7 +439,7 @@ class AuthorizationService:
         digest: str = "",
     ) -> bytes:
         decision_id = self._decision_id()
-        reply = respond(sent, policy, "", decision_id)
+        reply = respond(sent, "" if sent.compat else policy, "", decision_id)
         observer, seconds = self._observer, self._clock() - started
         what, sample = "", 0.0
         if observer.wants_text:

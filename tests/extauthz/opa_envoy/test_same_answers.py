@@ -6,7 +6,6 @@ that. What OPA is not asked about must be what the plugin refuses, too.
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from callout.testing import tools
 from callout.testing.opa import OpaServer
 from tests.extauthz.opa_envoy import requests as made
 from tests.extauthz.opa_envoy.contract import ERROR, UNDEFINED, Reading, Sent
@@ -70,10 +68,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpaServer]:
 
 
 @pytest.fixture(scope="module")
-def run(server: OpaServer) -> Iterator[Callable[[list[Case]], None]]:
-    with pytest.MonkeyPatch.context() as patch:  # the compiler that needs nothing to be built
-        patch.setenv("PATH", str(tools.require("opa").parent), prepend=os.pathsep)
-        sides = Sides(server.url, "compat: opa-envoy")
+def run(server: OpaServer, native_opa: None) -> Iterator[Callable[[list[Case]], None]]:
+    sides = Sides(server.url, "compat: opa-envoy")
     with asyncio.Runner() as runner:
         runner.run(sides.open())
         yield lambda cases: runner.run(sides.ask(cases))
