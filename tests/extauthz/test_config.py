@@ -10,12 +10,14 @@ from callout.config.bundle import Bundle
 from callout.config.policies import Effective
 from callout.config.problems import Rejected
 from callout.config.snapshot import Snapshot, build
+from extauthz.bodies.contract import BodyRules
 from extauthz.compiled import Authenticated, ByOpa, CompiledAuth
 from extauthz.config import AuthSection
 from extauthz.emit import AuthPart
 from extauthz.identity.anonymous import AnonymousEntry
 from extauthz.identity.jwt import JwtEntry
 from extauthz.identity.keys import ALGORITHMS
+from tests.extauthz.bodies.protos import descriptor_set
 from tests.extauthz.tokens import jwk, jwks
 
 HEAD = "apiVersion: bundle/v1\nkind: Policy\n"
@@ -424,3 +426,84 @@ def test_a_key_set_is_not_shown_in_a_problem() -> None:
     found = problems(policy(block), files={"s.json": json.dumps(secret).encode()})
 
     assert "c2VjcmV0LXZhbHVl" not in str(found)
+
+
+# --- body and compat ---
+
+OPEN = "identity: [anonymous: {}]\ndecide: {opa: shop/allow}\n"
+
+
+def rules_of(written: str, files: Mapping[str, bytes] | None = None) -> tuple[bool, BodyRules]:
+    block = compiled(policy(OPEN + written), files=files)
+    assert isinstance(block.decider, ByOpa)
+    builder = block.decider.builder
+    return block.compat, builder.rules.body
+
+
+def test_bodies_are_read_by_default_and_as_written() -> None:
+    assert rules_of("") == (False, BodyRules(True, 64 * 1024, None, None))
+    assert rules_of("body: {max: 2MiB, over: deny(413)}")[1] == BodyRules(True, 2 << 20, 413)
+    assert rules_of("body: {max: 100B}")[1].most == 100
+    assert rules_of("body: {parse: false}")[1].parse is False
+    _, rules = rules_of("body: {descriptors: books.pb}", {"books.pb": descriptor_set()})
+    assert rules.methods is not None
+    assert len(rules.methods) == 4
+
+
+def test_compat_is_the_plugins_and_bounded_by_the_message_alone() -> None:
+    assert rules_of("compat: opa-envoy") == (True, BodyRules(True, None, None, None))
+    assert rules_of("compat: opa-envoy\nbody: {max: 1KiB}")[1].most == 1024
+
+
+def test_a_descriptor_set_is_read_once_for_all_policies() -> None:
+    section = AuthSection()
+    files = {"books.pb": descriptor_set()}
+    written = OPEN + "body: {descriptors: books.pb}"
+    made = []
+    for host in ("a", "b"):
+        snapshot = build(bundle(policy(written, on=f"[{{host: {host}}}]"), files=files), [section])
+        assert isinstance(snapshot, Snapshot), snapshot
+        effective = snapshot.policies.choose(host, "/", "GET")
+        assert isinstance(effective, Effective)
+        block = effective.block("auth")
+        assert isinstance(block, CompiledAuth)
+        assert isinstance(block.decider, ByOpa)
+        made.append(block.decider.builder.rules.body.methods)
+
+    assert made[0] is made[1] is not None
+
+
+BODY_PROBLEMS = {
+    "body: {max: 64 KB}": "auth.body.max: expected a size such as `64KiB`, found `64 KB`",
+    "body: {max: -1KiB}": "auth.body.max: expected a size such as `64KiB`, found `-1KiB`",
+    "body: {over: allow}": (
+        "auth.body.over: expected `flag` or `deny(NNN)` with an HTTP status from 400 to 511, "
+        "found `allow`"
+    ),
+    "body: {over: deny(200)}": "found `deny(200)`",
+    "compat: opa-envoy\nbody: {over: deny(413)}": (
+        "auth.body.over: expected `flag`: opa-envoy-plugin leaves it to the policy"
+    ),
+    "body: {descriptors: gone.pb}": (
+        "auth.body.descriptors: expected a file of the bundle, found no `gone.pb`"
+    ),
+    "body: {descriptors: keys.json}": (
+        "auth.body.descriptors: expected a descriptor set in `keys.json`: "
+        "it is no FileDescriptorSet"
+    ),
+    "body: {parse: maybe}": "auth.body.parse: expected",
+    "body: {limit: 1}": "auth.body.limit: expected one of descriptors, max, over, parse",
+    "compat: opa": "auth.compat: expected",
+}
+
+
+@pytest.mark.parametrize("written", BODY_PROBLEMS)
+def test_a_body_block_with_a_mistake_says_where(written: str) -> None:
+    found = build(bundle(policy(OPEN + written)), [AuthSection()])
+
+    assert isinstance(found, Rejected)
+    assert BODY_PROBLEMS[written] in str(found.problems[0])
+
+
+def test_the_table_of_body_problems_has_all_its_rows() -> None:
+    assert len(BODY_PROBLEMS) == 10

@@ -221,4 +221,4 @@ def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
         found = form_values(body, "b", loads)
     except ValueError:
         return
-    assert all(isinstance(name, str) and values for name, values in found.items())
+    assert all(found.values())
