@@ -39,7 +39,7 @@ _NAME: Final = re.compile(r"(?!\.\.?(?:/|$))[\w.-]+(?:/(?!\.\.?(?:/|$))[\w.-]+)*
 """Of a bundle: it is part of a URL, and of a path on disk."""
 _SEGMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_REFUSED: Final[Mapping[tuple[str, ...], str]] = {
+REFUSED: Final[Mapping[tuple[str, ...], str]] = {
     ("discovery",): "write `bundles` here",
     ("bundle",): "write `bundles: {NAME: ...}`",
     ("distributed_tracing",): "the setting `telemetry.otlp` says where traces go",
@@ -57,7 +57,7 @@ _REFUSED: Final[Mapping[tuple[str, ...], str]] = {
     ("status", "plugin"): "`service` and `console` are",
 }
 """What OPA knows and we do not support, and what there is instead."""
-_IDLE: Final[Mapping[tuple[str, ...], str]] = {
+IDLE: Final[Mapping[tuple[str, ...], str]] = {
     ("default_decision",): "Envoy asks for the plugin's own path",
     ("default_authorization_decision",): "there is no REST API to guard",
     ("caching",): "caches of builtins have bounds of their own",
@@ -125,15 +125,15 @@ def read(file: str, data: bytes, environ: Mapping[str, str]) -> Read | Rejected:
     source = _services_by_name(merge([documents[0]]))
     problems: list[Problem] = []
     warnings: list[Problem] = []
-    for pattern, instead in _REFUSED.items():
+    for pattern, instead in REFUSED.items():
         for path in _found(source, pattern):
             message = f"expected nothing, found {path[-1]}: it is not supported; {instead}"
             problems.append(source.problem(path, message, key=True))
-    for pattern, why in _IDLE.items():
+    for pattern, why in IDLE.items():
         for path in _found(source, pattern):
             message = f"has no effect: {why}"
             warnings.append(source.problem(path, message, severity="warning", key=True))
-    source = _without(source, [*_REFUSED, *_IDLE])
+    source = _without(source, [*REFUSED, *IDLE])
     found = validate(_File, source)
     if isinstance(found, Rejected):
         return Rejected((*problems, *found.problems))

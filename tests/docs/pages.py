@@ -29,6 +29,7 @@ class Block(NamedTuple):
 
 KINDS: Final = {
     "command": r"sh\n(?P<name>)[^#]",
+    "opa": r"yaml\n# opa: (?P<name>\S+)\n",
     "settings": r"yaml\n# settings: (?P<name>\S+)\n",
     "file": r"(?:yaml|rego)\n# bundle(?:: |/)(?P<name>\S+)\n|json bundle: (?P<json>\S+)\n",
     "bad file": r"(?:yaml|rego)\n# bad bundle: (?P<name>\S+)\n",

@@ -21,6 +21,7 @@ from tests.docs.pages import ROOT, Block
 BLOCKS = {
     "README.md": 6,
     "docs/configuration.md": 7,
+    "docs/opa-envoy-plugin.md": 2,
     "docs/operations.md": 2,
     "docs/performance.md": 0,
     "docs/reliability.md": 0,

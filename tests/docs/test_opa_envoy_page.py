@@ -1,0 +1,31 @@
+"""The page for those who come from opa-envoy-plugin, held to the code."""
+
+import pytest
+
+from extauthz.opa import config, settings
+from tests.docs import pages
+from tests.docs.pages import Block
+
+PAGE = "docs/opa-envoy-plugin.md"
+FILES = [each for each in pages.of_kind("opa") if each.page == PAGE]
+
+
+@pytest.mark.parametrize("block", FILES, ids=lambda block: block.name)
+def test_every_configuration_is_good_without_a_warning(block: Block) -> None:
+    found = config.read(block.name, block.text.encode(), {"OPA_TOKEN": "t"})
+
+    assert isinstance(found, config.Read), found
+    assert found.warnings == ()
+
+
+def test_the_page_names_every_key_and_all_that_is_refused() -> None:
+    text = pages.read(PAGE)
+    words = {
+        field.alias or name
+        for block in (settings.EnvoyPlugin, settings.BundleSource, settings.DecisionLogs)
+        for name, field in block.model_fields.items()
+    }
+    words |= {step for pattern in config.REFUSED for step in pattern[:1]}
+    words |= {step for pattern in config.IDLE for step in pattern[:1]}
+
+    assert sorted(each for each in words - {"trigger"} if f"`{each}" not in text) == []
