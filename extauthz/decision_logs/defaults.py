@@ -38,17 +38,14 @@ class Masks:
         self._query = "query" not in show
         self.hides_bodies = "body" not in show
         """Whether nobody will see the body, so that it need not be read."""
-        top, http = set[str](), set[str]()
+        top, http = {"parsed_query"}, {"query"}
         if self.hides_bodies:
             top.add("parsed_body")
             http |= {"body", "rawBody"}
-        if self._query:
-            top.add("parsed_query")
-            http.add("query")
         if "raw-headers" not in show:
             http.add("headerMap")
         self._places = {"/input": frozenset(top), _HTTP: frozenset(http)}
-        """Names that are hidden at just one place."""
+        """Names that are looked at in another way, or hidden, at just one place."""
         self._names = "secret-names" not in show
         self._tokens = "tokens" not in show
         self._is_hidden = lru_cache(maxsize=4096)(self._hides)
@@ -133,7 +130,7 @@ class Masks:
             return self._copy(query, at, 0)
         copy = {}
         for name, values in query.items():
-            if is_secret_parameter(name):
+            if self._query and is_secret_parameter(name):
                 copy[name] = [MASK]
                 self._masked.append(f"{at}/{name}")
             else:

@@ -10,6 +10,7 @@ from typing import Any
 from callout.testing import tools
 from callout.testing.ports import free_port
 from callout.testing.process import Process
+from extauthz.policy.values.text import to_json
 
 
 class LoggingOpa:
@@ -31,16 +32,16 @@ class LoggingOpa:
         config.write_text(json.dumps(document))
         self._port = free_port()
         command: list[str | Path] = [tools.require("opa"), "run", "--server", "--config-file"]
-        command += [config, "--addr", f"127.0.0.1:{self._port}", "--log-level", "error"]
-        command += ["--disable-telemetry", sources]
+        command += [config, "--addr", f"127.0.0.1:{self._port}", "--disable-telemetry", sources]
+        # at a higher log level than `info` OPA does not know who asked
         self._process = Process(command, folder / "opa.log", self._ready)
         self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
 
     def decide(self, path: str, document: Any, headers: Mapping[str, str] | None = None) -> Any:
         """The whole answer: `{"result": ..., "decision_id": ...}`."""
-        body = json.dumps({"input": document})
+        body = to_json({"input": document})
         headers = {"content-type": "application/json", **(headers or {})}
-        self._connection.request("POST", f"/v1/data/{path}", body, headers)
+        self._connection.request("POST", f"/v1/data/{path}", body.encode(), headers)
         return json.load(self._connection.getresponse())
 
     def close(self) -> None:
