@@ -18,6 +18,7 @@ from extauthz.policy.builtins import (
     jwt_sign,
     net,
     objects,
+    outside,
     printf,
     private_keys,
     randoms,
@@ -32,6 +33,7 @@ from extauthz.policy.builtins import (
     yaml_writer,
 )
 from extauthz.policy.builtins.graphql import functions as graphql
+from extauthz.policy.builtins.json_schema import functions as json_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "gte": (2, comparison.gte),
     "hex.decode": (1, encoding.hex_decode),
     "hex.encode": (1, encoding.hex_encode),
+    "http.send": (1, outside.http_send),
     "indexof": (2, strings.indexof),
     "indexof_n": (2, strings.indexof_n),
     "internal.member_2": (2, comparison.member_2),
@@ -147,9 +150,11 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "json.is_valid": (1, encoding.json_is_valid),
     "json.marshal": (1, encoding.json_marshal),
     "json.marshal_with_options": (2, json_format.json_marshal_with_options),
+    "json.match_schema": (2, json_schema.match_schema),
     "json.patch": (2, json_patch.json_patch),
     "json.remove": (2, objects.json_remove),
     "json.unmarshal": (1, encoding.json_unmarshal),
+    "json.verify_schema": (1, json_schema.verify_schema),
     "lower": (1, strings.lower),
     "lt": (2, comparison.lt),
     "lte": (2, comparison.lte),
@@ -165,6 +170,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "net.cidr_is_valid": (1, net.cidr_is_valid),
     "net.cidr_merge": (1, net.cidr_merge),
     "net.cidr_overlap": (2, net.cidr_contains),
+    "net.lookup_ip_addr": (1, outside.lookup_ip_addr),
     "numbers.range": (2, arithmetic.numbers_range),
     "numbers.range_step": (3, arithmetic.numbers_range_step),
     "object.filter": (2, objects.object_filter),
@@ -174,6 +180,7 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Any]]]] = {
     "object.subset": (2, objects.object_subset),
     "object.union": (2, objects.object_union),
     "object.union_n": (1, objects.object_union_n),
+    "opa.runtime": (0, outside.runtime),
     "or": (2, aggregates.set_or),
     "plus": (2, arithmetic.plus),
     "product": (1, aggregates.product),

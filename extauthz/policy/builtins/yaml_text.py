@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from extauthz.policy.builtins import operands
+from extauthz.policy.builtins.floats import json_float, shortest
 from extauthz.policy.errors import BuiltinError, RegoError
 from extauthz.policy.values import numbers
 from extauthz.policy.values.representation import Value
@@ -212,7 +213,7 @@ def _short_float(value: float) -> str:
         for text in (f"{single:.{count}e}" for count in range(9))
         if struct.unpack("f", struct.pack("f", float(text)))[0] == single
     )
-    return float_text(float(digits))
+    return shortest(Decimal(digits))
 
 
 def _scalar(tag: str | None, text: str, quoted: bool) -> Value:
@@ -272,25 +273,5 @@ def resolved(text: str) -> Value:
     if _FLOAT.fullmatch(plain):
         value = float(plain)
         if abs(value) != float("inf"):
-            return numbers.parse(_json_float(value))
+            return numbers.parse(json_float(value))
     return text
-
-
-def _json_float(value: float) -> str:
-    """A float as Go's `encoding/json` writes it."""
-    if value == 0 or 1e-6 <= abs(value) < 1e21:
-        text = format(Decimal(repr(value)), "f")
-        return text.removesuffix(".0")
-    return repr(value).replace("e-0", "e-")
-
-
-def float_text(value: float) -> str:
-    """A float as Go's `FormatFloat(value, 'g', -1, 64)` writes it."""
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(exponent, int)  # noqa: S101
-    point = len(digits) + exponent - 1
-    if not -4 <= point < 6:
-        mantissa = "".join(map(str, digits))
-        rest = f".{mantissa[1:]}" if len(mantissa) > 1 else ""
-        return f"{'-' * sign}{mantissa[0]}{rest}e{'-' if point < 0 else '+'}{abs(point):02d}"
-    return format(Decimal(repr(value)), "f").removesuffix(".0")

@@ -4,10 +4,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from functools import cmp_to_key
 from typing import Final
 
-from extauthz.policy.builtins.yaml_text import float_text, resolved
+from extauthz.policy.builtins.floats import shortest
+from extauthz.policy.builtins.yaml_text import resolved
 from extauthz.policy.errors import BuiltinError
 from extauthz.policy.values import numbers
 from extauthz.policy.values.representation import RegoSet, Value, decode, is_number, ordered
@@ -96,7 +98,7 @@ def _number(value: numbers.Number) -> str:
     read = resolved(to_json(value))
     if type(read) is int and numbers.is_integer_text(value) and -(2**63) <= read < 2**64:
         return str(read)
-    return f'"{read}"' if type(read) is str else float_text(float(value))
+    return f'"{read}"' if type(read) is str else shortest(Decimal(repr(float(value))))
 
 
 def _text(text: str, indent: int) -> str:

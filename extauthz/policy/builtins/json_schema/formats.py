@@ -1,0 +1,132 @@
+"""Formats of strings (internal/gojsonschema/format_checkers.go), read as Go reads them."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Final
+
+from extauthz.policy.builtins import go_layouts, regular
+from extauthz.policy.errors import BuiltinError
+
+_HOSTNAME: Final = re.compile(
+    r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9])"
+    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]))*"
+)
+_UUID: Final = re.compile("[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", re.I)
+_POINTER: Final = re.compile("(?:/(?:[^~/]|~0|~1)*)*")
+_RELATIVE_POINTER: Final = re.compile("(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^~/]|~0|~1)*)*)")
+_TEMPLATE: Final = re.compile(r"[^{]*(?:\{[^}]*\}[^{]*)*")
+_ATOM: Final = r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+"
+_QUOTED: Final = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x20-\x7e\t\x80-\U0010ffff])*"'
+_DOT_ATOM: Final = rf"{_ATOM}(?:\.{_ATOM})*"
+_SPACE: Final = r"[ \t]*"
+_SPEC: Final = rf"(?:{_DOT_ATOM}|{_QUOTED}){_SPACE}@{_SPACE}(?:{_DOT_ATOM}|\[[!-Z^-~]*\])"
+_PHRASE: Final = rf"(?:(?:{_ATOM}|{_QUOTED}|\.){_SPACE})*"
+_MAIL: Final = re.compile(
+    rf"{_SPACE}(?:{_SPEC}|{_PHRASE}<{_SPACE}{_SPEC}{_SPACE}>){_SPACE}(?:\([^()\\]*\){_SPACE})*"
+)
+_SCHEME: Final = re.compile("([a-zA-Z][a-zA-Z0-9+.-]*):")
+_BAD_ESCAPE: Final = re.compile("%(?![0-9a-fA-F]{2})")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
+_HOST: Final = re.compile(
+    r"(?:\[([0-9a-fA-F:.]+(?:%25[^\]]*)?)\]|(?:[A-Za-z0-9._~!$&'()*+,;=:\-\"<>\x80-\U0010ffff]"
+    r"|%(?:[89a-fA-F][0-9a-fA-F]|20|21|22|23|24|25|26|27|28|29|2[a-fA-F]|3[a-cA-Ce-fE-F]"
+    r"))*?)(?::[0-9]*)?"
+)
+_USER: Final = re.compile(r"(?:[A-Za-z0-9\-._:~!$&'()*+,;=%@])*")
+
+
+def has_format(name: str, text: str) -> bool:
+    """Whether `text` has the format; every text has one that is not known."""
+    check = _CHECKS.get(name)
+    return check is None or check(text)
+
+
+def _is_time(*layouts: str) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        for layout in layouts:
+            try:
+                go_layouts.read(layout, text)
+            except BuiltinError:
+                continue
+            return True
+        return False
+
+    return check
+
+
+def _is_address(mark: str) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return mark in text and "%" not in text
+
+    return check
+
+
+def _url(text: str) -> tuple[str, str] | None:
+    """Scheme and path as Go's `url.Parse` finds them; None: it is no URL."""
+    if _CONTROL.search(text) or text.startswith(":"):
+        return None
+    rest, _, fragment = text.partition("#")
+    if _BAD_ESCAPE.search(fragment):
+        return None
+    found = _SCHEME.match(rest)
+    scheme = found[1].lower() if found else ""
+    rest = rest[found.end() :] if found else rest
+    rest = rest.partition("?")[0]
+    if not rest.startswith("/"):
+        if scheme:
+            return scheme, ""  # opaque
+        if ":" in rest.partition("/")[0]:
+            return None
+    elif rest.startswith("//") and (scheme or not rest.startswith("///")):
+        authority, slash, path = rest[2:].partition("/")
+        rest = slash + path
+        user, at, host = authority.rpartition("@")
+        if at and (not _USER.fullmatch(user) or _BAD_ESCAPE.search(user)):
+            return None
+        if not _HOST.fullmatch(host):
+            return None
+    return None if _BAD_ESCAPE.search(rest) else (scheme, rest)
+
+
+def _is_uri(text: str) -> bool:
+    found = _url(text)
+    return found is not None and bool(found[0]) and "\\" not in text
+
+
+def _is_reference(text: str) -> bool:
+    return _url(text) is not None and "\\" not in text
+
+
+def _is_template(text: str) -> bool:
+    found = _url(text)
+    return found is not None and "\\" not in text and bool(_TEMPLATE.fullmatch(found[1]))
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda text: pattern.fullmatch(text) is not None
+
+
+_CHECKS: Final[dict[str, Callable[[str], bool]]] = {
+    "date": _is_time("2006-01-02"),
+    "time": _is_time("15:04:05Z07:00", "15:04:05"),
+    "date-time": _is_time("15:04:05", "15:04:05Z07:00", "2006-01-02", "2006-01-02T15:04:05Z07:00"),
+    "hostname": lambda text: len(text) < 256 and _HOSTNAME.fullmatch(text) is not None,
+    "email": _matches(_MAIL),
+    "idn-email": _matches(_MAIL),
+    "ipv4": _is_address("."),
+    "ipv6": _is_address(":"),
+    "uri": _is_uri,
+    "uri-reference": _is_reference,
+    "iri": _is_uri,
+    "iri-reference": _is_reference,
+    "uri-template": _is_template,
+    "uuid": _matches(_UUID),
+    "regex": lambda text: not text or regular.is_valid(text),
+    "json-pointer": _matches(_POINTER),
+    "relative-json-pointer": _matches(_RELATIVE_POINTER),
+}
