@@ -112,7 +112,7 @@ def test_a_bad_bundle_has_the_problems_that_are_shown(page: str, load_files: Loa
 
 @pytest.mark.parametrize("block", RESULTS, ids=lambda block: block.place)
 def test_a_policy_gives_the_results_that_are_shown(block: Block, load_files: LoadFiles) -> None:
-    engine = _engine(block, load_files)
+    engine, compat = _engine(block, load_files)
     rows = yaml.safe_load(block.text)
     assert len(rows) >= 2
     for row in rows:
@@ -124,11 +124,12 @@ def test_a_policy_gives_the_results_that_are_shown(block: Block, load_files: Loa
         assert row.keys() == {"input", "result"}
         assert answer == row["result"]
         allowed = answer["allowed"] if isinstance(answer, dict) else answer
-        assert isinstance(outcome_of(answer, "rego"), Allow if allowed else Deny)
+        assert isinstance(outcome_of(answer, "rego", compat), Allow if allowed else Deny)
 
 
-def _engine(block: Block, load_files: LoadFiles) -> RegoEngine:
-    """Of the entrypoint that the block names, with the data that its policy names."""
+def _engine(block: Block, load_files: LoadFiles) -> tuple[RegoEngine, bool]:
+    """Of the entrypoint that the block names, with the data that its policy names; and whether
+    that policy says `compat`."""
     loaded = load_files(pages.files(block.page))
     assert not isinstance(loaded, Rejected)
     for policy in loaded.snapshot.policies.sources:
@@ -142,7 +143,7 @@ def _engine(block: Block, load_files: LoadFiles) -> RegoEngine:
                     plan, wanted.entrypoint, loaded.bundle.read(data) if data else None
                 )
                 assert isinstance(engine, RegoEngine)
-                return engine
+                return engine, policy.at("auth", "compat").value is not None
     raise AssertionError(f"{block.place}: no policy decides by {block.name}")
 
 
