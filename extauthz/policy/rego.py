@@ -3,7 +3,7 @@
 import time
 import weakref
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget
 from extauthz.policy.engine import UNDEFINED, Answer, PolicyFailed
@@ -16,6 +16,9 @@ from extauthz.policy.translator.program import Compiled, compile_plan
 from extauthz.policy.translator.runtime import KEPT, begin
 from extauthz.policy.values.representation import Value
 from extauthz.policy.values.text import from_json, plain
+
+Programs: TypeAlias = weakref.WeakValueDictionary[Hashable, Compiled]
+"""Translated plans that some engine uses."""
 
 
 class RegoEngine:
@@ -47,7 +50,7 @@ class RegoEngine:
         """Rego's `data`; never changed."""
         self._budget = budget
         self._clock = clock if compiled.nondeterministic else None
-        weakref.finalize(self, compiled.forget).atexit = False
+        self._compiled = compiled
 
     def decide(
         self, document: dict[str, Any], deadline: float | None, memo: dict[Any, Any] | None = None
@@ -109,6 +112,7 @@ def load_plan(
     budget: Budget = DEFAULT,
     strict: bool = False,
     permitted: Container[str] = (),
+    programs: Programs | None = None,
 ) -> RegoEngine | PlanRejected:
     """Make an engine from a plan of OPA's compiler.
 
@@ -123,13 +127,20 @@ def load_plan(
         strict: an error of a builtin ends the decision; else its expression is undefined.
         permitted: builtins that look outside and may (`outside.permits.GATED`); an engine with one
             is for `outside.waiting`.
+        programs: what was translated before, for other data; gets what is translated now.
 
     Returns:
         The engine, or all reasons why this plan cannot be used: an instruction or builtin that
         we do not have is named with its line of Rego.
     """
     try:
-        compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded, permitted)
+        name = (plan, entrypoint, strict, recorded, permitted)
+        compiled = programs.get(name) if programs is not None else None
+        if compiled is None:
+            compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded, permitted)
+            weakref.finalize(compiled, compiled.forget).atexit = False
+            if programs is not None:
+                programs[name] = compiled
         return RegoEngine(compiled, _data(data), budget=budget)
     except PlanError as error:
         return PlanRejected(error.problems)

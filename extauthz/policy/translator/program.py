@@ -1,7 +1,7 @@
 """Makes a program of a plan: which functions are needed, which are remembered, and the code."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from callout.config.pace import breathe
 from extauthz.policy.builtins.nondeterministic import NONDETERMINISTIC
 from extauthz.policy.builtins.table import BUILTINS
+from extauthz.policy.outside.permits import GATED
 from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Plan, prune, walk
 from extauthz.policy.plan.reads import Reads, reads_of
 from extauthz.policy.plan.recording import Read, recording
@@ -26,7 +27,7 @@ ENTRYPOINT: Final = "entrypoint"
 Evaluate = Callable[[Value, Value, dict[Any, Any]], list[Value]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Compiled:
     """An entrypoint that can be evaluated."""
 
@@ -44,7 +45,11 @@ class Compiled:
 
 
 def compile_plan(
-    plan: Plan, entrypoint: str, strict: bool = False, recorded: bool = False
+    plan: Plan,
+    entrypoint: str,
+    strict: bool = False,
+    recorded: bool = False,
+    permitted: Container[str] = (),
 ) -> Compiled:
     """Translate one entrypoint of `plan`, which is used up by it.
 
@@ -55,6 +60,7 @@ def compile_plan(
             else the expression is undefined.
         recorded: the code notes in the memo what it reads of the input (`recording.noted_in`):
             15 ns a read.
+        permitted: builtins that look outside and may (`outside.permits.GATED`).
 
     Raises:
         PlanError: with all builtins that are missing, or the first other fault.
@@ -66,7 +72,7 @@ def compile_plan(
     needed = _reachable(plan, blocks)
     for part in [blocks, *(function.blocks for function in needed.values())]:
         prune(part)
-    used = _check_builtins(plan, blocks, needed)
+    used = _check_builtins(plan, blocks, needed, permitted)
     names = {name: rename(function.params, function.blocks) for name, function in needed.items()}
     own = rename([INPUT, DATA], blocks)
     parts = [(own, blocks), *((names[name], function.blocks) for name, function in needed.items())]
@@ -145,7 +151,9 @@ def _reachable(plan: Plan, blocks: list[Block]) -> dict[str, Function]:
     return found
 
 
-def _check_builtins(plan: Plan, blocks: list[Block], needed: Mapping[str, Function]) -> set[str]:
+def _check_builtins(
+    plan: Plan, blocks: list[Block], needed: Mapping[str, Function], permitted: Container[str]
+) -> set[str]:
     used: set[str] = set()
     problems: dict[str, PlanProblem] = {}
     for part in [blocks, *(function.blocks for function in needed.values())]:
@@ -157,6 +165,10 @@ def _check_builtins(plan: Plan, blocks: list[Block], needed: Mapping[str, Functi
             if name not in BUILTINS:
                 what = "builtin" if name in plan.builtins else "function"
                 problem = PlanProblem(*statement.place, f"unsupported {what} {name}")
+                problems.setdefault(str(problem), problem)
+            elif name in GATED and name not in permitted:
+                message = f"the builtin {name} needs `allow.{GATED[name]}` in the policy's `decide`"
+                problem = PlanProblem(*statement.place, message)
                 problems.setdefault(str(problem), problem)
     if problems:
         raise PlanError(*list(problems.values())[:MOST_PROBLEMS])
