@@ -41,6 +41,8 @@ Offer: TypeAlias = Callable[[Bundle], Awaitable[tuple[Problem, ...]]]
 
 _PLUGINS: Final = ("bundle", "decision_logs", "status", "envoy_ext_authz_grpc")
 _FILE: Final = "file://"
+MOST_SAID: Final = 200
+"""Characters of a service's words in a line of the log."""
 
 
 class Beside(Protocol):
@@ -173,8 +175,9 @@ class BundlePlane:
             )
         status.succeeded = self._now()
         if reply.status == 304:
-            if name in self._active:
+            if name in self._active and status.problem is not None:
                 status.problem = None
+                await self._settle()
             return download.unchanged()
         status.downloaded = status.succeeded
         await self._take(name, source, reply)
@@ -235,7 +238,16 @@ class BundlePlane:
             self._active = candidate
             self._activations += 1
         self._statuses[name].taken(bundle, self._now())
-        _log.info("bundle activated", bundle=name, revision=bundle.revision, etag=bundle.etag)
+        said = {"revision": bundle.revision[:MOST_SAID], "etag": bundle.etag[:MOST_SAID]}
+        _log.info("bundle activated", bundle=name, **said)
+
+    async def _settle(self) -> None:
+        """Offers what is in use again: its author went back, and nothing is wrong any more."""
+        if not any(each.problem for each in self._statuses.values()):
+            async with self._activating:
+                active = self._active
+                made = functools.partial(assembled, active, self._config, self._descriptors)
+                await self._offer(await self._beside(made))
 
     def _failed(self, name: str, refused: BundleRefused) -> None:
         status = self._statuses[name]

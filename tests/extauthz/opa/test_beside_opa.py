@@ -168,6 +168,7 @@ def test_both_refuse_a_broken_bundle_and_what_was_active_decides(
 
     pair.service.publish(AUTHZ, policy("r1"), '"p1"')
     pair.until(lambda: not any("code" in each for each in pair.both("authz")))
+    pair.until(lambda: pair.serve.config()["problems"] == [])
 
 
 def test_both_refuse_a_bundle_whose_roots_another_has(
