@@ -151,12 +151,16 @@ class InputBuilder:
                 document["truncated_body"] = body.truncated
                 if "body_state" in top:
                     document["body_state"] = body.state
-            attributes = check.attributes.as_sent() if self._compat else check.attributes
+            attributes, headers = check.attributes, check.headers
+            if self._compat:
+                attributes = attributes.as_sent()
+                headers = attributes.headers
             if self._http:
                 document["attributes"] = {
-                    "request": {"http": self._read_http(check.method, attributes.headers)}
+                    "request": {"http": self._read_http(check.method, headers)}
                 }
-            self._read_others(document, attributes)
+            if self._others or self._source_principal:
+                self._read_others(document, attributes)
         except Unreadable as unreadable:
             return BadInput(unreadable.reason, unreadable.status)
         except ValueError:  # a number in Envoy's metadata that JSON cannot write

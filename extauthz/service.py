@@ -171,7 +171,7 @@ class AuthorizationService:
             return self._turn_away(started, _LOG_FULL, "", "error", None)
         try:
             check = self._read(message)
-            if not isinstance(check, CheckInput | NetworkCheck):
+            if not isinstance(check, (CheckInput, NetworkCheck)):  # a union takes 0.2 us
                 return self._turn_away(started, _UNREADABLE[type(check)], "", "deny", None)
             snapshot = self._snapshot()
             if snapshot is None:
