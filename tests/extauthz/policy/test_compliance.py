@@ -31,7 +31,6 @@ CONTRADICTED = {"reachable_paths/cycle_1022_3"}
 REFUSED = Counter(
     {
         "rego.parse_module": 2,
-        "strings.render_template": 5,
         "test.sleep": 1,
     }
 )
