@@ -51,6 +51,32 @@ class Budget(Block):
     """Of processor time."""
 
 
+class AllowHttp(Block):
+    """What `http.send` may do."""
+
+    hosts: tuple[str, ...] = Field(min_length=1)
+    """`idp.example`, or `idp.example:8443` for a port that is not the scheme's own."""
+    methods: tuple[str, ...] = Field(default=("GET",), min_length=1)
+    """In capitals."""
+    timeout: float = Field(default=1, ge=0.05, le=60)
+    """Seconds for one call, with redirections and retries."""
+    private: bool = False
+    """Whether these hosts may be at private addresses, or on this machine."""
+    max_body: int = Field(default=1 << 20, ge=1, le=1 << 26, alias="maxBody")
+    """Bytes of an answer."""
+
+
+class Allow(Block):
+    """What a policy may do outside of itself."""
+
+    http: AllowHttp | None = None
+    """`http.send`."""
+    lookup: tuple[str, ...] = ()
+    """Names that `net.lookup_ip_addr` may ask for."""
+    runtime: dict[str, str] | None = None
+    """`opa.runtime` gives this as `config.labels`, as OPA's labels."""
+
+
 class Rego(Block):
     """Rego in this process."""
 
@@ -64,6 +90,8 @@ class Rego(Block):
     """What one decision may cost; beyond it the request is denied."""
     strict: bool = False
     """Whether a builtin's error ends the decision; else its expression is undefined."""
+    allow: Allow = Field(default_factory=Allow)
+    """What it may do outside of itself; nothing, if not written."""
 
 
 class Opa(Block):
@@ -89,9 +117,9 @@ class Body(Block):
 class Cache(Block):
     """Decisions that are given again."""
 
-    ttl: float = Field(gt=0, le=3600)
+    ttl: int = Field(ge=1, le=3600)
     """Seconds for which an allowance is given again."""
-    deny_ttl: float = Field(default=1.0, ge=0, le=3600, alias="denyTtl")
+    deny_ttl: int = Field(default=1, ge=0, le=3600, alias="denyTtl")
     """Seconds for which a denial is; 0: never."""
     opa_ignore: tuple[str, ...] | None = Field(default=None, alias="opaIgnore")
     """For `decide: {opa: ...}`: JSON pointers to the fields of the input that do not count."""

@@ -1,0 +1,1 @@
+"""What a policy may do outside of itself, by a written permit."""
