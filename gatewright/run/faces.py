@@ -8,6 +8,7 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
+from extauthz.policy.outside import http_client
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
@@ -63,6 +64,7 @@ class Faces:
             await self._redis.close()
         if self._opa is not None:
             await self._opa.close()
+        await http_client.close()
         await self._keys.close()
         if self._log is not None:
             await asyncio.to_thread(self._log.close, FLUSH_WITHIN)
