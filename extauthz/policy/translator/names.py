@@ -42,8 +42,10 @@ def rename(params: list[Local], blocks: list[Block]) -> Names:
 _ALWAYS = frozenset(
     {"AssignIntStmt", "MakeArrayStmt", "MakeNullStmt", "MakeNumberIntStmt", "MakeNumberRefStmt"}
     | {"BlockStmt", "MakeObjectStmt", "MakeSetStmt", "NopStmt", "ResetLocalStmt"}
+    | {"BreakStmt"}
 )
-"""Statements after which the next one always runs. Any other may end its block."""
+"""Statements after which the next one always runs. Any other may end its block; a break ends only
+the one that it says: not the end of its own block, which a look-up over two blocks relies on."""
 
 _FEW: Final = 4
 _Reach = dict[Local, frozenset[int]]
