@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
+.PHONY: bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -30,6 +30,9 @@ bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 
 bench-rego: .venv/dev.stamp tools  ## what a decision costs in Rego, beside `opa bench`: see docs/performance.md
 	@$(BIN)/python -m tests.load.rego
+
+bench-logs: .venv/dev.stamp tools  ## a Check with decision logs on, beside OPA with its own: see docs/performance.md
+	@$(BIN)/python -m tests.load.logs
 
 overload: .venv/dev.stamp tools  ## ask three times as much as one core can answer: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.overload
