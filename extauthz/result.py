@@ -73,7 +73,7 @@ def _allowance(answer: Mapping[str, Any], reason: str, compat: bool) -> Allow:
         # a name in both is taken off, as Envoy does it; so it is not set in the first place
         tuple(one for one in (headers if compat else _joined(headers)) if one[0] not in remove),
         remove,
-        tuple(added) if compat else _joined(added),
+        tuple(added) if compat else _joined(added, "set-cookie"),
         _query(answer, compat),
         _strings(answer, "query_parameters_to_remove"),
         _metadata(answer),
@@ -120,12 +120,12 @@ def _headers(
     return found
 
 
-def _joined(headers: list[tuple[str, str]]) -> Headers:
-    """One entry a name, since Envoy takes the last of several; cookies of an answer stay apart."""
+def _joined(headers: list[tuple[str, str]], apart: str = "") -> Headers:
+    """One entry a name, since Envoy takes the last of several; those of `apart` stay so."""
     lists: dict[str, list[str]] = {}
     cookies = []
     for name, value in headers:
-        if name == "set-cookie":
+        if name == apart:
             cookies.append((name, value))
         else:
             lists.setdefault(name, []).append(value)

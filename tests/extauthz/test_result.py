@@ -32,6 +32,10 @@ DECIDED: dict[str, tuple[object, Outcome]] = {
         {**YES, "headers": [{"x-a": ["1", "2"]}, {"X-A": "3", "cookie": ["a=1", "b=2"]}]},
         Allow("rego", (("x-a", "1, 2, 3"), ("cookie", "a=1; b=2"))),
     ),
+    "cookies to the upstream are joined": (
+        {**YES, "headers": {"set-cookie": ["a=1", "b=2"]}},
+        Allow("rego", (("set-cookie", "a=1, b=2"),)),
+    ),
     "a header with no value": ({**YES, "headers": {"x-a": []}}, Allow("rego")),
     "an empty value": ({**YES, "headers": {"x-a": ""}}, Allow("rego", (("x-a", ""),))),
     "response headers": (
@@ -218,7 +222,7 @@ def test_a_result_that_is_no_decision_fails(name: str) -> None:
 
 
 def test_the_tables_have_all_their_rows() -> None:
-    assert (len(DECIDED), len(FAILED)) == (20, 51)
+    assert (len(DECIDED), len(FAILED)) == (21, 51)
 
 
 JSON = st.recursive(

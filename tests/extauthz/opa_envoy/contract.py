@@ -38,7 +38,7 @@ class Sent:
     """Without `decision_id`, which is always there."""
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The plugin would answer with a gRPC error."""
 
 
@@ -61,7 +61,7 @@ class Reading:
         """What must be answered when OPA gave `result`."""
         try:
             return self.decided(result)
-        except _Broken:
+        except Broken:
             return Sent(7, self.undecided)
 
     def decided(self, result: Any) -> Sent:
@@ -70,13 +70,13 @@ class Reading:
         if result is False:
             return Sent(7, self.default_status)
         if result is UNDEFINED or result is ERROR or not isinstance(result, dict):
-            raise _Broken
+            raise Broken
         match result.get("allowed"):
             case True:
                 return self.allowance(result)
             case False:
                 return self.denial(result)
-        raise _Broken
+        raise Broken
 
     def allowance(self, result: dict[str, Any]) -> Sent:
         sent = Sent(0)
@@ -100,7 +100,7 @@ class Reading:
         sent.metadata = self.metadata(result)
         sent.body = result.get("body", "")
         if type(sent.body) is not str:
-            raise _Broken
+            raise Broken
         return sent
 
     def status(self, result: dict[str, Any]) -> int:
@@ -110,7 +110,7 @@ class Reading:
         # Go's json.Number.Int64 takes what is written as a whole number; Differs: not 100, which
         # is no answer, though Envoy's list has it
         if type(status) is not int or status not in _CODES or status < 200:
-            raise _Broken
+            raise Broken
         return status
 
     def headers(
@@ -122,7 +122,7 @@ class Reading:
         groups = result[name] if isinstance(result[name], list) else [result[name]]
         for group in groups:
             if not isinstance(group, dict):
-                raise _Broken
+                raise Broken
             for key, value in group.items():
                 self.header(found, self.header_name(key), value, rewrites)
         return found
@@ -130,10 +130,10 @@ class Reading:
     def header(self, found: dict[str, list[str]], key: str, value: Any, rewrites: bool) -> None:
         # Differs: the plugin hands on what is no header at all, and Envoy answers 500 or 503
         if not (_NAME.fullmatch(key) or (rewrites and key in _PSEUDO)):
-            raise _Broken
+            raise Broken
         for each in self.values(value):
             if type(each) is not str or _CONTROL.search(each):
-                raise _Broken
+                raise Broken
             if key not in _FRAMING:  # Differs: the plugin sets them, and Envoy breaks the message
                 found.setdefault(key, []).append(each)
 
@@ -146,18 +146,18 @@ class Reading:
     def texts(self, result: dict[str, Any], name: str) -> list[str]:
         found = result.get(name, [])
         if not isinstance(found, list) or any(type(each) is not str for each in found):
-            raise _Broken
+            raise Broken
         return found
 
     def query(self, result: dict[str, Any]) -> dict[str, list[str]]:
         given = result.get("query_parameters_to_set", {})
         if not isinstance(given, dict):
-            raise _Broken
+            raise Broken
         found: dict[str, list[str]] = {}
         for name, value in given.items():
             values = self.values(value)
             if any(type(each) is not str for each in values):
-                raise _Broken
+                raise Broken
             if values:
                 found[self.pasted(name)] = [self.pasted(each) for each in values]
         return found
@@ -171,7 +171,7 @@ class Reading:
     def metadata(self, result: dict[str, Any]) -> dict[str, Any]:
         found = result.get("dynamic_metadata", {})
         if not isinstance(found, dict):
-            raise _Broken
+            raise Broken
         return {name: _number(each) for name, each in found.items() if name != "decision_id"}
 
 
@@ -180,7 +180,7 @@ def _number(value: Any) -> Any:
     if type(value) in (int, Decimal):
         double = float(Decimal(value))
         if double in (float("inf"), float("-inf")):
-            raise _Broken  # Go's json.Number.Float64 fails, too
+            raise Broken  # Go's json.Number.Float64 fails, too
         return double
     if isinstance(value, list):
         return [_number(each) for each in value]

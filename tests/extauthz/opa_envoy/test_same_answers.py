@@ -20,14 +20,19 @@ from hypothesis import strategies as st
 from callout.testing.opa import OpaServer
 from tests.extauthz.opa_envoy import requests as made
 from tests.extauthz.opa_envoy.contract import ERROR, UNDEFINED, Reading, Sent
+from tests.extauthz.opa_envoy.our_contract import OurReading
 from tests.extauthz.opa_envoy.refusals import is_refused
-from tests.extauthz.opa_envoy.sides import POLICIES, Case, Sides, sent
+from tests.extauthz.opa_envoy.sides import POLICIES, Case, Sides, named, sent
 
 pytestmark = pytest.mark.timeout(300)  # 30 s of processor time, on a machine with other tests
 
 BATCH = 50
 """Requests of one example, under way at a time."""
 REQUESTS = 20_000
+
+
+Run = Callable[[list[Case]], None]
+"""Asks, and fills the cases in."""
 
 
 @dataclass
@@ -68,22 +73,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpaServer]:
 
 
 @pytest.fixture(scope="module")
-def run(server: OpaServer, native_opa: None) -> Iterator[Callable[[list[Case]], None]]:
-    sides = Sides(server.url, "compat: opa-envoy")
+def run(server: OpaServer, native_opa: None) -> Iterator[Run]:
+    yield from _running(server, "compat: opa-envoy")
+
+
+@pytest.fixture(scope="module")
+def run_ours(server: OpaServer, native_opa: None) -> Iterator[Run]:
+    yield from _running(server, "mode: enforce")
+
+
+def _running(server: OpaServer, words: str) -> Iterator[Run]:
+    sides = Sides(server.url, words)
     with asyncio.Runner() as runner:
         runner.run(sides.open())
         yield lambda cases: runner.run(sides.ask(cases))
         runner.run(sides.close())
 
 
-@pytest.fixture(scope="module")
-def generated(run: Callable[[list[Case]], None]) -> Ran:
-    """Derandomized: every run of the tests asks the same."""
-    ran = Ran()
+def generate(run: Run, number: int) -> list[Case]:
+    """Derandomized: every run of the tests asks the same; each policy gets as many."""
+    asked: list[Case] = []
     names = sorted(POLICIES)
 
     @settings(
-        max_examples=REQUESTS // BATCH,
+        max_examples=number // BATCH,
         derandomize=True,
         database=None,
         deadline=None,
@@ -92,12 +105,18 @@ def generated(run: Callable[[list[Case]], None]) -> Ran:
     )
     @given(st.lists(made.REQUESTS, min_size=BATCH, max_size=BATCH))
     def ask(requests: list[Any]) -> None:
-        first = len(ran.cases)
+        first = len(asked)
         cases = [Case(names[(first + at) % len(names)], one) for at, one in enumerate(requests)]
         run(cases)
-        ran.cases.extend(cases)
+        asked.extend(cases)
 
     ask()
+    return asked
+
+
+@pytest.fixture(scope="module")
+def generated(run: Run) -> Ran:
+    ran = Ran(generate(run, REQUESTS))
     reading = Reading()
     for case in ran.cases:
         ran.wrong.extend(differences(case, reading))
@@ -146,10 +165,27 @@ def test_the_requests_meet_all_that_the_contract_has(generated: Ran) -> None:
         assert fields[name] > 100, name
 
 
+def test_without_compat_it_is_what_our_own_contract_makes_of_it(run_ours: Run) -> None:
+    cases = generate(run_ours, 2_000)
+    reading = OurReading()
+    wrong = []
+    for case in cases:
+        if case.document is None:
+            # Rego in this process is decided by if it does not look at a body that is broken
+            assert sent(case.by_opa).status == 400
+            continue
+        for reply in (case.by_rego, case.by_opa):
+            got = sent(reply)
+            assert got.metadata.pop("policy") == named(case.policy)
+            if got != reading.of(case.result):
+                wrong.append((case.policy, got, reading.of(case.result)))
+
+    assert wrong[:3] == []
+    assert len(cases) >= 2_000
+
+
 @pytest.mark.parametrize("trap", made.TRAPS)
-def test_a_trap_is_answered_as_there_by_every_policy(
-    trap: str, run: Callable[[list[Case]], None]
-) -> None:
+def test_a_trap_is_answered_as_there_by_every_policy(trap: str, run: Run) -> None:
     cases = [Case(name, made.TRAPS[trap]) for name in POLICIES]
 
     run(cases)
