@@ -6,11 +6,13 @@ import pytest
 
 from callout.http.path import CanonicalPath, canonical
 from callout.testing.requests import check_request
-from extauthz import result
+from extauthz import exact_json, result
 from extauthz.answer import OUR_METADATA
+from extauthz.bodies.contract import STATES
+from extauthz.bodies.multipart import PARTS_MOST
 from extauthz.check import CheckInput
 from extauthz.envoy import read
-from extauthz.input import InputBuilder
+from extauthz.input import OURS, InputBuilder
 from extauthz.outcome import Allow, Deny, Failed
 from extauthz.policy.compiler import build as opa_build
 from extauthz.policy.compiler import ways as compilers
@@ -28,6 +30,7 @@ JSON_TYPES = {
     "parsed_query": dict,
     "parsed_body": object,
     "truncated_body": bool,
+    "body_state": str,
     "source_principal": str,
     "version": dict,
     "identity": dict,
@@ -54,6 +57,14 @@ def test_the_table_of_the_input_is_the_document() -> None:
     http = document["attributes"]["request"]["http"]
     assert isinstance(http["size"], int)
     assert document["attributes"]["request"]["time"].keys() == {"seconds"}
+
+
+def test_the_table_of_states_is_the_codes() -> None:
+    assert tuple(pages.code(row[0])[0] for row in pages.table(PAGE, "states")) == STATES
+    text = pages.read(PAGE)
+    assert all(f"{number:,}" in text for number in (PARTS_MOST, exact_json._DIGITS_MOST))
+    assert f"nested deeper than {exact_json._DEPTH_MOST}" in text
+    assert all(f"`{name}`" in text for name in OURS)
 
 
 def test_anonymous_is_null_and_a_missing_certificate_is_absent() -> None:
