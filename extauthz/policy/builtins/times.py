@@ -4,7 +4,7 @@ import re
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import tzinfo as TimeZone  # noqa: N812
-from fractions import Fraction
+from decimal import Decimal
 from typing import Any, Final
 
 from extauthz.policy.builtins import go_layouts, operands
@@ -23,6 +23,9 @@ _RFC3339: Final = re.compile(
     re.ASCII,
 )
 _DURATION: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_SEGMENT: Final = re.compile(r"([0-9.]+)(ms|us|µs|ns|[a-z])")
+_SEGMENTS: Final = re.compile(rf"[-+]?(?:{_SEGMENT.pattern})+")
+_HOURS: Final = {"d": 24, "w": 7 * 24, "y": 365 * 24}
 _UNITS: Final = {
     "ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000,
     "s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND,
@@ -191,10 +194,29 @@ def parse_rfc3339_ns(text: Value) -> int:
 def parse_duration_ns(text: Value) -> int:
     """`time.parse_duration_ns(text)`: Go's durations (`1h30m`), and the units d, w and y."""
     source = operands.string(text, 1)
-    if any(unit in source for unit in "dwy"):
-        raise RegoError("rego_builtin", "time.parse_duration_ns: d, w and y are not supported")
-    sign = -1 if source.startswith("-") else 1
-    body = source[1:] if source[:1] in ("-", "+") else source
+    if not any(unit in source for unit in "dwy"):
+        return _duration(source, source)
+    sign, body = source[: source[:1] in ("-", "+")], source.lstrip("-+")
+    if not _SEGMENTS.fullmatch(source):
+        raise BuiltinError(f'time: invalid duration "{source}"')
+    return _duration(sign + "".join(map(_in_hours, _SEGMENT.findall(body))), source)
+
+
+def _in_hours(segment: tuple[str, str]) -> str:
+    digits, unit = segment
+    if unit not in _HOURS:
+        return digits + unit
+    try:
+        hours = float(digits) * _HOURS[unit]
+    except ValueError:
+        return "?"
+    return f"{Decimal(repr(hours)):f}h"
+
+
+def _duration(text: str, source: str) -> int:
+    """Go's `ParseDuration`; `source` is shown in errors."""
+    sign = -1 if text.startswith("-") else 1
+    body = text[1:] if text[:1] in ("-", "+") else text
     if body == "0":
         return 0
     total = 0
@@ -204,9 +226,19 @@ def parse_duration_ns(text: Value) -> int:
         whole, _, rest = amount.partition(".")
         if len(whole) > 19:
             raise BuiltinError(f'time: invalid duration "{source}"')
-        total += int(whole or "0") * _UNITS[unit]
-        total += int(Fraction(int(rest or "0"), 10 ** len(rest)) * _UNITS[unit])
+        total += int(whole or "0") * _UNITS[unit] + _fraction(rest, _UNITS[unit])
         at = match.end()
     if at != len(body) or not body or total >= 2**63 + (sign < 0):
         raise BuiltinError(f'time: invalid duration "{source}"')
     return sign * total
+
+
+def _fraction(digits: str, unit: int) -> int:
+    """The part of a unit after the point: in floats, as Go calculates it."""
+    kept, scale = 0, 1.0
+    for digit in digits[:19]:
+        longer = kept * 10 + int(digit)
+        if longer >= 2**63:
+            break
+        kept, scale = longer, scale * 10
+    return int(kept * (unit / scale))

@@ -47,6 +47,7 @@ NAMES = [
     "net.cidr_merge",
     "providers.aws.sign_req",
     "time.format",
+    "time.parse_duration_ns",
     "time.parse_ns",
     "uuid.parse",
 ]
@@ -538,3 +539,23 @@ def test_times_are_written_and_read_as_in_opa(
     same(opa, "time.parse_ns", layout, shown)
     same(opa, "time.parse_ns", layout, shown.replace("1", " ", 1))
     same(opa, "time.parse_ns", layout, shown + ".5")
+
+
+DURATIONS = st.lists(
+    st.one_of(
+        st.builds(
+            "{}{}".format,
+            st.sampled_from(["1", "0", "1.5", ".5", "5.", "0.000000001", "1e3", "106751", "3.14159",
+                             "9223372036", "0.1234567890123456789012345", "", ".", "1.2.3"]),
+            st.sampled_from(["d", "w", "y", "h", "m", "s", "ms", "us", "µs", "ns", "x", ""]),
+        ),
+        st.sampled_from(["-", "+", " "]),
+    ),
+    max_size=3,
+).map("".join)  # fmt: skip
+
+
+@given(text=DURATIONS)
+@BESIDE
+def test_durations_are_read_as_in_opa(opa: Opa, text: str) -> None:
+    same(opa, "time.parse_duration_ns", text)
