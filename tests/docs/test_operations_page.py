@@ -66,6 +66,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             "GATEWRIGHT_TELEMETRY__OTLP": "http://127.0.0.1:1",
             "GATEWRIGHT_TLS__CERT": str(pair.cert),
             "GATEWRIGHT_TLS__KEY": str(pair.key),
+            "GATEWRIGHT_DECISION_LOGS__URL": "http://127.0.0.1:1/logs",
         },
     )
     lines: queue.Queue[str] = queue.Queue()
