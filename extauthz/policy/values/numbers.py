@@ -18,7 +18,8 @@ MAX_EXPONENT: Final = 30_000
 """OPA's bound is a binary exponent of 100,000; a number beyond it is refused, since arithmetic
 on it takes time that grows with the exponent, which a request could choose."""
 MAX_DIGITS: Final = 4_000
-"""Python's `int()` refuses 4,300 digits; longer integers are kept as `Decimal`."""
+"""Python's `int()` refuses 4,300 digits; longer integers are kept as `Decimal`. And no number
+with a larger exponent is calculated with: one step with 1e-29000 took 70 ms, with 1e-4000 1 ms."""
 
 NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """A number as JSON writes it."""
@@ -94,7 +95,7 @@ def bounded(number: Number) -> Number:
         RegoError: it does not; evaluation stops (OPA would calculate, slowly).
     """
     if isinstance(number, Decimal) and (
-        abs(number.adjusted()) > MAX_EXPONENT or len(number.as_tuple().digits) > MAX_DIGITS
+        abs(number.adjusted()) > MAX_DIGITS or len(number.as_tuple().digits) > MAX_DIGITS
     ):
         raise RegoError("rego_number", "a number is too large to calculate with")
     if type(number) is int and number.bit_length() > 400_000:
