@@ -91,6 +91,14 @@ def test_a_policy_cannot_write_the_metadata_that_is_ours() -> None:
         }
 
 
+def test_under_compat_the_metadata_are_the_policys_but_for_the_decision_id() -> None:
+    said = {"policy": "p", "id": "root", "decision_id": "x"}
+
+    for sent in (Allow("rego", metadata=said, compat=True), Deny("rego", 403, (), "", said, True)):
+        found = metadata(answer(sent, "shop", "alice"))
+        assert found == {"policy": "p", "id": "root", "decision_id": ID}
+
+
 def test_each_answer_has_its_own_decision_id() -> None:
     first = respond(Allow("a"), "shop", "", "a" * DECISION_ID_LENGTH)
     second = respond(Allow("a"), "shop", "", "b" * DECISION_ID_LENGTH)
@@ -127,6 +135,13 @@ UNSAFE = {
     "denied status 999": Deny("x", 999),
     "denied status below zero": Deny("x", -1),
     "denied body with a surrogate": Deny("x", 403, (), "\ud800"),
+    "compat, line break": Allow("x", (("x-a", "1\r\nx: 1"),), compat=True),
+    "compat, framing": Allow("x", (("transfer-encoding", "chunked"),), compat=True),
+    "compat, another pseudo-header": Allow("x", ((":protocol", "x"),), compat=True),
+    "compat, response pseudo-header": Allow("x", (), (), ((":path", "/"),), compat=True),
+    "compat, set and removed": Allow("x", (("x-a", "1"),), ("x-a",), compat=True),
+    "compat, denied framing": Deny("x", 403, (("content-length", "1"),), compat=True),
+    "compat, denied status 100": Deny("x", 100, compat=True),
 }
 
 

@@ -1,6 +1,7 @@
 """Check from bytes to bytes, with everything behind it but the network."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -693,3 +694,30 @@ def test_no_bytes_are_allowed_by_accident(data: bytes) -> None:
 
     assert isinstance(reply, bytes)
     assert not Answered(reply).allowed
+
+
+# --- compat: opa-envoy ---
+
+SAID = {"policy": "p", "id": "root", "mine": True}
+
+
+def compat(answer: object, **setup: Any) -> Answered:
+    block = replace(auth(AnonymousEntry(), engine=ScriptedEngine(answer)), compat=True)
+    return World(block, **setup).ask(request())[0]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_under_compat_policy_and_id_stay_ours_where_somebody_believes_them(allowed: bool) -> None:
+    found = compat({"allowed": allowed, "dynamic_metadata": SAID})
+
+    assert found.metadata == {"policy": "shop", "mine": True}
+
+
+def test_under_compat_shadow_is_the_plugins_dry_run() -> None:
+    changed = compat({"allowed": True, "headers": {"x-a": "1"}}, mode="shadow")
+    passed = compat({"allowed": False, "dynamic_metadata": {"why": "x"}}, mode="shadow")
+    undecided = compat(UNDEFINED, mode="shadow")
+
+    assert (changed.allowed, changed.headers["x-a"]) == (True, "1")
+    assert (passed.allowed, passed.metadata["why"]) == (True, "x")
+    assert (undecided.allowed, undecided.status) == (False, 503)

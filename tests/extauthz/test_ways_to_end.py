@@ -404,6 +404,7 @@ WAYS: Final[dict[tuple[str, str], Way]] = {
     # somebody did not answer
     ("error", "opa_unavailable"): fails("opa_unavailable", unanswered=True),
     ("error", "opa_overloaded"): fails("opa_overloaded", unanswered=True),
+    ("error", "rego_overloaded"): fails("rego_overloaded", unanswered=True),
     ("error", "deadline"): Way(503, _late, "error", unanswered=True),
     ("error", "keys_unavailable"): Way(
         503,
@@ -423,7 +424,7 @@ def test_every_way_that_the_code_has_is_a_row() -> None:
 
     assert ways - set(WAYS) == set(), "a new way to end needs a row"
     assert set(WAYS) - ways == set(), "a row for what cannot happen"
-    assert len(WAYS) == 77
+    assert len(WAYS) == 78
 
 
 @pytest.mark.parametrize("way", WAYS, ids=name)
