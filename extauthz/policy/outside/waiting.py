@@ -58,7 +58,10 @@ class WaitingEngine:
     def _answer(self, document: dict[str, Any], world: World) -> Answer | PolicyFailed:
         if time.monotonic() >= world.until:
             return PolicyFailed("deadline", "the decision's time was over before it began", True)
-        return self._engine.decide_with(document, {WORLD: world})
+        answer = self._engine.decide_with(document, {WORLD: world})
+        if isinstance(answer, PolicyFailed) and answer.reason == "deadline":
+            return answer._replace(unanswered=True)
+        return answer
 
 
 def _done(_: asyncio.Future[Any]) -> None:

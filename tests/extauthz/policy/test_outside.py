@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
+from callout.config.bundle import Bundle
+from callout.config.snapshot import Snapshot, build
+from callout.grpc.call import Call
 from callout.testing.opa import OpaServer
+from callout.testing.requests import check_request
+from extauthz.config import AuthSection
+from extauthz.policy.compiler.plans import compiled_path, plan_key
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
 from extauthz.policy.outside import http_client, waiting
 from extauthz.policy.outside.http_cache import HttpCache
@@ -20,7 +26,9 @@ from extauthz.policy.outside.waiting import WaitingEngine
 from extauthz.policy.problems import PlanRejected
 from extauthz.policy.rego import RegoEngine, load_plan
 from extauthz.policy.values.text import to_json
+from extauthz.service import AuthorizationService
 from tests.extauthz.policy.rego import plan, refusal
+from tests.extauthz.world import Answered, NoKeys, Recorder
 
 SEND = "package test\np := http.send(input)"
 
@@ -288,6 +296,7 @@ async def test_the_decisions_deadline_ends_it(server: Server) -> None:
     assert time.monotonic() - began < 0.9
     assert isinstance(answer, PolicyFailed)
     assert answer.reason == "deadline"
+    assert answer.unanswered
 
 
 async def test_others_go_on_while_one_waits(server: Server) -> None:
@@ -384,3 +393,41 @@ async def test_the_runtime_is_what_was_written(server: Server) -> None:
 def test_a_plan_with_other_builtins_missing_names_both() -> None:
     made = load_plan(plan(SEND), "test/p", None)
     assert isinstance(made, PlanRejected)
+
+
+POLICY = """
+apiVersion: bundle/v1
+kind: Policy
+name: shop
+on: [{host: "*"}]
+auth:
+  identity: [anonymous: {}]
+  cache: {ttl: 60}
+  decide:
+    rego: rego
+    entrypoint: test/p
+    allow: {http: {hosts: ["127.0.0.1:PORT"], private: true}}
+"""
+RIGHTS = """package test
+default p := false
+p if http.send({
+	"method": "GET",
+	"url": sprintf("http://127.0.0.1:%v%v", [input.parsed_query.port[0], input.path]),
+}).body.a[0] == 1
+"""
+
+
+async def test_a_check_waits_for_the_answer_and_is_not_remembered(server: Server) -> None:
+    sources = {"rego/shop.rego": RIGHTS.encode()}
+    name = compiled_path(plan_key(sources, "test/p"))
+    text = POLICY.replace("PORT", str(server.port)).encode()
+    bundle = Bundle({"shop.yaml": text, **sources, name: plan(RIGHTS)})
+    snapshot = build(bundle, [AuthSection()])
+    assert isinstance(snapshot, Snapshot), snapshot
+    service = AuthorizationService(lambda: snapshot, Recorder(), NoKeys())
+    for path, allowed in (("/json", True), ("/json", True), ("/none", False)):
+        message = check_request("GET", f"{path}?port={server.port}")
+        reply = service.check(message.SerializeToString(), Call((), None, "test"))
+        assert not isinstance(reply, bytes)
+        assert Answered(await reply).allowed is allowed
+    assert len(server.asked) == 3
