@@ -20,6 +20,7 @@ from tests.docs.pages import ROOT, Block
 
 BLOCKS = {
     "README.md": 6,
+    "docs/authorization.md": 8,
     "docs/configuration.md": 7,
     "docs/opa-envoy-plugin.md": 2,
     "docs/operations.md": 2,
@@ -37,9 +38,14 @@ RESULTS = pages.of_kind("results")
 def test_there_are_as_many_blocks_as_were_counted() -> None:
     assert {page: len(pages.blocks(page)) for page in pages.PAGES} == BLOCKS
     assert len(COMMANDS) == 5
-    assert BUNDLES == ["README.md", "docs/configuration.md", "docs/rego.md"]
+    assert BUNDLES == [
+        "README.md",
+        "docs/authorization.md",
+        "docs/configuration.md",
+        "docs/rego.md",
+    ]
     assert BAD_BUNDLES == ["docs/configuration.md", "docs/rego.md"]
-    assert len(RESULTS) == 6
+    assert len(RESULTS) == 7
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
