@@ -1,27 +1,33 @@
 """Requests to services: redirects, limits, credentials."""
 
 import asyncio
+import ipaddress
+import ssl
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
 
 from extauthz.opa.client import Reply, ServiceClient
 from extauthz.opa.problems import BundleRefused
 from extauthz.opa.settings import Service
+from tests.contract.certificates import Authority
 
-T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def _served(handler: Handler) -> tuple[web.AppRunner, str]:
+async def _served(
+    handler: Handler, context: ssl.SSLContext | None = None
+) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    scheme = "http" if context is None else "https"
+    return runner, f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
 
 
 def service(url: str, **more: object) -> ServiceClient:
@@ -112,3 +118,46 @@ def test_nobody_there_is_a_refusal() -> None:
 
     assert isinstance(found, str)
     assert "request failed" in found
+
+
+LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("how", "answered"),
+    [
+        ("as it should be", True),
+        ("a foreign authority", False),
+        ("the system's authorities", False),
+        ("anybody may be the service", True),
+        ("no certificate of ours", False),
+    ],
+)
+def test_both_sides_are_verified_by_certificates(tmp_path: Path, how: str, answered: bool) -> None:
+    authority, foreign = Authority(tmp_path / "ours"), Authority(tmp_path / "foreign")
+    theirs, ours = authority.issue("service", LOOPBACK), authority.issue("gatewright")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(theirs.cert, theirs.key)
+    settings: dict[str, object] = {
+        "tls": {"ca_cert": str(authority.cert)},
+        "credentials": {"client_tls": {"cert": str(ours.cert), "private_key": str(ours.key)}},
+    }
+    if how == "a foreign authority":
+        settings["tls"] = {"ca_cert": str(foreign.cert)}
+    elif how == "no certificate of ours":
+        settings["credentials"] = {}
+    elif how != "as it should be":
+        settings |= {"tls": {}, "allow_insecure_tls": how.startswith("anybody")}
+
+    async def run() -> Reply | str:
+        async def handler(_: web.Request) -> web.Response:
+            return web.Response(body=b"found")
+
+        runner, url = await _served(handler, context)
+        try:
+            return await asked(ServiceClient(Service.model_validate({"url": url, **settings})))
+        finally:
+            await runner.cleanup()
+
+    assert isinstance(asyncio.run(run()), Reply) is answered
