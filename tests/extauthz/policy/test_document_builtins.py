@@ -51,7 +51,7 @@ TEXTS = (
     "a", "", "yes", "1.5", "0o17", "2020-01-01", "a: b", "#a", " a", "- a", "'a'", "a\nb", "\na",
     "a\nb\n\n", "a\tb", "é", "\u0001", "\x7f", "😀", "1:30", "x" * 140, "a\n \tb",
 )  # fmt: skip
-DOCUMENTS = ({"a": [1, 2, {"b": "c"}], "d": {"e": None}}, [1, [2, 3]], "x", {})
+DOCUMENTS: tuple[Any, ...] = ({"a": [1, 2, {"b": "c"}], "d": {"e": None}}, [1, [2, 3]], "x", {})
 PATHS = ("/a", "a/0", "/a/-", "/a/3", "/a/01", "/a/2/b", "/d/e", "/d/x/y", "/1/0", "/-", "/1.0")
 GLOBS = ("a.a.[0-9]+z", ".b.b2359825792*594823z", "a+b*", "[a-c]*", "ab*", "a", "]", "[a", ".+", "")
 JSON_SCHEMAS = (
@@ -67,6 +67,12 @@ TEMPLATES = (
     "{{if .n}}1{{else}}2{{end}}", "a {{- .a -}} b", "{{with .o}}{{.k}}{{$.a}}{{end}}",
     "{{.l | len}}", "{{eq .n 0}}", "{{$x}}", "{{nope}}", "{{", "{{index .l 5}}",
     "{{/* c */}}{{.n}}",
+)  # fmt: skip
+URIS = (
+    "", "http://a:80/b%20c?d=%zz#e%41", "HTTP://u:p@h/x!y", "//h/%2f", "a/b:c", "a:b", ":a", "1a:b",
+    "mailto:a@b?c", "http://[::1%25en0]:8/", "http://[::1", "http://a:x", "http://a%20b", "/%zz",
+    "http://a%c3%a9/é", "http://é", "///x", "?a", "#a", "http://a:b:80", "http://a b", "a\\b", "*",
+    "http://a/\u0001", "http://u@s@h", "http://h:", "/a;b=c,d+e$f&g@h:i~j", "/a(b)'*", "urn:a#b",
 )  # fmt: skip
 VARIABLES = {"a": "x", "n": 0, "l": ["p", "q"], "o": {"k": "v"}, "nil": None}
 
@@ -98,6 +104,8 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
         for marks in ("{}", "<>", "éé")
     ],
     "strings.render_template": [(template, VARIABLES) for template in TEMPLATES],
+    "uri.is_valid": [(uri,) for uri in URIS],
+    "uri.parse": [(uri,) for uri in URIS],
     "yaml.is_valid": [(text,) for text in YAML],
     "yaml.marshal": [
         (value,)

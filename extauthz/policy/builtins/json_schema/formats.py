@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from extauthz.policy.builtins import go_layouts, regular
+from extauthz.policy.builtins.uris import split_uri
 from extauthz.policy.errors import BuiltinError
 
 _HOSTNAME: Final = re.compile(
@@ -25,14 +26,6 @@ _PHRASE: Final = rf"(?:(?:{_ATOM}|{_QUOTED}|\.){_SPACE})*"
 _MAIL: Final = re.compile(
     rf"{_SPACE}(?:{_SPEC}|{_PHRASE}<{_SPACE}{_SPEC}{_SPACE}>){_SPACE}(?:\([^()\\]*\){_SPACE})*"
 )
-_SCHEME: Final = re.compile("([a-zA-Z][a-zA-Z0-9+.-]*):")
-_BAD_ESCAPE: Final = re.compile("%(?![0-9a-fA-F]{2})")
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
-_HOST: Final = re.compile(
-    r"(?:\[[0-9a-fA-F:.]+(?:%25[^\]]*)?\]"
-    r"|(?:[A-Za-z0-9._~!$&'()*+,;=\-\"<>\x80-\U0010ffff]|%[89a-fA-F][0-9a-fA-F]|%25)*)(?::[0-9]*)?"
-)
-_USER: Final = re.compile(r"(?:[A-Za-z0-9\-._:~!$&'()*+,;=%@])*")
 
 
 def has_format(name: str, text: str) -> bool:
@@ -79,45 +72,18 @@ def _is_address(mark: str) -> Callable[[str], bool]:
     return check
 
 
-def _url(text: str) -> tuple[str, str] | None:
-    """Scheme and path as Go's `url.Parse` finds them; None: it is no URL."""
-    if _CONTROL.search(text) or text.startswith(":"):
-        return None
-    rest, _, fragment = text.partition("#")
-    if _BAD_ESCAPE.search(fragment):
-        return None
-    found = _SCHEME.match(rest)
-    scheme = found[1].lower() if found else ""
-    rest = rest[found.end() :] if found else rest
-    rest = rest.partition("?")[0]
-    if not rest.startswith("/"):
-        if scheme:
-            return scheme, ""  # opaque
-        if ":" in rest.partition("/")[0]:
-            return None
-    elif rest.startswith("//") and (scheme or not rest.startswith("///")):
-        authority, slash, path = rest[2:].partition("/")
-        rest = slash + path
-        user, at, host = authority.rpartition("@")
-        if at and (not _USER.fullmatch(user) or _BAD_ESCAPE.search(user)):
-            return None
-        if not _HOST.fullmatch(host):
-            return None
-    return None if _BAD_ESCAPE.search(rest) else (scheme, rest)
-
-
 def _is_uri(text: str) -> bool:
-    found = _url(text)
-    return found is not None and bool(found[0]) and "\\" not in text
+    found = split_uri(text)
+    return found is not None and bool(found.scheme) and "\\" not in text
 
 
 def _is_reference(text: str) -> bool:
-    return _url(text) is not None and "\\" not in text
+    return split_uri(text) is not None and "\\" not in text
 
 
 def _is_template(text: str) -> bool:
-    found = _url(text)
-    return found is not None and "\\" not in text and bool(_TEMPLATE.fullmatch(found[1]))
+    found = split_uri(text)
+    return found is not None and "\\" not in text and bool(_TEMPLATE.fullmatch(found.path))
 
 
 def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
