@@ -28,6 +28,12 @@ lint: .venv/dev.stamp  ## format check, lint, types, import contracts
 bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 	@$(BIN)/python -m tests.load.bench
 
+bench-cache: .venv/dev.stamp tools  ## what a remembered decision costs: see docs/performance.md
+	@$(BIN)/python -m tests.load.remembered
+
+bench-policies: .venv/dev.stamp tools  ## a Check with ten policies and with 10,000: see docs/performance.md
+	@$(BIN)/python -m tests.load.policies
+
 bench-rego: .venv/dev.stamp tools  ## what a decision costs in Rego, beside `opa bench`: see docs/performance.md
 	@$(BIN)/python -m tests.load.rego
 

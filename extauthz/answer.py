@@ -40,20 +40,32 @@ def respond(sent: Allow | Deny, policy: str, identity: str, decision_id: str) ->
 
     Returns:
         The serialized message. What repeats from request to request is remembered (1 us instead
-        of 8 to 20); the decision's id is a second piece of the same message: protobuf merges
-        what is concatenated ("Last One Wins", maps united).
+        of 8 to 20); the policy's name and the decision's id are pieces of the same message of
+        their own: protobuf merges what is concatenated ("Last One Wins", maps united). So 10,000
+        policies with the same answer need one remembered.
     """
     if sent.metadata is None and (type(sent) is Allow or len(sent.body) < _SMALL):
-        whole = _remembered(type(sent) is Allow, sent, policy, identity)
+        whole = _remembered(type(sent) is Allow, sent, identity)
+        if policy:
+            whole += _policy_part(policy)
     else:
         whole = _build(sent, policy, identity)
     return whole + _ID_PREFIX + decision_id.encode("ascii")
 
 
 @lru_cache(maxsize=1024)
-def _remembered(_is_allow: bool, sent: Allow | Deny, policy: str, identity: str) -> bytes:
+def _remembered(_is_allow: bool, sent: Allow | Deny, identity: str) -> bytes:
     # `_is_allow` keeps the two apart: named tuples of equal content are equal to each other
-    return _build(sent, policy, identity)
+    return _build(sent, "", identity)
+
+
+@lru_cache(maxsize=16_384)
+def _policy_part(policy: str) -> bytes:
+    """The policy's name in the dynamic metadata, and nothing else."""
+    part = external_auth_pb2.CheckResponse()
+    part.dynamic_metadata.fields["policy"].string_value = policy
+    data: bytes = part.SerializeToString()
+    return data
 
 
 def _build(sent: Allow | Deny, policy: str, identity: str) -> bytes:

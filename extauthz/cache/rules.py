@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from extauthz.cache.seen import Look, Seen, deep, look
 from extauthz.policy.plan.recording import WHOLE, Path, Read
 
-DENY_TTL = 1.0
-"""Seconds, unless the policy says otherwise: long enough for a client that hammers."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CacheRules:

@@ -8,7 +8,9 @@ from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
+from extauthz.cache.metrics import follow_cache
 from extauthz.policy.outside import http_client
+from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
@@ -38,13 +40,7 @@ class Faces:
         self._opa = parts.opa(settings.opa) if settings.opa else None
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         made = {
-            "authz": lambda: parts.authorization(
-                snapshot,
-                telemetry.observer,
-                self._keys,
-                self._opa.engine if self._opa is not None else None,
-                self._log.recorder if self._log is not None else None,
-            ).face(settings.overload.authz),
+            "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),
             "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(
                 settings.overload.limit
             ),
@@ -52,6 +48,19 @@ class Faces:
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
         """What the transport offers."""
         follow_overload(telemetry.metrics, telemetry.counters, self.table)
+
+    def _authorization(
+        self, snapshot: Callable[[], Snapshot | None], telemetry: Telemetry
+    ) -> AuthorizationService:
+        service = telemetry.parts.authorization(
+            snapshot,
+            telemetry.observer,
+            self._keys,
+            self._opa.engine if self._opa is not None else None,
+            self._log.recorder if self._log is not None else None,
+        )
+        follow_cache(telemetry.metrics, service.decisions, service.flights)
+        return service
 
     async def start(self) -> None:
         """Connects; a neighbour that is away is tried again in the background."""
