@@ -26,15 +26,24 @@ def from_json(text: str | bytes) -> Value:
         BuiltinError: a number beyond OPA's bound.
         RecursionError: nested too deeply.
     """
-    value = json.loads(
-        text, parse_int=numbers.parse, parse_float=numbers.parse, parse_constant=_no_constant
-    )
+    if isinstance(text, bytes):
+        value = json.loads(text, **_HOOKS)
+    else:
+        value = _DECODER.decode(text)  # `loads` would make a decoder each time: 2 us
     surrogates = b"\\u" in text if isinstance(text, bytes) else "\\u" in text
     return _scrub(value) if surrogates else value
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+_HOOKS: Final[dict[str, Any]] = {
+    "parse_int": numbers.parse,
+    "parse_float": numbers.parse,
+    "parse_constant": _no_constant,
+}
+_DECODER: Final = json.JSONDecoder(**_HOOKS)
 
 
 def _scrub(value: Value) -> Value:
