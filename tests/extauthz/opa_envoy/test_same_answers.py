@@ -24,7 +24,7 @@ from tests.extauthz.opa_envoy.our_contract import OurReading
 from tests.extauthz.opa_envoy.refusals import is_refused
 from tests.extauthz.opa_envoy.sides import POLICIES, Case, Sides, named, sent
 
-pytestmark = pytest.mark.timeout(300)  # 30 s of processor time, on a machine with other tests
+pytestmark = pytest.mark.timeout(600)  # 40 s of processor time, on a machine with other tests
 
 BATCH = 50
 """Requests of one example, under way at a time."""
