@@ -146,7 +146,7 @@ def _needed(
     known: set[Path] = set()  # with all that is below
     for number in noted:
         path, is_deep = rules.reads[number]
-        if any(path[:depth] in known for depth in range(len(path) + 1)):
+        if not known.isdisjoint(rules.above[number]):
             continue
         seen = rules.looks[number](document)
         if is_deep or not has_parts(seen):

@@ -19,11 +19,16 @@ class CacheRules:
     """What an evaluation may have read, by its number."""
     looks: tuple[Look, ...]
     """What finds them."""
+    above: tuple[tuple[Path, ...], ...]
+    """All beginnings of each one's path, itself included."""
 
 
 def of_rego(ttl: float, deny_ttl: float, reads: Sequence[Read]) -> CacheRules:
     """For Rego in this process: `reads` are `RegoEngine.recorded`."""
-    return CacheRules(ttl, deny_ttl, tuple(reads), tuple(map(look, reads)))
+    above = tuple(
+        tuple(path[:end] for end in range(len(path) + 1)) for path in (read.path for read in reads)
+    )
+    return CacheRules(ttl, deny_ttl, tuple(reads), tuple(map(look, reads)), above)
 
 
 def of_server(ttl: float, deny_ttl: float, ignored: Sequence[Path]) -> CacheRules:
@@ -33,7 +38,7 @@ def of_server(ttl: float, deny_ttl: float, ignored: Sequence[Path]) -> CacheRule
     def whole(document: dict[str, object]) -> Seen:
         return deep(_without(document, fields))
 
-    return CacheRules(ttl, deny_ttl, (WHOLE,), (whole,))
+    return CacheRules(ttl, deny_ttl, (WHOLE,), (whole,), (((),),))
 
 
 def _without(document: object, ignored: tuple[Path, ...]) -> object:
