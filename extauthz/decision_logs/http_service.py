@@ -79,13 +79,13 @@ class HttpService:
 
     def _headers(self) -> dict[str, str]:
         service = self._service
-        headers = {"User-Agent": self._agent, **service.headers}
-        if service.token:
-            headers["Authorization"] = service.token
+        headers = {"User-Agent": self._agent}
+        if service.authorization:
+            headers["Authorization"] = service.authorization
         if service.token_file is not None:
             with service.token_file.open("rb") as file:
                 token = file.read(_TOKEN).decode("ascii").strip()
-            headers["Authorization"] = f"{service.scheme} {token}".strip()
+            headers["Authorization"] = f"Bearer {token}"
         headers["Content-Type"] = "application/json"
         headers["Content-Encoding"] = "gzip"
         return headers
@@ -101,8 +101,5 @@ class HttpService:
         service = self._service
         context = ssl.create_default_context(cafile=str(service.ca) if service.ca else None)
         if service.cert is not None:
-            context.load_cert_chain(service.cert, service.key, service.passphrase)
-        if service.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context.load_cert_chain(service.cert, service.key)
         return context

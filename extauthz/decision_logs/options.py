@@ -12,24 +12,16 @@ class Service:
 
     url: str
     """Where batches are posted, path and all."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Sent with each batch."""
-    token: str = field(default="", repr=False)
-    """The value of `Authorization`, scheme and all; empty: none."""
+    authorization: str = field(default="", repr=False)
+    """The header `Authorization`, scheme and all; empty: none."""
     token_file: Path | None = None
-    """A file with a bearer token, read for each batch; None: none."""
-    scheme: str = "Bearer"
-    """The word before it."""
+    """A file with a bearer token, read for each batch, instead of that; None: none."""
     ca: Path | None = None
     """Authorities of the service's certificate; None: those of the system."""
     cert: Path | None = None
     """Our certificate, where the service wants one."""
     key: Path | None = None
     """Its key."""
-    passphrase: str | None = field(default=None, repr=False)
-    """What the key is encrypted with; None: it is not."""
-    insecure: bool = False
-    """Whether the service may be anybody."""
     timeout: float = 10.0
     """Seconds that connecting, sending and each part of the answer may take."""
     upload_bytes: int = 32_768

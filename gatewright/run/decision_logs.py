@@ -51,7 +51,7 @@ def options_of(settings: Settings) -> Options | None:
     if logs.url is not None:
         service = Service(
             url=logs.url,
-            token=logs.authorization or "",
+            authorization=logs.authorization or "",
             token_file=_path(logs.token_file),
             ca=_path(logs.ca),
             cert=_path(logs.cert),

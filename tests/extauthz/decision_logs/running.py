@@ -17,7 +17,7 @@ MEBIBYTE: Final = 1 << 20
 """The smallest buffer."""
 
 
-def serving(folder: Path, bundle: Mapping[str, str] = BUNDLE, *flags: str, **logs: str) -> Serve:
+def serving(folder: Path, bundle: Mapping[str, str] = BUNDLE, /, *flags: str, **logs: str) -> Serve:
     """A service with these settings of `decision_logs`."""
     environ = {
         f"GATEWRIGHT_DECISION_LOGS__{name.upper()}": value

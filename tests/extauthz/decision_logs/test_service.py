@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_with_deny_nothing_is_allowed_that_nobody_logs(
     logs |= {"url": log_service.url, "buffer_bytes": str(MEBIBYTE)}
     with closing(serving(tmp_path, **logs)) as serve, serve.client() as client:
         log_service.stop()
-        answers = []
+        answers: list[Any] = []
         noise = {"x-noise": "n" * 20_000}
         end = time.monotonic() + 30
         while not answers or allowed(answers[-1]):
