@@ -49,6 +49,9 @@ soak: .venv/dev.stamp tools  ## ten million decisions, a million connections: se
 fuzz: .venv/dev.stamp  ## spoiled bytes for the transport, without end (Ctrl-C: a summary)
 	@$(BIN)/python -m tests.fuzz
 
+fuzz-rego: .venv/dev.stamp tools  ## generated Rego beside a real OPA, without end (Ctrl-C)
+	@$(BIN)/python -m tests.extauthz.policy.fuzz
+
 certificates: .venv/dev.stamp tools  ## replace certificates under new connections: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.certificates
 

@@ -96,7 +96,11 @@ class _Learner:
             source = facts.resolve(statement["source"])
             if facts.is_constant(source):
                 facts.constants[statement["target"]] = facts.constant(source)
-            elif source in self.names.single and isinstance(source, Local):
+            elif (
+                source in self.names.single
+                and isinstance(source, Local)
+                and source not in facts.stored  # a variable is no path of the data any more
+            ):
                 facts.aliases[statement["target"]] = source
         elif statement.kind == "DotStmt":
             if facts.resolve(statement["source"]) in facts.stored:

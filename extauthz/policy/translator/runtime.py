@@ -156,8 +156,10 @@ def length(value: Value) -> Value:
 
 
 def copy(value: Value) -> Value:
-    """A copy of the objects in `value` that may be changed."""
-    return {key: copy(item) for key, item in value.items()} if type(value) is dict else value
+    """A copy of the objects in `value`, and of itself, that may be changed."""
+    if type(value) is dict:
+        return {key: copy(item) for key, item in value.items()}
+    return type(value)(value) if type(value) in (list, RegoSet) else value
 
 
 def member(value: Value, collection: Value) -> bool:

@@ -16,6 +16,8 @@ def assign_var(w: Writer, statement: Statement, _: Statement | None) -> None:
     source = w.value(statement["source"])
     if target in w.facts.aliases or not w.names.reads[target]:
         return
+    if w.takes:
+        source = syntax.call("copy", source)
     w.flow.emit(syntax.assign(own(target), source))
     settle(w, target)
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from extauthz.policy.plan.changes import parts_are_changed
+from extauthz.policy.plan.changes import changes_of
 from extauthz.policy.plan.facts import Path, learn, sorted_paths
 from extauthz.policy.plan.ir import Block, Function, Local, Operand, Statement, walk
 from extauthz.policy.plan.recording import Recording, looked_at, noted_as
@@ -95,8 +95,12 @@ class Writer:
         """The answer's own local; None: there is no such shortcut."""
         self.once = self.given_in_one_place(blocks)
         """Locals that only one `AssignVarOnce` gives a value: outside of loops, no conflict."""
-        self.copies = parts_are_changed(blocks, names, self.facts)
+        changes = changes_of(blocks, names, self.facts)
+        self.copies = changes.parts
         """Whether objects must be copied when they are put into another."""
+        self.taken = changes.taken
+        self.takes = False
+        """Whether what the statement gives must be copied."""
 
     def forget_dead(self, blocks: list[Block]) -> None:
         """Do not count reads that only hand a value to a local that nobody reads."""
@@ -186,6 +190,7 @@ class Writer:
                 skip = False
                 continue
             following = block[index + 1] if index + 1 < len(block) else None
+            self.takes = id(statement) in self.taken
             skip = bool(self.program.writers[statement.kind](self, statement, following))
 
     def note(self, statement: Statement) -> None:
@@ -287,6 +292,8 @@ class Writer:
 
     def give(self, target: Local, value: ast.expr) -> None:
         """Assign a value that may be undefined, and go on only if it is not."""
+        if self.takes:
+            value = syntax.call("copy", value)
         if self.names.reads[target]:
             value = syntax.bind(own(target), value)
         self.flow.guard(syntax.is_not(value, syntax.UNDEFINED))
