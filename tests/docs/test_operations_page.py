@@ -192,7 +192,12 @@ def test_the_table_of_commands_is_the_command_line() -> None:
         assert flags == _flags(command), command
 
 
-OF_OTHERS = {"--server": "opa run --server", "--help": ""}
+OF_OTHERS = {
+    "--server": "opa run --server",
+    "--help": "",
+    "--include": "protoc --include_imports",
+    "--descriptor": "protoc --include_imports --descriptor_set_out",
+}
 """Flags of other programs, with the words that they stand in."""
 
 

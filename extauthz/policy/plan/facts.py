@@ -98,7 +98,6 @@ class _Learner:
                 facts.constants[statement["target"]] = facts.constant(source)
             elif (
                 source in self.names.single
-                and isinstance(source, Local)
                 and source not in facts.stored  # a variable is no path of the data any more
             ):
                 facts.aliases[statement["target"]] = source
