@@ -78,7 +78,7 @@ def lanes(snapshot: Snapshot, collector: str, folder: Path) -> list[Lane]:
         tracing = Tracing(collector, settings.telemetry.traces, 0, metrics, folder)
         observer = tracing.observer(MetricsObserver(metrics.tally))
         face = tracing.served(
-            tracing.authorization(lambda: snapshot, observer, tracing.keys(), None).face()
+            tracing.authorization(lambda: snapshot, observer, tracing.keys(), None, None).face()
         )
         (method,) = face.methods
         return method.handler, tracing  # type: ignore[return-value]  # a unary one
