@@ -36,6 +36,8 @@ def read(message: bytes) -> CheckInput | NetworkCheck | TooManyHeaders | Malform
         return Malformed()
     attributes = request.attributes
     if not attributes.HasField("request") or not attributes.request.HasField("http"):
+        if not attributes.HasField("source"):
+            return Malformed()  # no connection is without: an empty message asks about nothing
         return NetworkCheck(
             attributes.tls_session.sni,
             attributes.context_extensions.get("policy"),

@@ -90,10 +90,10 @@ REGO = {
         "package shop\n\nallow if {\n\tinput.x\n\tnothing(1)\n}\n",
         r"rego/shop\.rego:5:2: .*undefined function nothing",
     ),
-    "unsupported-builtin": (
+    "builtin-without-permit": (
         "package shop\n\nallow if {\n\tinput.x\n"
         '\thttp.send({"method": "get", "url": "http://x"}).status == 200\n}\n',
-        r"rego/shop\.rego:5:2: unsupported builtin http\.send",
+        r"rego/shop\.rego:5:2: the builtin http\.send needs `allow\.http`",
     ),
 }
 
