@@ -96,6 +96,7 @@ class Peers(RuleBasedStateMachine):
         self.now = 0.0
         self.over = False
         self.leaving = 0
+        self.unread = 0.0
         self.unheard = True
         """Whether settings of the client are not acknowledged yet."""
         self._pump()
@@ -119,6 +120,8 @@ class Peers(RuleBasedStateMachine):
 
     def _to_server(self, size: int) -> None:
         data, self.up = self.up[:size], self.up[size:]
+        if not self.up:
+            self.unread = 0.0
         found = self.server.receive(data, self.now)
         self._pump()
         self._reported(found)
@@ -278,6 +281,10 @@ class Peers(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.1, 0.6, 11.0]))
     def time_passes(self, seconds: float) -> None:
+        # Whoever begins a frame ends it within ten seconds: that is a rule, too.
+        self.unread += seconds
+        if self.unread > 5 and self.up:
+            self._to_server(len(self.up))
         self.now += seconds
         found = self.server.tick(self.now)
         self._pump()

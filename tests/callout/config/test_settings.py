@@ -37,6 +37,7 @@ connections: {max: 9}
 http2: {max_streams: 9}
 reflection: true
 admin: {token_file: /run/secrets/admin}
+decision_logs: {url: "https://logs.example/logs", token_file: /run/secrets/logs}
 drain: 2.5
 frozen: 9
 max_message: 65536
