@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
+.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10

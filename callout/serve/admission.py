@@ -49,12 +49,13 @@ for ext_authz and 20 ms for rate limits."""
 SHORT = 4
 """Targets that two rounds of the loop may take so that who leaves nothing unread is answered in any
 case: those who wait have turns of 4 ms in each."""
-SHARE = 4
+SHARE = 3
 MANY = 64
-"""One read of so many that waited for too long is an overload, of this many that are remembered. A
-connection whose requests are too late is refused alone, and has fewer turns than who leaves nothing
-unread: without this bound ten connections of sixteen got an answer in a hundred, and stayed so,
-while the others got nearly all they asked for."""
+"""Reads that waited for too long, for each that did not, are an overload, of so many that are
+remembered. A connection whose requests are too late is refused alone; were one young read enough to
+end an overload, a demand that can hardly be refused would leave most connections without any
+answer. One late read of four was too little: callers who wait for each answer, on cores that they
+share with the service, had one of ten refused."""
 REMEMBERED = 256
 """Requests over which patience is averaged: by its inverse, so that half of 20 ms and half of
 200 ms are 36, and with a floor, so that one in a hundred that has none left changes nothing."""
@@ -135,7 +136,7 @@ class Admission:
         """Processor time since which too many reads have waited for too long, and from then to the
         last of them; 0: they do not."""
         self._balance = 0
-        """Of reads that did and reads that did not, these counted `SHARE` - 1 times less."""
+        """Of reads that did and reads that did not, these counted `SHARE` times."""
         self._refusing_since = 0.0
         """Processor time; 0: it does not refuse."""
         self._window = options.interval
@@ -198,12 +199,12 @@ class Admission:
         if self.refusing:
             return
         if waited * self._hurry <= 1 / PATIENT:
-            self._balance -= 1
+            self._balance -= SHARE
             if self._balance <= 0:
                 self._slow_since = self._slow_for = 0.0
                 self._balance = 0
             return
-        self._balance = min(self._balance + SHARE - 1, MANY)
+        self._balance = min(self._balance + 1, MANY)
         cpu = self._cpu()
         if not self._slow_since:
             self._slow_since = cpu
