@@ -12,12 +12,12 @@ wait has bounds that a loop sees for itself:
   than the answer is younger than the PING. So it is known what a client holds in its own buffers
   because ours are full.
 
-The rule is CoDel's (ACM Queue 10/5, 2012), with a queue that is not shortened but emptied. When all
-that is read has waited for longer than a quarter of its callers' patience while the thread worked
-for a whole `window`, it is neither a burst that will be worked off nor a time in which others had
-the processor. A loop that never rests is no overload by itself: 128 calls in flight, a new one
-only when one was answered, keep it busy, and all are answered in time. Everything is
-refused until the thread sleeps again: with prebuilt bytes, for a fraction of the price of an
+The rule is CoDel's (ACM Queue 10/5, 2012), with a queue that is not shortened but emptied. When
+more than three reads of four have waited for longer than a quarter of their callers' patience while
+the thread worked for a whole `window`, it is neither a burst that will be worked off nor a time in
+which others had the processor. A loop that never rests is no overload by itself: 128 calls in
+flight, a new one only when one was answered, keep it busy, and all are answered in time. Everything
+is refused until the thread sleeps again: with prebuilt bytes, for a fraction of the price of an
 answer, that is soon. Then everything is answered again. The window is `interval` at first and
 becomes shorter while the overload lasts, so that what is answered has waited for a few
 milliseconds; and all connections alike get the answers of the time in which there are any. Apart

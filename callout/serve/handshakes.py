@@ -182,9 +182,8 @@ class _Guarded(ssl.SSLObject):
                 if not self._more():
                     raise
             else:
-                self._silent -= (
-                    1  # OpenSSL gives what is in one record, and loops ask for all of it
-                )
+                # OpenSSL gives what is in one record, and the loops ask for all of it.
+                self._silent -= 1
                 return found
 
     def pending(self) -> int:

@@ -28,6 +28,7 @@ def request(
 
 
 JSON = {"content-type": "application/json"}
+BOOK = "/shop.v1.Books/Get"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 GRPC = {"content-type": "application/grpc"}
@@ -40,3 +41,8 @@ PARTS = (
     b'Content-Type: application/json\r\n\r\n{"x": 1.50}\r\n'
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="f.bin"\r\n\r\n\xff\r\n--b--\r\n'
 )
+
+
+def typed(media_type: str) -> dict[str, str]:
+    """The headers of a body of this type."""
+    return {"content-type": media_type}

@@ -10,6 +10,7 @@ from extauthz.bodies.opa_envoy import read_body
 from extauthz.check import CheckInput, Unreadable
 from tests.extauthz.bodies.protos import descriptor_set, framed
 from tests.extauthz.bodies.reading import (
+    BOOK,
     FORM,
     GRPC,
     JSON,
@@ -18,14 +19,10 @@ from tests.extauthz.bodies.reading import (
     PARTS,
     WHOLE,
     request,
+    typed,
 )
 
 RULES = BodyRules(most=None, methods=methods_of(descriptor_set()))
-BOOK = "/shop.v1.Books/Get"
-
-
-def typed(media_type: str) -> dict[str, str]:
-    return {"content-type": media_type}
 
 
 BODIES: dict[str, tuple[CheckInput, object, bool]] = {

@@ -11,6 +11,7 @@ from extauthz.bodies.ours import read_body
 from extauthz.check import CheckInput, Unreadable
 from tests.extauthz.bodies.protos import descriptor_set, framed
 from tests.extauthz.bodies.reading import (
+    BOOK,
     FORM,
     GRPC,
     JSON,
@@ -19,15 +20,11 @@ from tests.extauthz.bodies.reading import (
     PARTS,
     WHOLE,
     request,
+    typed,
 )
 
 RULES = BodyRules(methods=methods_of(descriptor_set()))
 WITHOUT = BodyRules()
-BOOK = "/shop.v1.Books/Get"
-
-
-def typed(media_type: str) -> dict[str, str]:
-    return {"content-type": media_type}
 
 
 def parsed(value: object) -> ParsedBody:
