@@ -6,30 +6,17 @@ Exit status: 0 done, 1 the command's own "no" (problems found, nothing serves), 
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Protocol
 
 from gatewright.cli import build, check, serve, up, version
-
-
-class Command(Protocol):
-    """One module of this folder."""
-
-    HELP: str
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declares its flags."""
-        ...
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Does it; the result is the exit status."""
-        ...
-
+from gatewright.cli.authz import group as authz
+from gatewright.cli.command import Command
 
 COMMANDS: dict[str, Command] = {
     "up": up,
     "serve": serve,
     "check": check,
     "build": build,
+    "authz": authz,
     "version": version,
 }
 

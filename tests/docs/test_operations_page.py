@@ -23,6 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from callout.config.settings import FLAGS
 from callout.testing.grpc_client import Client
 from callout.testing.requests import check_request
+from gatewright.cli.authz import group
+from gatewright.cli.command import Command
 from gatewright.cli.main import COMMANDS
 from tests.contract.certificates import Authority
 from tests.docs import pages
@@ -176,15 +178,34 @@ def test_health_knows_the_names_that_are_given(service: Service) -> None:
             assert client.health(name) == "SERVING", name
 
 
+def _every() -> dict[str, Command]:
+    """All commands, those of the group too: `authz eval`."""
+    found: dict[str, Command] = {}
+    for name, command in COMMANDS.items():
+        if name == "authz":
+            found |= {f"authz {each}": inner for each, inner in group.COMMANDS.items()}
+        else:
+            found[name] = command
+    return found
+
+
+EVERY = _every()
+
+
 def _flags(command: str) -> set[str]:
     parser = argparse.ArgumentParser(add_help=False)
-    COMMANDS[command].add_arguments(parser)
+    EVERY[command].add_arguments(parser)
     return {flag for action in parser._actions for flag in action.option_strings}
 
 
+def _words(shown: str) -> str:
+    """`gatewright authz eval DIR`: `authz eval`."""
+    return " ".join(word for word in shown.split()[1:] if word.islower() and "-" not in word)
+
+
 def test_the_table_of_commands_is_the_command_line() -> None:
-    rows = {pages.code(row[0])[0].split()[1]: row[2] for row in pages.table(PAGE, "commands")}
-    assert list(rows) == list(COMMANDS)
+    rows = {_words(pages.code(row[0])[0]): row[2] for row in pages.table(PAGE, "commands")}
+    assert list(rows) == list(EVERY)
     for command, cell in rows.items():
         flags = set(" ".join(pages.code(cell)).split())
         if command == "serve":
@@ -203,7 +224,7 @@ OF_OTHERS = {
 
 @pytest.mark.parametrize("page", [page for page in pages.PAGES if "performance" not in page])
 def test_every_flag_of_ours_that_a_page_names_exists(page: str) -> None:
-    known = {flag for command in COMMANDS for flag in _flags(command)}
+    known = {flag for command in EVERY for flag in _flags(command)}
     text = pages.read(page)
     for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known:
         assert flag in OF_OTHERS, flag

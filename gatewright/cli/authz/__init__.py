@@ -1,0 +1,1 @@
+"""`gatewright authz COMMAND`: for authors of policies."""
