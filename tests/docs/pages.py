@@ -35,6 +35,9 @@ KINDS: Final = {
     "bad file": r"(?:yaml|rego)\n# bad bundle: (?P<name>\S+)\n",
     "problems": r"text\n# problems(?P<name>)\n",
     "results": r"yaml\n# results: (?P<name>\S+)\n",
+    "checks": r"yaml\n# checks(?P<name>)\n",
+    "document": r"json input: (?P<name>[^\n]+)\n",
+    "envoy": r"yaml\n# envoy: (?P<name>\S+)\n",
     "picture": r"text\n(?P<name>)[^#]",
 }
 """What a block may be, by its info string and the first line: nothing else is documentation."""
