@@ -17,7 +17,7 @@ tools: .venv/dev.stamp  ## bring redis-server, h2load, h2spec and opa into .tool
 	@$(BIN)/python scripts/tools.py
 
 test: .venv/dev.stamp tools  ## run the tests
-	@$(BIN)/python -m pytest
+	@scripts/test
 
 lint: .venv/dev.stamp  ## format check, lint, types, import contracts
 	@$(BIN)/ruff format --check .

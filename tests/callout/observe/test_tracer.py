@@ -104,7 +104,9 @@ async def test_an_answer_that_comes_later_ends_the_spans_then(reply: Reply, erro
 
 
 @pytest.mark.parametrize(
-    ("deadline", "error"), [(0.0, "DEADLINE_EXCEEDED"), (time.monotonic() + 1000, "")]
+    ("deadline", "error"),
+    [(0.0, "DEADLINE_EXCEEDED"), (time.monotonic() + 1000, "")],
+    ids=["over", "to come"],
 )
 async def test_a_call_that_is_given_up_ends_its_spans(deadline: float, error: str) -> None:
     world = World()
