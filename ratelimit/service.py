@@ -62,6 +62,7 @@ class RateLimitService:
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
         self._plans: Recent[bytes, Plan] = Recent(remembered)
+        self._overloaded = _OVERLOADED["deny"]
 
     def face(self, overloaded: Literal["deny", "allow", "error"] = "deny") -> Face:
         """What the transport offers.
@@ -70,7 +71,8 @@ class RateLimitService:
             overloaded: the operator's verdict on requests that there is no time for. Envoy lets a
                 request pass on `error`, unless its `failure_mode_deny` says otherwise.
         """
-        method = Unary(METHOD, self.should_rate_limit, _OVERLOADED[overloaded])
+        self._overloaded = _OVERLOADED[overloaded]
+        method = Unary(METHOD, self.should_rate_limit, self._overloaded)
         return Face("limit", SERVICE, (method,))
 
     def should_rate_limit(self, message: bytes, call: Call) -> "Reply | asyncio.Future[Reply]":
@@ -138,17 +140,21 @@ class RateLimitService:
             if isinstance(counts, StoreUnavailable):
                 without = without_counts(planned)
                 reply: Reply
-                if without is None:
+                late = counts.reason == "late"
+                if without is not None:
+                    reply = encode(without)
+                elif late:
+                    # Who floods us must not get the error that Envoy may let pass.
+                    reply = self._overloaded
+                else:
                     reply = Status(
                         Code.UNAVAILABLE, f"rate limit counters unavailable: {counts.reason}"
                     )
-                else:
-                    reply = encode(without)
                 self._tell(
                     message,
                     planned,
                     "error",
-                    "store_unavailable",
+                    "store_overloaded" if late else "store_unavailable",
                     started,
                     digest,
                     detail=counts.reason,

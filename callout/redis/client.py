@@ -108,9 +108,11 @@ class Client:
             deadline = now + options.longest
         if pipeline.paused or len(pipeline.waiting) >= options.backlog:
             return then(Unavailable("backlog"))
+        if pipeline.late(deadline, now):
+            return then(Unavailable("late"))
         if deadline < self._wake_at:
             self._wake(deadline, now)
-        return pipeline.push(commands, deadline, then)
+        return pipeline.push(commands, deadline, then, now)
 
     def not_serving(self, error: ErrorReply) -> None:
         """A caller got this error in place of a result: perhaps another server must be found."""
@@ -221,7 +223,9 @@ class Client:
         self._breaker.probing()
         now = time.monotonic()
         # Half open: only the probe is sent.
-        pong = pipeline.push([_PING], now + self._options.connect_timeout, _as_they_are)
+        pong = pipeline.push(
+            [_PING], now + self._options.connect_timeout, _as_they_are, now
+        )
         try:
             replies = await asyncio.wait_for(pong, self._options.connect_timeout)
         except TimeoutError:

@@ -7,6 +7,7 @@ class Unavailable(NamedTuple):
     """Redis did not answer this request. It may have executed it: nothing is ever sent twice."""
 
     reason: str
-    """A stable word for metrics: `disconnected`, `timeout`, `backlog`, `deadline`, `closed`."""
+    """A stable word for metrics: `disconnected`, `timeout`, `backlog`, `deadline`, `closed`; and
+    `late`: not asked, because the last ones that were waited for longer than this one can."""
     detail: str = ""
     """For the log: what the system or the server said. Never holds credentials."""

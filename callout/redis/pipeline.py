@@ -137,9 +137,11 @@ class Parser:
 class Batch:
     """The requests of one tick, which leave together."""
 
-    __slots__ = ("left",)
+    __slots__ = ("began", "left")
 
     def __init__(self) -> None:
+        self.began = 0.0
+        """When the first of them was pushed, in seconds of `time.monotonic`."""
         self.left = math.inf
         """When they were written, in seconds of `time.monotonic`: how long Redis has had them.
         They may have been pushed long before that, if this process itself was held up."""
@@ -201,16 +203,30 @@ class Pipeline(asyncio.Protocol):
         self._spare: Replies = []
         self._out: list[bytes] = []
         self._batch = Batch()
+        self._took = 0.0  # by the last batch that was answered, from its first push to its reading
+        self._took_at = 0.0
+
+    def late(self, deadline: float, now: float) -> bool:
+        """Whether what is pushed now will hardly be answered in time.
+
+        An answer waits for the end of a round of the loop before Redis sees the request, and for
+        another one until it is read; under load that is more than Redis takes. What the last batch
+        took, the next one will, unless nothing waits or that was too long ago to be true still: a
+        pause of Redis must not have later requests refused.
+        """
+        took = self._took
+        return now + took > deadline and now - self._took_at <= took and bool(self.waiting)
 
     def push(
-        self, commands: Sequence[bytes], deadline: float, then: Then[T]
+        self, commands: Sequence[bytes], deadline: float, then: Then[T], now: float
     ) -> "asyncio.Future[T]":
         """Queue packed commands, one reply each; they leave at the end of this tick.
 
-        The deadline is in seconds of `time.monotonic`.
+        Times are in seconds of `time.monotonic`.
         """
         out = self._out
         if not out:
+            self._batch.began = now
             self._loop.call_soon(self._flush)
         out += commands
         future: asyncio.Future[T] = self._loop.create_future()
@@ -234,6 +250,9 @@ class Pipeline(asyncio.Protocol):
         if self._spare:
             replies = self._spare + replies
         waiting = self.waiting
+        if waiting:
+            self._took_at = time.monotonic()
+            self._took = self._took_at - waiting[0].batch.began
         start, count = 0, len(replies)
         while waiting and (end := start + waiting[0].size) <= count:
             request = waiting.popleft()

@@ -100,7 +100,7 @@ def connected() -> tuple[Pipeline, Wire, list[str]]:
 
 
 def ask(pipeline: Pipeline, *commands: bytes) -> "asyncio.Future[Any]":
-    return pipeline.push(commands, 1.0, lambda outcome: outcome)
+    return pipeline.push(commands, 1.0, lambda outcome: outcome, 0.0)
 
 
 async def test_all_commands_of_a_tick_leave_as_one_write() -> None:
@@ -141,7 +141,7 @@ async def test_a_failure_of_the_callers_function_is_its_own() -> None:
     def fail(outcome: Any) -> None:
         raise KeyError("mine")
 
-    broken = pipeline.push([b"A"], 1.0, fail)
+    broken = pipeline.push([b"A"], 1.0, fail, 0.0)
     fine = ask(pipeline, b"B")
     pipeline.data_received(b":1\r\n:2\r\n")
     with pytest.raises(KeyError):
