@@ -21,7 +21,6 @@ PACKAGED: Final = SOURCE / "opa_compiler.wasm"
 """Where a release puts it, so that no machine need build it; a clone keeps its own in the cache."""
 SECONDS: Final = 900.0
 """For Go to fetch OPA and build it: 40 s on two idle cores."""
-_FILES: Final = ("go.mod", "go.sum", "main.go")
 
 
 class BuildFailed(Exception):
@@ -42,7 +41,9 @@ def kept(cache: Path) -> tuple[Path, ...]:
 
 def _version() -> str:
     digest = hashlib.sha256()
-    for name in _FILES:
+    for path in sorted(SOURCE.glob("*.go")):
+        digest.update(path.read_bytes())
+    for name in ("go.mod", "go.sum"):
         digest.update((SOURCE / name).read_bytes())
     return digest.hexdigest()[:16]
 

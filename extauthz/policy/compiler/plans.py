@@ -13,12 +13,8 @@ from typing import Final, NamedTuple
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
-from extauthz.policy.compiler.ways import (
-    CompilerMissing,
-    Progress,
-    Request,
-    choose,
-)
+from extauthz.policy.compiler.program import CompilerMissing, Progress
+from extauthz.policy.compiler.ways import Request, choose
 
 TESTS: Final = "_test.rego"
 """End of the names of files that are not part of a policy."""

@@ -1,7 +1,7 @@
 """OPA's compiler in the forms in which a machine may have it; each runs in another process.
 
 In the order of `WAYS`: a native `opa` on the path; our program around OPA's compiler
-(`opa_compiler/main.go`) as WebAssembly that came with the package or was built before; and the
+(`program`) as WebAssembly that came with the package or was built before; and the
 same built now, once, by Go. All of them are OPA's own code and give the same plans.
 """
 
@@ -10,22 +10,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from extauthz.policy.compiler import build as opa_build
+from extauthz.policy.compiler import program
+from extauthz.policy.compiler.program import SECONDS, Ask, CompilerMissing, Progress
 from extauthz.policy.problems import PlanProblem
 
-SECONDS: Final = 300.0
-"""For one run: usually milliseconds, but WebAssembly's first translation takes 15 s or more."""
 _USABLE: Final = re.compile(r"^Version: 1\.", re.MULTILINE)
 """What `opa version` says: Rego v1 is the language of 1.x; 0.x reads it otherwise."""
-
-Progress: TypeAlias = Callable[[str], None]
 
 
 class Request(NamedTuple):
@@ -41,10 +37,6 @@ class Request(NamedTuple):
 Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
 """The plan, or why there is none."""
 Compile: TypeAlias = Callable[[Sequence[Request]], list[Answer]]
-
-
-class CompilerMissing(Exception):
-    """No form of OPA's compiler is here, or it does not run; the text says what to do."""
 
 
 def choose(cache: Path, progress: Progress) -> Compile:
@@ -65,36 +57,31 @@ def choose(cache: Path, progress: Progress) -> Compile:
 
 def native_opa(_cache: Path, _progress: Progress) -> Compile | None:
     """`opa build`, if a usable `opa` is on the path."""
-    program = shutil.which("opa")
-    if program is None:
+    opa = shutil.which("opa")
+    if opa is None:
         return None
     try:
-        version = _run([program, "version"]).stdout.decode(errors="replace")
+        version = program.run([opa, "version"]).stdout.decode(errors="replace")
     except CompilerMissing:
         return None
-    return with_opa(program) if _USABLE.search(version) else None
+    return with_opa(opa) if _USABLE.search(version) else None
 
 
-def with_opa(program: str | Path) -> Compile:
+def with_opa(opa: str | Path) -> Compile:
     """`opa build` with an `opa` 1.x."""
-    return lambda requests: [_opa_build(str(program), request) for request in requests]
+    return lambda requests: [_opa_build(str(opa), request) for request in requests]
 
 
 def kept_program(cache: Path, _progress: Progress) -> Compile | None:
     """Our program around OPA's compiler, as the package brings it or as it was built before."""
-    for path in opa_build.kept(cache):
-        if path.exists():
-            return _filter(path, cache)
-    return None
+    ask = program.kept(cache)
+    return None if ask is None else with_program(ask)
 
 
 def built_program(cache: Path, progress: Progress) -> Compile | None:
     """The same, built now."""
-    try:
-        path = opa_build.build(cache, progress)
-    except opa_build.BuildFailed as failed:
-        raise CompilerMissing(str(failed)) from None
-    return None if path is None else _filter(path, cache)
+    ask = program.built(cache, progress)
+    return None if ask is None else with_program(ask)
 
 
 WAYS: Final[tuple[Callable[[Path, Progress], Compile | None], ...]] = (
@@ -104,38 +91,20 @@ WAYS: Final[tuple[Callable[[Path, Progress], Compile | None], ...]] = (
 )
 
 
-def _run(command: Sequence[str | Path], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            command, input=data, capture_output=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CompilerMissing(f"{Path(command[0]).name} does not run: {error}") from None
+def with_program(ask: Ask) -> Compile:
+    """Our program around OPA's compiler."""
 
-
-def _filter(program: Path, cache: Path) -> Compile:
-    """Requests in, answers out, one a line: see `opa_compiler/main.go`."""
-    command: list[str | Path] = [program]
-    if program.suffix == ".wasm":
-        # `-I` would also ignore PYTHONPATH, by which a clone may find this very package
-        command = [sys.executable, "-m", "extauthz.policy.compiler.worker", program, cache]
-
-    def run(requests: Sequence[Request]) -> list[Answer]:
+    def compile_all(requests: Sequence[Request]) -> list[Answer]:
         answers: list[Answer | None] = [_not_text(request) for request in requests]
         asked = [r for r, answer in zip(requests, answers, strict=True) if answer is None]
-        lines = [
-            json.dumps({"sources": _texts(r), "entrypoints": [r.entrypoint]}).encode()
+        wanted = [
+            {"command": "compile", "sources": _texts(r), "entrypoints": [r.entrypoint]}
             for r in asked
         ]
-        done = _run(command, b"\n".join([*lines, b""]))
-        replies = done.stdout.splitlines()
-        if done.returncode or len(replies) != len(asked):
-            said = done.stderr.decode(errors="replace").strip()[-500:]
-            raise CompilerMissing(f"OPA's compiler ({program}) failed: {said}")
-        rest = iter(replies)
-        return [_answer(next(rest)) if answer is None else answer for answer in answers]
+        replies = iter(ask(wanted))
+        return [_answer(next(replies)) if answer is None else answer for answer in answers]
 
-    return run
+    return compile_all
 
 
 def _texts(request: Request) -> dict[str, str]:
@@ -153,8 +122,7 @@ def _not_text(request: Request) -> tuple[PlanProblem, ...] | None:
     return tuple(problems) or None
 
 
-def _answer(line: bytes) -> Answer:
-    reply: dict[str, Any] = json.loads(line)
+def _answer(reply: dict[str, Any]) -> Answer:
     plan = reply.get("plan")
     if plan is not None:
         return json.dumps(plan, ensure_ascii=False, separators=(",", ":")).encode()
@@ -164,7 +132,7 @@ def _answer(line: bytes) -> Answer:
     )
 
 
-def _opa_build(program: str, request: Request) -> Answer:
+def _opa_build(opa: str, request: Request) -> Answer:
     wrong = _not_text(request)
     if wrong is not None:
         return wrong
@@ -175,11 +143,11 @@ def _opa_build(program: str, request: Request) -> Answer:
             Path(folder, name).write_bytes(request.sources[path])
         files = sorted(names)
         bundle = Path(folder, "bundle.tar.gz")
-        build = [program, "build", "-t", "plan", "-e", request.entrypoint, "-o", str(bundle)]
+        build = [opa, "build", "-t", "plan", "-e", request.entrypoint, "-o", str(bundle)]
         done = _in(folder, [*build, *files])
         if done.returncode == 0:
             return _renamed(_plan_of(bundle), names)
-        checked = _in(folder, [program, "check", "--format=json", *files])
+        checked = _in(folder, [opa, "check", "--format=json", *files])
         return _check_errors(checked.stderr or checked.stdout, done.stderr + done.stdout, names)
 
 

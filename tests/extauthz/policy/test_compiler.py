@@ -12,6 +12,7 @@ from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from callout.testing import tools
 from extauthz.policy.compiler import build as opa_build
+from extauthz.policy.compiler import program
 from extauthz.policy.compiler import ways as compilers
 from extauthz.policy.compiler.plans import (
     RegoSource,
@@ -56,7 +57,7 @@ def by_native_program() -> Compile:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(opa_build, "has_wasmtime", lambda: False)
             return built()
-    return compilers._filter(wanted, CACHE)
+    return compilers.with_program(program.asking(wanted, CACHE))
 
 
 def built() -> Compile:
@@ -229,7 +230,7 @@ def test_an_old_opa_on_the_path_is_not_used(
 def test_a_program_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     false = shutil.which("false")
     assert false is not None
-    use(monkeypatch, lambda cache, _: compilers._filter(Path(false), cache))
+    use(monkeypatch, lambda cache, _: compilers.with_program(program.asking(Path(false), cache)))
     rejected = compile_missing(Bundle(SHOP), WANTED, tmp_path, print)
     assert isinstance(rejected, Rejected)
     assert "OPA's compiler" in rejected.problems[0].message
