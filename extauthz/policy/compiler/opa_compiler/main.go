@@ -13,6 +13,7 @@ import (
 // What a request's `command` may be: its whole line to what is answered.
 var commands = map[string]func(line []byte) any{
 	"compile": compiled,
+	"explain": explained,
 	"format":  formatted,
 	"test":    tested,
 }
