@@ -33,7 +33,10 @@ def read_local(path: Path, most: int) -> dict[str, bytes]:
 def _folder(root: Path, most: int) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     room = most
-    for folder, _, names in os.walk(root):
+    for folder, folders, names in os.walk(root):
+        # A ConfigMap is mounted as `policy.rego -> ..data/policy.rego`, `..data -> ..2026_11_21`:
+        # what is in there is counted by its link, and not once more.
+        folders[:] = [each for each in folders if not each.startswith("..")]
         for name in names:
             path = Path(folder, name)
             if not stat.S_ISREG(path.stat().st_mode):
