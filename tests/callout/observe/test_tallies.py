@@ -66,6 +66,13 @@ def test_policies_beyond_the_limit_count_as_other() -> None:
     }
 
 
+def test_policies_without_a_label_of_their_own_share_what_is_found_at_once() -> None:
+    tally = DecisionTally(LabelLimits(policies=3))
+    for number in range(10_000):
+        tally.add(decision(policy=f"p{number}"))
+    assert len(tally._found) == 4
+
+
 def test_a_million_made_up_names_take_no_more_memory_than_the_limits_say() -> None:
     tally = DecisionTally(LabelLimits(policies=5, reasons=5))
     for number in range(20_000):
