@@ -13,6 +13,7 @@ import pydantic
 
 from callout.config.decision_logs import DecisionLogs
 from callout.config.merge import merge
+from callout.config.opa import Opa, OpaServer, OpaServers
 from callout.config.peers import Connections, Http2
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
@@ -73,13 +74,6 @@ def _redis(text: str) -> str:
         Dialer(text, timeout=1.0)
     except ValueError:
         raise ValueError("expected a URL with options that redis-py knows") from None
-    return text
-
-
-def _opa(text: str) -> str:
-    parts = urlsplit(_url(text, ("http", "https")))
-    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        raise ValueError("expected scheme, host and port only: policies name the document")
     return text
 
 
@@ -248,10 +242,9 @@ class Settings(Block):
         None, repr=False
     )
     """`redis://`, `rediss://` or `unix://`: where counters are. None: in memory."""
-    opa: Annotated[str, SECRET, pydantic.AfterValidator(_opa)] | None = pydantic.Field(
-        None, repr=False
-    )
-    """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`."""
+    opa: OpaServer | OpaServers | Opa | None = pydantic.Field(None, repr=False)
+    """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`; a list of
+    several; or a mapping that also has what they are shown."""
     telemetry: Telemetry = Telemetry()
     decision_logs: DecisionLogs | None = None
     """Decision logs in OPA's event format. None: there are none, and no request pays for them."""

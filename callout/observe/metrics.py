@@ -124,6 +124,25 @@ class Metrics:
         gauge = Gauge(name, help_text, multiprocess_mode=_ACROSS[across], registry=self.registry)
         self._followed.append(lambda: gauge.set(read()))
 
+    def follow_gauges(
+        self,
+        name: str,
+        help_text: str,
+        label: str,
+        read: Callable[[], Mapping[str, float]],
+        across: Across,
+    ) -> None:
+        """Exports a dictionary of such numbers, by the value of `label`; 64 values at most."""
+        mode = _ACROSS[across]
+        gauge = Gauge(name, help_text, [label], multiprocess_mode=mode, registry=self.registry)
+        words = Names(_WORDS)
+
+        def flush() -> None:
+            for word, now in read().items():
+                gauge.labels(words.admit(word)).set(now)
+
+        self._followed.append(flush)
+
     def also_flush(self, flush: Callable[[], None]) -> None:
         """Calls this at each flush."""
         self._followed.append(flush)

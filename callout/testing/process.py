@@ -79,8 +79,20 @@ class Process:
             self._child.send_signal(number)
 
     def freeze(self) -> None:
-        """SIGSTOP: it keeps its connections and answers nothing."""
+        """SIGSTOP: it keeps its connections and answers nothing, from now on."""
         self.signal(signal.SIGSTOP)
+        # Each of its threads stops when it next looks, which takes a busy machine a while.
+        end = time.monotonic() + STOP_WITHIN
+        while self.running and not self._stands_still() and time.monotonic() < end:
+            time.sleep(0.001)
+
+    def _stands_still(self) -> bool:
+        tasks = Path(f"/proc/{self._child.pid}/task").glob("*/stat")
+        try:
+            # The name, in parentheses, may hold anything; the state follows it.
+            return all(each.read_text().rpartition(") ")[2][:1] in "Tt" for each in tasks)
+        except OSError:
+            return False  # a thread ended meanwhile
 
     def thaw(self) -> None:
         """SIGCONT: it goes on."""

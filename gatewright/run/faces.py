@@ -9,9 +9,11 @@ from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload
 from callout.redis.client import Client
 from extauthz.cache.metrics import follow_cache
+from extauthz.policy.opa_server.metrics import follow_opa
 from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
+from gatewright.run.options import opa_options
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
@@ -37,7 +39,10 @@ class Faces:
             self._redis = client = parts.redis(settings.redis)
             store = RedisStore(client)
             follow_breaker(telemetry.metrics, "redis", lambda: client.state)
-        self._opa = parts.opa(settings.opa) if settings.opa else None
+        self._opa = None
+        if settings.opa is not None:
+            self._opa = parts.opa(*opa_options(settings.opa))
+            follow_opa(telemetry.metrics, self._opa)
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         made = {
             "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),

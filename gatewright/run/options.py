@@ -3,6 +3,7 @@
 import resource
 from pathlib import Path
 
+from callout.config.opa import Opa, opa_of
 from callout.config.settings import Settings
 from callout.grpc.health import HealthBoard
 from callout.serve.admission import AdmissionOptions
@@ -10,6 +11,7 @@ from callout.serve.certificates import Certificates
 from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
+from extauthz.policy.opa_server.access import Access
 
 RESERVED = 128
 """Descriptors that connections leave for Redis, key sets, metrics and files: whoever only opens
@@ -53,6 +55,13 @@ def serve_options(
         admission=admission_options(settings),
         counters=counters,
     )
+
+
+def opa_options(written: str | tuple[str, ...] | Opa) -> tuple[tuple[str, ...], Access]:
+    """The OPA servers, and what they are shown."""
+    opa = opa_of(written)
+    files = opa.model_dump(exclude={"servers"})
+    return opa.servers, Access(**{name: each and Path(each) for name, each in files.items()})
 
 
 def admission_options(settings: Settings) -> AdmissionOptions | None:

@@ -1,6 +1,6 @@
 """The parts of a worker that are made otherwise when traces are on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
@@ -10,7 +10,8 @@ from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
 from extauthz.policy.engine import Engine
-from extauthz.policy.opa_server import OpaServer
+from extauthz.policy.opa_server.access import Access
+from extauthz.policy.opa_server.servers import OpaServers
 from extauthz.service import AuthorizationService
 
 
@@ -25,9 +26,9 @@ class Parts:
         """The connection to Redis."""
         return Client(url)
 
-    def opa(self, url: str) -> OpaServer:
-        """The connection to an OPA server."""
-        return OpaServer(url)
+    def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
+        """The connections to OPA servers."""
+        return OpaServers(urls, access)
 
     def authorization(
         self,

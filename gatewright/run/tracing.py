@@ -1,7 +1,7 @@
 """Traces of a worker, put together; imported only where `telemetry.otlp` is written."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -28,7 +28,8 @@ from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
 from extauthz.policy.engine import Engine
-from extauthz.policy.opa_server import OpaServer
+from extauthz.policy.opa_server.access import Access
+from extauthz.policy.opa_server.servers import OpaServers
 from extauthz.service import AuthorizationService
 from extauthz.traced import TracedAuthorizationService
 from gatewright.run.parts import Parts
@@ -96,9 +97,9 @@ class Tracing(Parts):
         """With a span for each request."""
         return TracedRedis(url)
 
-    def opa(self, url: str) -> OpaServer:
+    def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
         """With a span for each question, which the server is told of."""
-        return OpaServer(url, (http_spans("opa", hands_on=True),))
+        return OpaServers(urls, access, (http_spans("opa", hands_on=True),))
 
     def authorization(
         self,

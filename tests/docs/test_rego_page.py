@@ -18,7 +18,7 @@ from extauthz.policy.compiler import build as opa_build
 from extauthz.policy.compiler import ways as compilers
 from extauthz.policy.compiler.plans import TESTS
 from extauthz.policy.engine import UNDEFINED
-from extauthz.policy.opa_server import MOST_SECONDS
+from extauthz.policy.opa_server.engine import MOST_SECONDS
 from extauthz.result import BODY_MOST, outcome_of
 from tests.docs import builtins, pages
 

@@ -44,6 +44,11 @@ class InFlight:
         self._slow = 0  # answers in a row that took too long
 
     @property
+    def now(self) -> int:
+        """How many there are."""
+        return self._asked
+
+    @property
     def full(self) -> bool:
         """Whether one more would be too many."""
         return self._asked >= self._limit

@@ -10,7 +10,7 @@ import pytest
 
 from callout.testing.plugin import StartOpa
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
-from extauthz.policy.opa_server import OpaServer
+from extauthz.policy.opa_server.servers import OpaServers
 
 REGO = """package shop
 default allow := false
@@ -25,16 +25,15 @@ large := concat("", [s | some _ in numbers.range(1, 20000); s := "TEXT"])
 @pytest.fixture
 async def server(opa_server: StartOpa) -> AsyncIterator[Any]:
     running = opa_server({"shop.rego": REGO}, {"staff": ["bob"]})
-    ours = OpaServer(running.url)
+    ours = OpaServers([running.url])
     yield running, ours
     await ours.close()
 
 
-async def ask(ours: OpaServer, path: str, document: Any, seconds: float | None = None) -> Any:
+async def ask(ours: OpaServers, path: str, document: Any, seconds: float | None = None) -> Any:
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     answer = ours.engine(path).decide(document, deadline)
-    assert isinstance(answer, Awaitable)
-    return await answer
+    return await answer if isinstance(answer, Awaitable) else answer
 
 
 async def test_it_gives_the_document(server: Any) -> None:
@@ -76,8 +75,8 @@ async def test_many_decisions_share_connections(server: Any) -> None:
     _, ours = server
     asked = [ask(ours, "shop/allow", {"user": "bob"}) for _ in range(300)]
     assert await asyncio.gather(*asked) == [True] * 300
-    assert len(ours._client._connector._conns) <= 1
-    assert sum(map(len, ours._client._connector._conns.values())) <= 100
+    assert len(ours.all[0]._client._client._connector._conns) <= 1
+    assert sum(map(len, ours.all[0]._client._client._connector._conns.values())) <= 100
 
 
 async def test_a_server_that_does_not_answer_costs_no_more_than_the_deadline(server: Any) -> None:
@@ -115,7 +114,7 @@ async def test_a_server_that_is_gone_is_a_failure(server: Any) -> None:
 )
 def test_only_paths_of_names_are_asked(path: str) -> None:
     with pytest.raises(ValueError, match="expected a path"):
-        OpaServer("http://127.0.0.1:8181").engine(path)
+        OpaServers(["http://127.0.0.1:8181"]).engine(path)
 
 
 @pytest.mark.parametrize(
@@ -123,4 +122,4 @@ def test_only_paths_of_names_are_asked(path: str) -> None:
 )
 def test_only_addresses_of_servers_are_taken(url: str) -> None:
     with pytest.raises(ValueError, match="expected"):
-        OpaServer(url)
+        OpaServers([url])

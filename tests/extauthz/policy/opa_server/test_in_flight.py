@@ -2,7 +2,7 @@
 
 import heapq
 
-from extauthz.policy.in_flight import LEAST, MOST, InFlight
+from extauthz.policy.opa_server.in_flight import LEAST, MOST, InFlight
 
 
 class Neighbour:

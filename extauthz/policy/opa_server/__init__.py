@@ -1,0 +1,1 @@
+"""OPA servers over REST: several, asked as long as they answer."""
