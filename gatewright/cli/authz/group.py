@@ -2,13 +2,15 @@
 
 import argparse
 
-from gatewright.cli.authz import evaluate
+from gatewright.cli.authz import evaluate, fmt, test
 from gatewright.cli.command import Command
 
-HELP = "for authors of policies: try a request"
+HELP = "for authors of policies: try a request, run tests, format"
 
 COMMANDS: dict[str, Command] = {
     "eval": evaluate,
+    "test": test,
+    "fmt": fmt,
 }
 
 
