@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from callout.config.bundle import Bundle
@@ -176,9 +177,12 @@ def _identity(
                         (), "expected `anonymous` as the last entry: it takes what is left"
                     )
                 )
-            entries.append(AnonymousEntry())
+            entries.append(_ANONYMOUS)
             digest.update(b"anonymous\n")
     return tuple(entries), digest.hexdigest()
+
+
+_ANONYMOUS: Final = AnonymousEntry()
 
 
 def _jwt(

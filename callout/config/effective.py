@@ -104,6 +104,8 @@ class Compiler:
         self._bundle = bundle
         self._blocks: Memo[tuple[str, Ids], _Block] = Memo()
         self._common: Memo[Ids, Common | Rejected] = Memo()
+        self._modes: dict[tuple[tuple[str, Mode], ...], Mapping[str, Mode]] = {}
+        """One object of each kind: there are few, and thousands of policies share them."""
 
     def seal(self) -> None:
         """Loading is over: from now on what is remembered is bounded."""
@@ -128,7 +130,8 @@ class Compiler:
                 modes[section.key] = common.mode
         if problems or isinstance(common, Rejected):
             return Effective(names, {}, {}, STRICT, tuple(problems))
-        return Effective(names, blocks, modes, common.rules())
+        shared = self._modes.setdefault(tuple(modes.items()), modes)
+        return Effective(names, blocks, shared, common.rules())
 
     def pieces(self) -> Iterator[list[object]]:
         """See `PolicyIndex.pieces`."""
