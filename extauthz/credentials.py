@@ -86,3 +86,8 @@ def _object(segment: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def unverified_claims(token: UnverifiedToken) -> dict[str, Any]:
+    """What a token says of itself: for messages to whoever holds it, never to decide by."""
+    return _object(token.text.split(".")[1]) or {}
