@@ -223,9 +223,7 @@ class Client:
         self._breaker.probing()
         now = time.monotonic()
         # Half open: only the probe is sent.
-        pong = pipeline.push(
-            [_PING], now + self._options.connect_timeout, _as_they_are, now
-        )
+        pong = pipeline.push([_PING], now + self._options.connect_timeout, _as_they_are, now)
         try:
             replies = await asyncio.wait_for(pong, self._options.connect_timeout)
         except TimeoutError:

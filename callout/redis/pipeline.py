@@ -18,6 +18,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from callout.redis.outcome import Unavailable
 
 T = TypeVar("T")
+EARLY = 0.001
+"""Seconds after which what was pushed leaves although the tick goes on: Redis need not wait for
+the end of a long one."""
 
 
 class ErrorReply(NamedTuple):
@@ -228,6 +231,9 @@ class Pipeline(asyncio.Protocol):
         if not out:
             self._batch.began = now
             self._loop.call_soon(self._flush)
+        elif now - self._batch.began > EARLY:
+            self._flush()
+            self._batch.began = now
         out += commands
         future: asyncio.Future[T] = self._loop.create_future()
         self.waiting.append(Request(len(commands), self._batch, deadline, then, future))

@@ -129,7 +129,7 @@ class Calls(Channel):
                 self._end(stream_id, self.core.failures.no_reply(head.method.path, reply, now))
                 return
             if future.done():
-                self._answer(stream_id, head.method.path, future)
+                self._answer(stream_id, head.method.path, future, deadline)
                 return
             self._wait(stream_id, head, future, deadline, now, len(message))
 
@@ -184,16 +184,23 @@ class Calls(Channel):
             del self._streams[call.stream_id]
             self._counters.open_calls -= 1
             self.hold(-call.held)
-            self._answer(call.stream_id, call.path, future)
+            self._answer(call.stream_id, call.path, future, call.deadline)
             self.flush_soon()
 
-    def _answer(self, stream_id: int, path: str, future: "asyncio.Future[Reply]") -> None:
+    def _answer(
+        self, stream_id: int, path: str, future: "asyncio.Future[Reply]", deadline: float | None
+    ) -> None:
         if future.cancelled():
             error: BaseException | None = asyncio.CancelledError()
         else:
             error = future.exception()
         if error is None:
-            self._reply(stream_id, path, future.result())
+            if deadline is not None and deadline <= time.monotonic():
+                # The timer of deadlines is coarse, and comes after all that a round has read.
+                self._counters.deadline_exceeded += 1
+                self._end(stream_id, _DEADLINE)
+            else:
+                self._reply(stream_id, path, future.result())
         else:
             self._end(stream_id, self.core.failures.raised(path, error, time.monotonic()))
 

@@ -26,7 +26,7 @@ from callout.serve.calls import Calls
 from callout.serve.live import LiveConnection
 from callout.serve.states import Answered, census
 from callout.serve.streaming import Stream
-from callout.serve.turns import LEAST, TURN, piece_after
+from callout.serve.turns import HURRIED, LEAST, TURN, piece_after
 from callout.serve.unary import Waiting
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ class GrpcProtocol(Calls):
         if self._behind:
             self._ask_how_long()
         self._flush()
-        ended = time.monotonic()
-        if ended - now > TURN and size > LEAST:
-            self._piece = piece_after(self._piece, ended - now)
+        took, turn = time.monotonic() - now, HURRIED if self._behind else TURN
+        if took > turn and size > LEAST:
+            self._piece = piece_after(self._piece, took, turn)
 
     def _wait_for_turns(self, data: bytes, now: float) -> None:
         """More than a piece came: the first turn is now, unless others wait for theirs."""
@@ -151,9 +151,10 @@ class GrpcProtocol(Calls):
 
     def _work(self, now: float) -> bool:
         """Pieces, until the turn is over; one write answers all of them. True: some are left."""
-        end = now + TURN
         # What comes next may be as old as this.
         self._look_behind(now, more=True)
+        turn = HURRIED if self._behind else TURN
+        end = now + turn
         while self._rest and now < end:
             at, piece = self._rest_at, self._piece
             data = self._rest[at : at + piece]
@@ -163,7 +164,7 @@ class GrpcProtocol(Calls):
                 self._rest = b""
             began, now = now, time.monotonic()
             if len(data) == piece:
-                self._piece = piece_after(piece, now - began)
+                self._piece = piece_after(piece, now - began, turn)
         if self._behind:
             self._ask_how_long()
         self._flush()

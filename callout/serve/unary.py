@@ -48,7 +48,16 @@ class Receiving:
 class Waiting:
     """A unary call whose handler returned an awaitable."""
 
-    __slots__ = ("_future", "_protocol", "_ticket", "arrived", "held", "path", "stream_id")
+    __slots__ = (
+        "_future",
+        "_protocol",
+        "_ticket",
+        "arrived",
+        "deadline",
+        "held",
+        "path",
+        "stream_id",
+    )
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class Waiting:
         self.arrived = now
         self.held = held
         """Bytes of its request."""
+        self.deadline = deadline
         self._future = future
         self._ticket = None if deadline is None else protocol.core.watch(now, deadline, self)
         future.add_done_callback(self._done)

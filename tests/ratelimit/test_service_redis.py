@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from callout.redis.client import Client, ClientOptions
 from callout.testing.redis import RedisServer
 from callout.testing.requests import rate_limit_request
+from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.redis_store import RedisStore
 from tests.ratelimit.world import World, code, policy
 
+T = TypeVar("T")
 BUNDLE = {
     "ratelimit/shop.yaml": """
 domain: shop
@@ -62,6 +65,29 @@ async def test_two_processes_together_admit_exactly_the_limit(redis_server: Redi
     assert sorted(map(code, responses)) == ["OK"] * 50 + ["OVER_LIMIT"] * 150
     admitted = sorted(r.statuses[0].limit_remaining for r in responses if code(r) == "OK")
     assert admitted == list(range(50))
+
+
+class LateStore:
+    """As Redis, when those who were asked last have waited for too long."""
+
+    def add(self, hits: object, now: float, deadline: float | None, then: Callable[..., T]) -> T:
+        return then(StoreUnavailable("late"))
+
+
+async def test_who_would_be_answered_too_late_gets_the_verdict_of_overload() -> None:
+    shop = World(BUNDLE, LateStore())  # type: ignore[arg-type]  # never a future
+    for verdict, expected in (
+        ("deny", "OVER_LIMIT"),
+        ("error", "UNAVAILABLE"),
+        ("allow", "OK"),
+    ):
+        shop.service.face(verdict)  # type: ignore[arg-type]  # one of its words
+        assert code(await shop.ask("shop", {"user": "ann"})) == expected
+        assert shop.seen.last.reason == "store_overloaded"
+        assert shop.seen.last.verdict == "error"
+        # What its limits say themselves goes before that.
+        assert code(await shop.visit(host="open.example")) == "OK"
+        assert code(await shop.visit(host="closed.example")) == expected
 
 
 async def test_without_redis_each_limit_answers_as_its_on_error_says(

@@ -1,6 +1,7 @@
 """The RESP2 parser against an encoder, and the pipeline over a transport that is a list."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Parser, Pipeline, ProtocolError, pack
+from callout.redis.pipeline import EARLY, ErrorReply, Parser, Pipeline, ProtocolError, pack
 
 LINE = st.text(st.characters(codec="ascii", exclude_characters="\r\n"), max_size=12)
 REPLIES = st.recursive(
@@ -167,3 +168,38 @@ async def test_a_lost_connection_settles_everyone_once() -> None:
     pipeline.connection_lost(None)
     assert await first == await second == Unavailable("disconnected", "reset")
     assert closed == ["reset"]
+
+
+async def test_what_waits_in_a_long_tick_leaves_before_its_end() -> None:
+    pipeline, wire, _ = connected()
+    for moment in (0.0, EARLY / 2, 2 * EARLY, 2.5 * EARLY):
+        pipeline.push([b"A"], 1.0, lambda outcome: outcome, moment)
+    assert wire.writes == [b"AA"]
+    await asyncio.sleep(0)
+    assert wire.writes == [b"AA", b"AA"]
+    pipeline.data_received(b":1\r\n:2\r\n:3\r\n:4\r\n")
+    assert not pipeline.waiting
+
+
+async def test_a_request_is_late_when_the_last_answers_took_longer_than_it_has() -> None:
+    pipeline, _, _ = connected()
+    began = time.monotonic() - 0.5
+    assert not pipeline.late(began, began)  # nobody was asked yet
+    pipeline.push([b"A"], began + 9, lambda outcome: outcome, began)
+    await asyncio.sleep(0)
+    pipeline.data_received(b":1\r\n")
+    now = time.monotonic()
+    assert not pipeline.late(now + 0.1, now)  # nothing waits: the next one tells
+    ask(pipeline, b"B")
+    assert pipeline.late(now + 0.1, now)
+    assert not pipeline.late(now + 2.0, now)
+    assert not pipeline.late(now + 1.5, now + 1.4)  # it is too long ago
+    pipeline.push([b"C"], now + 9, lambda outcome: outcome, now)
+    await asyncio.sleep(0)
+    pipeline.data_received(b":2\r\n:3\r\n")
+    quick = time.monotonic()
+    pipeline.push([b"D"], quick + 9, lambda outcome: outcome, quick)
+    await asyncio.sleep(0)
+    pipeline.data_received(b":4\r\n")
+    ask(pipeline, b"E")
+    assert not pipeline.late(quick + 0.4, quick)  # the last answer was quick again

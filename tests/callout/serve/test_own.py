@@ -223,6 +223,21 @@ async def test_a_deadline_and_an_answer_in_the_same_tick_are_one_answer() -> Non
     protocol.connection_lost(None)
 
 
+async def test_an_answer_that_is_made_after_the_deadline_is_none() -> None:
+    future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    protocol, transport = connection(Unary("/raw.Test/Echo", lambda _payload, _call: future))
+    protocol.data_received(call(1, grpc_timeout="20m"))
+    time.sleep(0.03)  # noqa: ASYNC251  # the loop is held up: no timer could come
+    future.set_result(b"too late")
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    assert b"too late" not in b"".join(transport.writes)
+    assert protocol.core.counters.deadline_exceeded == 1
+    assert protocol.core.counters.open_calls == 0
+    protocol.connection_lost(None)
+
+
 # What is wrong with a call.
 
 BODY = message(b"hello")

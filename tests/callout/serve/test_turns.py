@@ -1,6 +1,6 @@
 import asyncio
 
-from callout.serve.turns import LEAST, MOST, TURN, Turns, piece_after
+from callout.serve.turns import HURRIED, LEAST, MOST, TURN, Turns, piece_after
 
 
 class Busy:
@@ -78,8 +78,9 @@ async def test_who_waits_already_does_not_wait_twice() -> None:
 
 
 def test_a_piece_becomes_what_takes_a_turn() -> None:
-    assert piece_after(8192, TURN * 1.1) == 4096
-    assert piece_after(8192, TURN / 3) == 16384
-    assert piece_after(8192, TURN * 0.8) == 8192
-    assert piece_after(LEAST, 1.0) == LEAST
-    assert piece_after(MOST, 0.0) == MOST
+    for turn in (TURN, HURRIED):
+        assert piece_after(8192, turn * 1.1, turn) == 4096
+        assert piece_after(8192, turn / 3, turn) == 16384
+        assert piece_after(8192, turn * 0.8, turn) == 8192
+        assert piece_after(LEAST, 1.0, turn) == LEAST
+        assert piece_after(MOST, 0.0, turn) == MOST
