@@ -101,6 +101,8 @@ func evaluated(asked question, compiler *ast.Compiler, data map[string]any, inpu
 		rego.EvalTime(time.Unix(0, asked.Now)),
 		// all rules are tried, not only those that an index finds
 		rego.EvalRuleIndexing(false),
+		// without the index OPA would miss conflicts of rules if it ended at the first
+		rego.EvalEarlyExit(false),
 		rego.EvalBuiltinErrorList(&failures),
 		rego.EvalNDBuiltinCache(builtins.NDBCache{}),
 		rego.EvalExternalCancel(until(time.Now().Add(time.Duration(asked.Seconds*float64(time.Second))))),
