@@ -85,4 +85,6 @@ def _difference(file: _File) -> list[str]:
         file.name,
         f"{file.name} (formatted)",
     )
-    return [each if each.endswith("\n") else each + "\n\\ No newline at end\n" for each in lines]
+    return [
+        each if each.endswith("\n") else each + "\n\\ No newline at end of file\n" for each in lines
+    ]
