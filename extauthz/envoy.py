@@ -6,9 +6,10 @@ Chapter 5 of extauthz.md, what Envoy sends, decides every line here.
 import base64
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from envoy.service.auth.v3 import external_auth_pb2
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
@@ -117,7 +118,7 @@ class MessageAttributes:
             if field.is_repeated or field.type != FieldDescriptor.TYPE_MESSAGE:
                 return _inside(_plain_field(field, getattr(node, field.name)), path[depth + 1 :])
             node = getattr(node, field.name)
-        whole = _plain(node)
+        whole = _plain(node) if path else _plain_context(node)
         if path in _ABOVE_HEADERS and self._headers and type(self._headers) is dict:
             # merged ones; others are there already, and are not copied twice
             _put_headers(whole, path, dict(self._headers))
@@ -182,6 +183,29 @@ def _plain(message: Message) -> dict[str, Any]:
         name, convert = plan[field]
         plain[name] = value if convert is None else convert(value)
     return plain
+
+
+def _plain_context(context: Any) -> dict[str, Any]:
+    """As `_plain`; peers, which are the same for all requests of a connection, are remembered."""
+    kind: Any = type(context)
+    plan = _plan(kind)
+    plain = {}
+    for field, value in context.ListFields():
+        name, convert = plan[field]
+        if type(value) is _Peer:
+            plain[name] = _plain_peer(value.SerializeToString())
+        else:
+            plain[name] = value if convert is None else convert(value)
+    return plain
+
+
+_Peer: Final = AttributeContext.Peer
+
+
+@lru_cache(maxsize=4096)
+def _plain_peer(serialized: bytes) -> dict[str, Any]:
+    """Nobody changes what it gives."""
+    return _plain(_Peer.FromString(serialized))
 
 
 @lru_cache(maxsize=64)

@@ -1,9 +1,9 @@
 """A record becomes OPA's decision event (`EventV1` of its v1/plugins/logs), dropped or masked."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from extauthz.decision_logs.defaults import Masks
 from extauthz.decision_logs.log_rules import LogRules
 from extauthz.decision_logs.recorder import NOTHING, Record
 from extauthz.decision_logs.rules import Event
-from extauthz.input import InputBuilder, InputRules
+from extauthz.input import InputBuilder
 from extauthz.opa.revisions import revisions
 from extauthz.policy.engine import UNDEFINED, Engine, PolicyFailed
 from extauthz.policy.values.text import to_json
@@ -47,6 +47,7 @@ class EventMaker:
         self._labels = dict(labels)
         self._masks = masks
         self._bundles = bundles
+        self._second, self._second_text = -1, ""
         self.skipped = 0
         """Decisions that `data.system.log.drop` dropped."""
         self.bare = 0
@@ -74,8 +75,8 @@ class EventMaker:
         event = self._common(record)
         check = record.check
         if check is not None:
-            context = parse_context(check.headers.get("traceparent", ""))
-            if context is not None:
+            parent = check.headers.get("traceparent")
+            if parent and (context := parse_context(parent)) is not None:
                 event["trace_id"] = context.trace.hex()
                 event["span_id"] = context.span.hex()
             event["input"] = self._input(record, check)
@@ -90,11 +91,10 @@ class EventMaker:
         return event
 
     def _common(self, record: Record) -> Event:
-        at = datetime.fromtimestamp(record.at, UTC)
         event: Event = {
             "labels": self._labels,
             "decision_id": record.id,
-            "timestamp": at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "timestamp": self._timestamp(record.at),
             "requested_by": record.peer,
             "metrics": {"timer_server_handler_ns": int(record.seconds * 1e9)},
             "custom": {
@@ -119,6 +119,13 @@ class EventMaker:
             event["path"] = decider.path
         return event
 
+    def _timestamp(self, at: float) -> str:
+        second = int(at)
+        if second != self._second:
+            self._second = second
+            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+        return f"{self._second_text}{int((at - second) * 1e6):06d}Z"
+
     def _bare(self, record: Record) -> Event:
         return {**self._common(record), "erased": ["/input", "/result"]}
 
@@ -127,9 +134,9 @@ class EventMaker:
         if isinstance(decider, ByRego | ByOpa):
             # a body that nobody will see is not read again
             reads_body = not self._masks.hides_bodies or _log_rules(record.auth) is not None
-            builder = _whole(decider.builder.rules, reads_body)
+            builder = _whole(decider.builder, reads_body)
         else:
-            builder = _whole(InputRules(), reads_body=False)
+            builder = _UNASKED
         document: Any = None
         if isinstance(check, NetworkCheck):
             document = builder.build_of_connection(check, record.claims)
@@ -142,11 +149,16 @@ class EventMaker:
 
 
 @lru_cache(maxsize=64)
-def _whole(rules: InputRules, reads_body: bool) -> InputBuilder:
-    """What makes whole documents, by what a policy says about them."""
+def _whole(builder: InputBuilder, reads_body: bool) -> InputBuilder:
+    """What makes whole documents where this one makes what a policy reads."""
+    rules = builder.rules
     if not reads_body:
         rules = replace(rules, body=replace(rules.body, parse=False))
     return InputBuilder(None, rules)
+
+
+_UNASKED: Final = _whole(InputBuilder(), False)
+"""For decisions that no policy was asked about."""
 
 
 def encoded(event: Event) -> bytes:
