@@ -31,3 +31,16 @@ def breathing(breath: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _breath.reset(token)
+
+
+@contextlib.contextmanager
+def also_at_breaths(look: Callable[[], None]) -> Iterator[None]:
+    """Calls `look`, too, whenever work in this block, in this thread, says `breathe`."""
+    outer = _breath.get()
+
+    def both() -> None:
+        outer()
+        look()
+
+    with breathing(both):
+        yield

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget
 from extauthz.policy.engine import UNDEFINED, Answer, PolicyFailed
 from extauthz.policy.errors import BuiltinError, RegoError
+from extauthz.policy.plan.effort import bounded
 from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.plan.reads import Reads
 from extauthz.policy.plan.recording import noted_in
@@ -137,7 +138,8 @@ def load_plan(
         name = (plan, entrypoint, strict, recorded, permitted)
         compiled = programs.get(name) if programs is not None else None
         if compiled is None:
-            compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded, permitted)
+            with bounded():
+                compiled = compile_plan(read_plan(plan), entrypoint, strict, recorded, permitted)
             weakref.finalize(compiled, compiled.forget).atexit = False
             if programs is not None:
                 programs[name] = compiled

@@ -8,6 +8,10 @@ from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator.names import Names
 
 MAKERS = frozenset({"MakeArrayStmt", "MakeObjectStmt", "MakeSetStmt", "ResetLocalStmt"})
+_SCALAR = frozenset(
+    {"AssignIntStmt", "LenStmt", "MakeNullStmt", "MakeNumberIntStmt", "MakeNumberRefStmt"}
+)
+"""They give what cannot be changed. The planner uses their locals for collections, too."""
 _COPYING = frozenset({"AssignVarStmt", "CallStmt", "DotStmt", "ObjectMergeStmt"})
 _HANDING_ON = frozenset({"DotStmt", "AssignVarStmt", "AssignVarOnceStmt"})
 
@@ -52,6 +56,7 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
             made[local] = True  # where locals hand on to each other, until something else is found
             made[local] = not is_foreign(local) and all(
                 giving.kind in MAKERS
+                or giving.kind in _SCALAR
                 or (giving.kind in _HANDING_ON and source is not None and is_made(source))
                 for giving, source in sources.get(local, [])
             )
@@ -65,7 +70,7 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
         if is_foreign(local):
             raise _foreign(statement)
         for giving, source in sources.get(local, []):
-            if giving.kind in MAKERS:
+            if giving.kind in MAKERS or giving.kind in _SCALAR:
                 continue
             if (
                 giving.kind in _HANDING_ON

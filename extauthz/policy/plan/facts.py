@@ -18,6 +18,12 @@ from extauthz.policy.values.representation import RegoSet, encode
 Path: TypeAlias = tuple[Any, ...]
 """A parameter's local (input or data), then constant keys."""
 
+MAX_MEMBERS: Final = 250_000
+"""Of a constant, counted as often as they are there: sixty statements can put one into itself
+twice, sixty times. What is written out has an instruction for each (`reader.MAX_STATEMENTS`)."""
+MAX_CONSTANT_DEPTH: Final = 200
+"""Of constants inside each other, as of request bodies: comparing and copying them recurse."""
+
 _EMPTY: Final = {"MakeArrayStmt": list, "MakeObjectStmt": dict, "MakeSetStmt": RegoSet}
 
 
@@ -81,7 +87,11 @@ class _Learner:
         self.names = names
         self.facts = Facts()
         self.changes: Counter[Local] = Counter()
+        self.sizes: dict[int, tuple[int, int]] = {}
+        """`id` of a composite constant -> its members, all counted, and its depth."""
         self.uses: Counter[Path] = Counter()
+        self.kept: list[Any] = []
+        """Whatever `sizes` knows: no other value may get its `id`."""
 
     def block(self, block: Block, loops: int) -> None:
         self.fold(block)
@@ -92,7 +102,11 @@ class _Learner:
 
     def statement(self, statement: Statement, loops: int) -> None:
         facts = self.facts
-        if statement.kind == "AssignVarStmt" and statement["target"] in self.names.single:
+        if (
+            statement.kind == "AssignVarStmt"
+            and statement["target"] in self.names.single
+            and statement["target"] not in self.changes  # then it is a copy: see `changes`
+        ):
             source = facts.resolve(statement["source"])
             if facts.is_constant(source):
                 facts.constants[statement["target"]] = facts.constant(source)
@@ -135,6 +149,7 @@ class _Learner:
             if statement.kind in _EMPTY and statement["target"] in self.names.single:
                 target = statement["target"]
                 growing[target] = _EMPTY[statement.kind]()
+                self.kept.append(growing[target])
                 steps[target] = [statement]
                 left[target] = self.changes[target]
             changed = statement[CHANGES[statement.kind]] if statement.kind in CHANGES else None
@@ -160,6 +175,15 @@ class _Learner:
         if not facts.is_constant(statement["value"]):
             return False
         added = facts.constant(statement["value"])
+        members, depth = self.sizes.get(id(added), (1, 0))
+        before, deepest = self.sizes.get(id(value), (1, 1))
+        self.sizes[id(value)] = size = (before + members, max(deepest, depth + 1))
+        if size[0] > MAX_MEMBERS or size[1] > MAX_CONSTANT_DEPTH:
+            message = (
+                f"a constant of more than {MAX_MEMBERS:,} members, or nested more than"
+                f" {MAX_CONSTANT_DEPTH} deep"
+            )
+            raise PlanError(PlanProblem(*statement.place, message))
         if statement.kind == "ArrayAppendStmt" and type(value) is list:
             value.append(added)
         elif statement.kind == "SetAddStmt" and type(value) is RegoSet:

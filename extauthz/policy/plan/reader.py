@@ -18,9 +18,14 @@ from extauthz.policy.plan.ir import (
 )
 from extauthz.policy.problems import PlanError, PlanProblem, refuse
 
+MAX_BYTES: Final = 64 * 2**20
+"""Of the plan as JSON; 1,000 rules are 4 MB."""
+MAX_STATEMENTS: Final = 250_000
+"""Of the whole plan: about 10,000 rules. They take 10 s to translate, and 1 GB meanwhile."""
 MAX_LOCAL: Final = 10_000_000
 MAX_NESTING: Final = 100
 """Blocks inside blocks. Rego nests one for each iteration, `not` and `with` around a point."""
+MAX_LINE: Final = 2**31
 
 
 def read_plan(data: bytes) -> Plan:
@@ -29,6 +34,8 @@ def read_plan(data: bytes) -> Plan:
     Raises:
         PlanError: it is not one.
     """
+    if len(data) > MAX_BYTES:
+        raise refuse(f"the plan has more than {MAX_BYTES:,} bytes")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -49,13 +56,17 @@ class _Reader:
         )
         self.place = Place("", 0, 0)
         self.nesting = 0
+        self.statements = 0
 
     def plan(self) -> Plan:
         plans = _object(self.document.get("plans") or {}, "plans").get("plans")
         entrypoints: dict[str, list[Block]] = {}
         for item in _list(plans, "plans.plans"):
             entry = _object(item, "plans.plans")
-            entrypoints[_text(entry.get("name"), "plan.name")] = self.blocks(entry.get("blocks"))
+            name = _text(entry.get("name"), "plan.name")
+            if name in entrypoints:
+                raise refuse(f"the plan has two entrypoints named {name!r}")
+            entrypoints[name] = self.blocks(entry.get("blocks"))
         functions: dict[str, Function] = {}
         funcs = _object(self.document.get("funcs") or {}, "funcs").get("funcs")
         for item in _list(funcs, "funcs.funcs"):
@@ -86,6 +97,9 @@ class _Reader:
             for item in _list(_object(value, "block").get("stmts"), "stmts")
         ]
         self.nesting -= 1
+        self.statements += len(statements)
+        if self.statements > MAX_STATEMENTS:
+            raise self.error(f"the plan has more than {MAX_STATEMENTS:,} instructions")
         breathe()
         return statements
 
@@ -97,20 +111,22 @@ class _Reader:
         if roles is None:
             raise self.error(f"unsupported instruction {kind!r}")
         checked: dict[str, Any] = {}
+        place = self.place
         for name, role in roles.items():
             value = fields.get(name)
             if value is None and name == "index":
                 value = fields.get("Index")  # how OPA before v1.20 wrote MakeNumberRefStmt's field
-            place = self.place
             checked[name] = _READERS[role](self, value)
             self.place = place
-        return Statement(kind or "", checked, self.place)
+        return Statement(kind or "", checked, place)
 
     def place_of(self, fields: dict[str, Any]) -> Place:
         index, row, column = (fields.get(name, 0) for name in ("file", "row", "col"))
-        if any(type(number) is not int for number in (index, row, column)):
+        if not (type(index) is type(row) is type(column) is int):
             raise refuse("a statement's place (file, row, col) is not made of integers")
         known = 0 <= index < len(self.files)
+        if not (0 <= row < MAX_LINE and 0 <= column < MAX_LINE):
+            raise refuse("a statement's place (row, col) is no place in a file")
         return Place(self.files[index] if known else "", row, column)
 
     def error(self, message: str) -> PlanError:
@@ -202,6 +218,11 @@ def _list(value: Any, what: str) -> list[Any]:
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise refuse(f"{what}: expected a string, found {_shown(value)}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # nobody could be told of it, and Go knows no such text
+            raise refuse(f"{what}: half of a surrogate pair") from None
     return value
 
 

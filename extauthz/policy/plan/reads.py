@@ -6,8 +6,9 @@ replaced input counts as if it were the real one.
 """
 
 from collections.abc import Container, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from callout.config.pace import breathe
 from extauthz.policy.plan.ir import STATEMENTS, Block, Local, Role, Statement, walk
 from extauthz.policy.translator.names import Names
 
@@ -44,8 +45,14 @@ class _Reading:
         self.found: set[_Path] = set()
         self.paths: dict[Local, set[_Path]] = {names.params[0]: {()}}
         self.statements = list(walk(blocks))
+        most = most_held(len(self.statements))
+        rounds = 0
         while self.spread():
-            pass
+            rounds += 1
+            if rounds > MOST_ROUNDS or sum(map(len, self.paths.values())) > most:
+                self.found.add(())
+                return
+            breathe()
         for statement in self.statements:
             self.note(statement)
 
@@ -104,3 +111,14 @@ class _Reading:
 
 
 _DEEPEST = 50
+MOST_ROUNDS: Final = 100
+"""Of following what is handed on against the order in which it is written. Planned Rego needs 2."""
+
+
+def most_held(statements: int) -> int:
+    """How many parts of the input the locals of so many statements may hold, all together.
+
+    Otherwise locals that are either of two fields of one another hold 2 ** 50. Planned Rego stays
+    below one for each statement; with more than this, anything may be read.
+    """
+    return 1000 + 4 * statements

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from callout.config.pace import breathe
 from extauthz.policy.plan.facts import scalar
 from extauthz.policy.plan.ir import (
     STATEMENTS,
@@ -33,6 +34,7 @@ from extauthz.policy.plan.ir import (
     Statement,
     walk,
 )
+from extauthz.policy.plan.reads import MOST_ROUNDS, most_held
 from extauthz.policy.translator.names import Names
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -117,7 +119,9 @@ def recording(
         impure: whether a builtin's answer does not follow from its operands alone.
     """
     holds = {name: _Holds(names, blocks) for name, (names, blocks) in parts.items()}
-    _share_returns(holds, dynamic)
+    if not _share_returns(holds, dynamic):
+        for each in holds.values():
+            each.is_plain = False
     found = Recording()
     called = {
         statement["func"]
@@ -141,7 +145,7 @@ class _Holds:
         self.statements = list(walk(blocks))
         self.paths: dict[Local, set[Path]] = {names.params[0]: {()}}
         self.is_plain = names.params[0] in names.single
-        """Whether the first parameter is the input throughout."""
+        """Whether the first parameter is the input throughout; if not, everything is read."""
         self.returned: set[Path] = set()
         self.calls: set[str] = set()
         self.calls_dynamic = False
@@ -160,7 +164,7 @@ class _Holds:
 
     def spread(self, returned: Mapping[str, "_Holds"], dynamic: set[Path]) -> bool:
         """Follow look-ups, assignments and results once; whether that found more."""
-        before = sum(map(len, self.paths.values())) + len(self.returned)
+        before = self.held()
         for statement in self.statements:
             kind = statement.kind
             if kind == "DotStmt":
@@ -179,7 +183,11 @@ class _Holds:
                 self.hold(statement["result"], dynamic)
             elif kind == "ReturnLocalStmt":
                 self.returned |= self.of(statement["source"])
-        return sum(map(len, self.paths.values())) + len(self.returned) > before
+        return self.held() > before
+
+    def held(self) -> int:
+        """How many parts of the input its locals may be, and its result."""
+        return sum(map(len, self.paths.values())) + len(self.returned)
 
     def of(self, operand: Operand) -> set[Path]:
         """The parts that an operand may be."""
@@ -201,8 +209,8 @@ class _Holds:
         return not isinstance(operand, Local) or operand in self.scalars
 
 
-def _share_returns(holds: Mapping[str, _Holds], dynamic: Container[str]) -> None:
-    """Let results hold what the functions return, until nothing is new."""
+def _share_returns(holds: Mapping[str, _Holds], dynamic: Container[str]) -> bool:
+    """Let results hold what the functions return, until nothing is new; False: it is too much."""
     callers: dict[str, set[str]] = {}
     for name, one in holds.items():
         for called in one.calls:
@@ -215,13 +223,19 @@ def _share_returns(holds: Mapping[str, _Holds], dynamic: Container[str]) -> None
         del pending[name]
         one = holds[name]
         before = len(one.returned)
+        most = most_held(len(one.statements))
+        rounds = 0
         while one.spread(holds, by_path):
-            pass
+            rounds += 1
+            if rounds > MOST_ROUNDS or one.held() > most:
+                return False
+            breathe()
         if len(one.returned) > before:
             pending.update(dict.fromkeys(callers.get(name, ())))
             if name in dynamic:
                 by_path |= one.returned
                 pending.update(dict.fromkeys(anywhere))
+    return True
 
 
 class _Reading:

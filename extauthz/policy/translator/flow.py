@@ -8,9 +8,15 @@ is then `break` (`continue` for the body of a scan). A jump over several loops s
 
 import ast
 from dataclasses import dataclass, field
+from typing import Final
 
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Block, Local, Statement
-from extauthz.policy.translator import syntax
+from extauthz.policy.translator import nodes, syntax
+
+LONG: Final = 50
+"""Statements. A longer block is left by a jump: `if`s inside each other have no room for it."""
+MOST_IFS: Final = 20
+"""Inside each other, in a block that a jump can leave."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +28,8 @@ class Frame:
     is_scan: bool
     exit: Local | None = None
     """For a scan: once this local is set, more rounds cannot change anything."""
+    ifs: int = 0
+    """What its code stands in, inside of it."""
     passed: list[tuple["Frame", bool]] = field(default_factory=list)
     """Jumps that went through this loop, to continue behind it."""
 
@@ -48,10 +56,18 @@ class Flow:
 
     def guard(self, test: ast.expr) -> None:
         """The rest of the block only runs if `test` holds."""
-        if self.body is not None:
-            branch = syntax.when(test, [])
-            self.body.append(branch)
-            self.body = branch.body
+        if self.body is None:
+            return
+        frame = self.frames[-1] if self.frames else None
+        if frame is not None and frame.is_loop and frame.ifs >= MOST_IFS:
+            leave = nodes.Continue() if frame.is_scan else nodes.Break()
+            self.body.append(syntax.when(nodes.UnaryOp(ast.Not(), test), [leave]))
+            return
+        if frame is not None:
+            frame.ifs += 1
+        branch = syntax.when(test, [])
+        self.body.append(branch)
+        self.body = branch.body
 
     def dead(self) -> None:
         """Nothing after this point is reached."""
@@ -74,12 +90,12 @@ class Flow:
         inner = [frame for frame in reversed(crossed) if frame.is_loop]
         if not inner:
             again = target.is_scan and not leave
-            self.emit(ast.Continue() if again else ast.Break())
+            self.emit(nodes.Continue() if again else nodes.Break())
         else:
             for frame in inner:
                 if (target, leave) not in frame.passed:
                     frame.passed.append((target, leave))
-            self.emit(syntax.assign(_flag(target, leave), syntax.TRUE), ast.Break())
+            self.emit(syntax.assign(_flag(target, leave), syntax.TRUE), nodes.Break())
         self.dead()
 
     def passed(self, frame: Frame, before: list[ast.stmt], at: int) -> None:
@@ -98,9 +114,11 @@ def _flag(target: Frame, leave: bool) -> str:
     return f"{'x' if leave else 'b'}{target.number}"
 
 
-def is_left_from_inside(block: Block) -> bool:
-    """Whether a block within `block` jumps to the end of `block`."""
-    return any(_jumps(inner, 1) for statement in block for inner in statement.blocks())
+def is_loop(block: Block) -> bool:
+    """Whether a block must be one that a jump can leave: it is long, or left from inside."""
+    return len(block) > LONG or any(
+        _jumps(inner, 1) for statement in block for inner in statement.blocks()
+    )
 
 
 def _jumps(inner: Block, depth: int) -> bool:
@@ -121,7 +139,7 @@ def loop_depth(blocks: list[Block], in_scan: bool = False) -> int:
     """How many Python loops the code of `blocks` will have inside each other."""
     return max(
         (
-            (not in_scan and is_left_from_inside(block))
+            (not in_scan and is_loop(block))
             + max(
                 (
                     loop_depth(statement.blocks(), statement.kind == "ScanStmt")

@@ -7,13 +7,21 @@ rules it is worth a factor of four by itself.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from callout.config.pace import breathe
-from extauthz.policy.plan.ir import FOUND_UNDEFINED, STATEMENTS, Block, Local, Role, Statement, walk
+from extauthz.policy.plan.ir import (
+    FOUND_UNDEFINED,
+    STATEMENTS,
+    WRITES,
+    Block,
+    Local,
+    Role,
+    Statement,
+    walk,
+)
 
 
 @dataclass(slots=True)
@@ -47,6 +55,18 @@ _ALWAYS = frozenset(
 """Statements after which the next one always runs. Any other may end its block; a break ends only
 the one that it says: not the end of its own block, which a look-up over two blocks relies on."""
 
+_READS: Final = {
+    kind: (
+        tuple(n for n, role in roles.items() if role in (Role.OPERAND, Role.READ, Role.RENEW)),
+        tuple(n for n, role in roles.items() if role in (Role.OPERANDS, Role.READS)),
+    )
+    for kind, roles in STATEMENTS.items()
+}
+_GIVEN: Final = frozenset({Role.WRITE, Role.UPDATE, Role.BLOCK, Role.BLOCKS})
+_WRITES: Final = {
+    kind: tuple((name, role) for name, role in roles.items() if role in _GIVEN)
+    for kind, roles in STATEMENTS.items()
+}
 _FEW: Final = 4
 _Reach = dict[Local, frozenset[int]]
 
@@ -73,7 +93,8 @@ class _Webs:
         self.standing: dict[int, frozenset[int]] = {}
         self.assigned: dict[tuple[int, str], int] = {}
         self.initial: dict[Local, int] = {}
-        self.fixes: list[tuple[int, Callable[[Local], None], bool]] = []
+        self.fixes: list[tuple[int, Any, str | int, bool]] = []
+        """Element, and the fields or list where it stands under a name or index; if it is read."""
         self.reach: _Reach = {}
         self.frames: list[_Frame] = []
 
@@ -86,14 +107,23 @@ class _Webs:
         numbers: dict[int, Local] = {}
 
         def number(element: int) -> Local:
-            return numbers.setdefault(self.root(element), Local(len(numbers)))
+            root = self.root(element)
+            local = numbers.get(root)
+            if local is None:
+                local = numbers[root] = Local(len(numbers))
+            return local
 
         names = Names([number(element) for element in entry])
-        for element, put, is_read in self.fixes:
+        occurrences: list[Local] = []
+        reads: list[Local] = []
+        for element, place, key, is_read in self.fixes:
             local = number(element)
-            put(local)
-            names.occurrences[local] += 1
-            names.reads[local] += is_read
+            place[key] = local
+            occurrences.append(local)
+            if is_read:
+                reads.append(local)
+        names.occurrences.update(occurrences)
+        names.reads.update(reads)
         sources = Counter(number(element) for element in [*entry, *self.assigned.values()])
         unset = {number(element) for element in self.initial.values()}
         names.unset = {local for local in unset if names.reads[local]}
@@ -125,9 +155,11 @@ class _Webs:
         self.standing[one] = found
         return frozenset({one})
 
-    def join(self, elements: Iterable[int]) -> int:
+    def join(self, elements: Collection[int]) -> int:
+        first = next(iter(elements))
+        if len(elements) == 1 and first not in self.standing:
+            return self.root(first)
         pending = list(elements)
-        first = pending[0]
         while pending:
             element = pending.pop()
             pending.extend(self.standing.pop(element, ()))
@@ -151,8 +183,8 @@ class _Webs:
     # -- flow
 
     def assign(self, local: Local, elements: frozenset[int]) -> None:
-        for frame in self.frames[-1:]:
-            self.note(frame, local, self.reaching(local))
+        if self.frames:
+            self.note(self.frames[-1], local, self.reaching(local))
         self.reach[local] = elements
 
     def note(self, frame: _Frame, local: Local, before: frozenset[int]) -> None:
@@ -198,43 +230,38 @@ class _Webs:
         breathe()
 
     def statement(self, statement: Statement) -> None:
-        roles = STATEMENTS[statement.kind].items()
-        for name, role in roles:
-            self.visit_read(statement, name, role)
+        fields = statement.fields
+        one, several = _READS[statement.kind]
+        for name in one:
+            if isinstance(fields[name], Local):
+                self.read(fields[name], fields, name)
+        for name in several:
+            for index, item in enumerate(fields[name]):
+                if isinstance(item, Local):
+                    self.read(item, fields[name], index)
         if statement.kind not in _ALWAYS and self.frames:
             self.may_end()
             if statement.kind == "CallDynamicStmt":
                 self.may_end(FOUND_UNDEFINED)
-        for name, role in roles:
+        for name, role in _WRITES[statement.kind]:
             self.visit_write(statement, name, role)
         if statement.kind in ("NotStmt", "WithStmt"):
             self.may_end()
 
-    def visit_read(self, statement: Statement, name: str, role: Role) -> None:
-        value = statement[name]
-        if role is Role.OPERAND or role is Role.READ or role is Role.RENEW:
-            if isinstance(value, Local):
-                self.read(value, partial(statement.fields.__setitem__, name))
-        elif role is Role.OPERANDS or role is Role.READS:
-            for index, item in enumerate(value):
-                if isinstance(item, Local):
-                    self.read(item, partial(value.__setitem__, index))
-
-    def read(self, local: Local, put: Callable[[Local], None]) -> None:
-        self.fixes.append((self.join(self.reaching(local)), put, True))
+    def read(self, local: Local, place: Any, key: str | int) -> None:
+        self.fixes.append((self.join(self.reaching(local)), place, key, True))
 
     def visit_write(self, statement: Statement, name: str, role: Role) -> None:
         value = statement[name]
-        put = partial(statement.fields.__setitem__, name)
         if role is Role.WRITE:
             element = self.assignment(statement, name)
-            self.fixes.append((element, put, False))
+            self.fixes.append((element, statement.fields, name, False))
             if statement.kind != "ScanStmt":
                 self.assign(value, frozenset({element}))
         elif role is Role.UPDATE:
             element = self.assignment(statement, name)
             self.join([element, *self.reaching(value)])
-            self.fixes.append((element, put, True))
+            self.fixes.append((element, statement.fields, name, True))
             self.assign(value, frozenset({element}))
         elif role is Role.BLOCKS:
             for block in value:
@@ -260,7 +287,7 @@ class _Webs:
         """A local with a value of its own inside the block."""
         local, block = statement["local"], statement["block"]
         element = self.assignment(statement, "inner")
-        self.fixes.append((element, partial(statement.fields.__setitem__, "inner"), False))
+        self.fixes.append((element, statement.fields, "inner", False))
         outside = self.reaching(local)
         self.assign(local, frozenset({element}))
         self.block(block)
@@ -269,11 +296,10 @@ class _Webs:
     def written(self, blocks: list[Block]) -> dict[Local, frozenset[int]]:
         found: dict[Local, frozenset[int]] = {}
         for statement in walk(blocks):
-            for name, role in STATEMENTS[statement.kind].items():
-                if role is Role.WRITE or role is Role.UPDATE:
-                    element = self.assignment(statement, name)
-                    local = statement[name]
-                    found[local] = found.get(local, frozenset()) | {element}
+            for name in WRITES[statement.kind]:
+                element = self.assignment(statement, name)
+                local = statement[name]
+                found[local] = found.get(local, frozenset()) | {element}
         return found
 
 

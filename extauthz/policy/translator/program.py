@@ -10,7 +10,7 @@ from callout.config.pace import breathe
 from extauthz.policy.builtins.nondeterministic import NONDETERMINISTIC
 from extauthz.policy.builtins.table import BUILTINS
 from extauthz.policy.outside.permits import GATED
-from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Plan, prune, walk
+from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Place, Plan, prune, walk
 from extauthz.policy.plan.reads import Reads, reads_of
 from extauthz.policy.plan.recording import Read, recording
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
@@ -18,12 +18,15 @@ from extauthz.policy.translator import runtime
 from extauthz.policy.translator.bind import bind
 from extauthz.policy.translator.inline import NEEDS
 from extauthz.policy.translator.names import rename
+from extauthz.policy.translator.nesting import too_deep
 from extauthz.policy.translator.spending import steps_of
 from extauthz.policy.translator.translate import WRITERS, write_entrypoint, write_function
 from extauthz.policy.translator.writer import Program
 from extauthz.policy.values.representation import Value
 
 ENTRYPOINT: Final = "entrypoint"
+FILE: Final = "<rego>"
+"""What Python calls the code; no text of the policy, of which not all can be a file's name."""
 Evaluate = Callable[[Value, Value, dict[Any, Any]], list[Value]]
 
 
@@ -105,14 +108,11 @@ def compile_plan(
         steps=sum(steps_of(list(walk(part))) for _, part in parts),
         recording=noting,
     )
-    try:
-        definitions = [
-            _code(write_function(program, function, names[name]), entrypoint)
-            for name, function in needed.items()
-        ]
-        definitions.append(_code(write_entrypoint(program, ENTRYPOINT, blocks, own), entrypoint))
-    except (RecursionError, SyntaxError, MemoryError) as error:
-        raise refuse(f"the policy is nested too deeply: {error}") from None
+    definitions = [
+        _code(write_function(program, function, names[name]), function.blocks)
+        for name, function in needed.items()
+    ]
+    definitions.append(_code(write_entrypoint(program, ENTRYPOINT, blocks, own), blocks))
     namespace = _namespace(used, strict)
     namespace.update(constants)
     for code in definitions:
@@ -125,10 +125,22 @@ def compile_plan(
     return Compiled(namespace[ENTRYPOINT], reads, nondeterministic, namespace.clear, noted)
 
 
-def _code(function: ast.FunctionDef, entrypoint: str) -> CodeType:
-    """Of one function: compiling all at once keeps the interpreter for tenths of a second."""
-    module = ast.fix_missing_locations(ast.Module([function], []))
-    code = compile(module, f"<rego {entrypoint}>", "exec", dont_inherit=True)
+def _code(function: ast.FunctionDef, blocks: list[Block]) -> CodeType:
+    """Of one function: compiling all at once keeps the interpreter for tenths of a second.
+
+    Args:
+        function: as it was written.
+        blocks: what it was written of.
+    """
+    reason = too_deep(function)
+    if not reason:
+        try:
+            code = compile(ast.Module([function], []), FILE, "exec", dont_inherit=True)
+        except (RecursionError, SyntaxError, MemoryError) as error:
+            reason = f"Python does not compile it: {error}"
+    if reason:
+        place = next((s.place for s in walk(blocks) if s.place.file), Place("", 0, 0))
+        raise PlanError(PlanProblem(*place, f"the rule is nested too deeply: {reason}"))
     breathe()
     return code
 

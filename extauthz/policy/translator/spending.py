@@ -6,7 +6,7 @@ from typing import Final
 
 from extauthz.policy.budget import CREDIT
 from extauthz.policy.plan.ir import Function, Statement, walk
-from extauthz.policy.translator import syntax
+from extauthz.policy.translator import nodes, syntax
 
 STATEMENTS_PER_STEP: Final = 20
 """About a microsecond."""
@@ -24,7 +24,7 @@ def steps_of(statements: Sequence[Statement]) -> int:
 
 def credit(memo: ast.expr, context: ast.expr_context | None = None) -> ast.expr:
     """`memo[CREDIT]`."""
-    return ast.Subscript(memo, syntax.constant(CREDIT), context or ast.Load())
+    return nodes.Subscript(memo, syntax.constant(CREDIT), context or ast.Load())
 
 
 def paid_call(function: Function, functions: Container[str]) -> list[ast.stmt]:
@@ -42,4 +42,4 @@ def paid_call(function: Function, functions: Container[str]) -> list[ast.stmt]:
     if len(function.params) == 2 or (steps == 1 and not calls):
         return []
     spent = syntax.call("spend", syntax.name("m"), syntax.constant(steps))
-    return [ast.Expr(spent)]
+    return [nodes.Expr(spent)]

@@ -4,7 +4,7 @@ import ast
 from typing import Final
 
 from extauthz.policy.plan.ir import Block, Function
-from extauthz.policy.translator import syntax
+from extauthz.policy.translator import nodes, syntax
 from extauthz.policy.translator import write_assignments as assignments
 from extauthz.policy.translator import write_calls as calls
 from extauthz.policy.translator import write_control as control
@@ -73,8 +73,8 @@ def write_entrypoint(
 ) -> ast.FunctionDef:
     """Write an entrypoint: a function of input, data and memo that gives the list of results."""
     body = [
-        syntax.assign("results", ast.List([], ast.Load())),
+        syntax.assign("results", nodes.List([], ast.Load())),
         *Writer(program, names, blocks).function_body(blocks)[:-1],
-        ast.Return(syntax.name("results")),
+        nodes.Return(syntax.name("results")),
     ]
     return syntax.function(name, [*map(own, names.params), "m"], body)

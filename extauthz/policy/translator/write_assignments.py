@@ -4,7 +4,7 @@ import ast
 
 from extauthz.policy.plan.facts import scalar
 from extauthz.policy.plan.ir import Local, Statement
-from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator import inline, nodes, syntax
 from extauthz.policy.translator.writer import Writer, broken, own
 
 
@@ -29,7 +29,7 @@ def assign_once(w: Writer, statement: Statement, _: Statement | None) -> None:
     if target in w.decisive or target == w.decided:
         if w.base:
             raise broken(statement, "inside of iterations that are nested too deeply")
-        w.flow.emit(ast.Return(source))
+        w.flow.emit(nodes.Return(source))
         w.flow.dead()
         return
     if target in w.once and not any(frame.is_scan for frame in w.flow.frames):
@@ -43,7 +43,7 @@ def assign_once(w: Writer, statement: Statement, _: Statement | None) -> None:
     inputs = " for same inputs" if len(w.names.params) > 2 else ""
     message = _conflict(statement, f"{what} must not produce multiple outputs{inputs}")
     checked = syntax.call("once", syntax.name(own(target)), source, message)
-    first.orelse = [ast.Expr(checked)]
+    first.orelse = [nodes.Expr(checked)]
     w.flow.emit(first)
     settle(w, target)
 
@@ -75,8 +75,8 @@ def assign_int(w: Writer, statement: Statement, _: Statement | None) -> None:
 def make(w: Writer, statement: Statement, _: Statement | None) -> None:
     """An empty collection."""
     empty: ast.expr = {
-        "MakeArrayStmt": ast.List([], ast.Load()),
-        "MakeObjectStmt": ast.Dict([], []),
+        "MakeArrayStmt": nodes.List([], ast.Load()),
+        "MakeObjectStmt": nodes.Dict([], []),
         "MakeSetStmt": syntax.call("Set"),
     }[statement.kind]
     w.flow.emit(syntax.assign(own(statement["target"]), empty))
@@ -92,14 +92,14 @@ def make_scalar(w: Writer, statement: Statement, _: Statement | None) -> None:
 def append(w: Writer, statement: Statement, _: Statement | None) -> None:
     """Append to an array."""
     array, value = w.value(statement["array"]), w.defined(statement["value"])
-    method = ast.Attribute(array, "append", ast.Load())
-    w.flow.emit(ast.Expr(ast.Call(method, [value], [])))
+    method = nodes.Attribute(array, "append", ast.Load())
+    w.flow.emit(nodes.Expr(nodes.Call(method, [value], [])))
 
 
 def set_add(w: Writer, statement: Statement, _: Statement | None) -> None:
     """Add to a set."""
     value, members = w.defined(statement["value"]), w.value(statement["set"])
-    put, slow = syntax.put(members, value, value), ast.Expr(syntax.call("add", members, value))
+    put, slow = syntax.put(members, value, value), nodes.Expr(syntax.call("add", members, value))
     if w.facts.is_constant(statement["value"]):
         is_text = type(w.facts.constant(statement["value"])) is str
         w.flow.emit(put if is_text else slow)
@@ -120,7 +120,7 @@ def insert(w: Writer, statement: Statement, _: Statement | None) -> None:
     else:
         message = _conflict(statement, "object keys must be unique")
         once = syntax.call("insert_once", target, key, value, message)
-        w.flow.emit(ast.Expr(once))
+        w.flow.emit(nodes.Expr(once))
 
 
 def merge(w: Writer, statement: Statement, _: Statement | None) -> None:
@@ -131,9 +131,9 @@ def merge(w: Writer, statement: Statement, _: Statement | None) -> None:
 
 def result(w: Writer, statement: Statement, _: Statement | None) -> None:
     """Add to the result set."""
-    append = ast.Attribute(syntax.name("results"), "append", ast.Load())
+    append = nodes.Attribute(syntax.name("results"), "append", ast.Load())
     value = w.defined(statement["value"])
-    w.flow.emit(ast.Expr(ast.Call(append, [value], [])))
+    w.flow.emit(nodes.Expr(nodes.Call(append, [value], [])))
 
 
 def nop(w: Writer, _statement: Statement, _: Statement | None) -> None:

@@ -4,7 +4,7 @@ import ast
 
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
 from extauthz.policy.problems import PlanError, PlanProblem
-from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator import inline, nodes, syntax
 from extauthz.policy.translator.write_control import leave
 from extauthz.policy.translator.writer import Writer, broken, own
 
@@ -32,14 +32,14 @@ def call_function(w: Writer, statement: Statement, function: Function) -> None:
         w.give(target, value)
         return
     flow, name = w.flow, own(target)
-    slot = ast.Subscript(memo, syntax.constant(number), ast.Store())
-    get = ast.Call(
-        ast.Attribute(memo, "get", ast.Load()),
+    slot = nodes.Subscript(memo, syntax.constant(number), ast.Store())
+    get = nodes.Call(
+        nodes.Attribute(memo, "get", ast.Load()),
         [syntax.constant(number), syntax.name("MISSING")],
         [],
     )
     flow.emit(syntax.assign(name, get))
-    fresh: ast.stmt = ast.Assign([ast.Name(name, ast.Store()), slot], value)
+    fresh: ast.stmt = nodes.Assign([nodes.Name(name, ast.Store()), slot], value)
     flow.emit(syntax.when(syntax.is_(syntax.name(name), syntax.name("MISSING")), [fresh]))
     flow.guard(syntax.is_not(syntax.name(name), syntax.UNDEFINED))
 
@@ -86,7 +86,7 @@ def call_dynamic(w: Writer, statement: Statement, _: Statement | None) -> None:
     flow, target = w.flow, statement["result"]
     if len(statement["args"]) != 2:
         raise broken(statement, "takes the input and the data")
-    path = ast.Tuple([w.defined(part) for part in statement["path"]], ast.Load())
+    path = nodes.Tuple([w.defined(part) for part in statement["path"]], ast.Load())
     scope = [w.value(argument) for argument in statement["args"]]
     found = syntax.call("dynamic", path, *scope, syntax.name(w.memo))
     name = own(target)

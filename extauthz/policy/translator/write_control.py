@@ -5,7 +5,7 @@ from collections import Counter
 
 from extauthz.policy.plan.changes import MAKERS
 from extauthz.policy.plan.ir import CHANGES, Local, Statement, walk
-from extauthz.policy.translator import syntax
+from extauthz.policy.translator import nodes, syntax
 from extauthz.policy.translator.early import settled_by
 from extauthz.policy.translator.spending import UNCOUNTED, credit
 from extauthz.policy.translator.writer import MAX_LOOPS, Writer, broken, own
@@ -39,7 +39,7 @@ def return_local(w: Writer, statement: Statement, _: Statement | None) -> None:
         raise broken(statement, "inside of iterations that are nested too deeply")
     decided = statement["source"] == w.decided
     value = syntax.UNDEFINED if decided else w.value(statement["source"])
-    w.flow.emit(ast.Return(value))
+    w.flow.emit(nodes.Return(value))
     w.flow.dead()
 
 
@@ -57,7 +57,7 @@ def with_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:
     value = w.value(statement["value"])
     if statement["path"]:
         value = w.defined(statement["value"])
-        path = ast.Tuple([syntax.constant(part) for part in statement["path"]], ast.Load())
+        path = nodes.Tuple([syntax.constant(part) for part in statement["path"]], ast.Load())
         value = syntax.call("upsert", w.value(statement["local"]), path, value)
     replaced = statement["local"] != w.names.params[0]
     memo, outer = flow.fresh("m"), w.memo
@@ -71,7 +71,7 @@ def with_stmt(w: Writer, statement: Statement, _: Statement | None) -> None:
     w.memo = memo
     w.block(statement["block"], success=syntax.assign(done, syntax.TRUE))
     w.memo = outer
-    flow.emit(ast.Assign([credit(syntax.name(outer), ast.Store())], credit(syntax.name(memo))))
+    flow.emit(nodes.Assign([credit(syntax.name(outer), ast.Store())], credit(syntax.name(memo))))
     flow.guard(syntax.name(done))
 
 
@@ -88,7 +88,7 @@ def scan(w: Writer, statement: Statement, _: Statement | None) -> None:
     body: list[ast.stmt] = []
     if names[0]:
         body.append(_decoded(names[0]))
-    loop = ast.For(target, items, body, [])
+    loop = nodes.For(target, items, body, [])
     leave = settled_by(statement, w.names, w.facts) if w.early else None
     base = w.base
     is_deep = flow.loops() - base >= MAX_LOOPS
@@ -101,7 +101,7 @@ def scan(w: Writer, statement: Statement, _: Statement | None) -> None:
     w.statements(statement["block"])
     flow.frames.pop()
     if not body:
-        body.append(ast.Pass())
+        body.append(nodes.Pass())
     w.base = base
     flow.checked = checked
     if is_deep:
@@ -120,9 +120,9 @@ def outline(w: Writer, statement: Statement, loop: ast.For, before: list[ast.stm
         inside.update(inner.named())
         written.update(inner.writes())
     shared = sorted(own(local) for local in written if inside[local] < w.names.occurrences[local])
-    body: list[ast.stmt] = [ast.Nonlocal(shared)] if shared else []
+    body: list[ast.stmt] = [nodes.Nonlocal(shared)] if shared else []
     before.append(syntax.function(outer, [], [*body, loop]))
-    before.append(ast.Expr(syntax.call(outer)))
+    before.append(nodes.Expr(syntax.call(outer)))
 
 
 def is_order_seen(w: Writer, scan: Statement) -> bool:
@@ -150,25 +150,25 @@ def _iteration(
     prefix = "ordered_" if ordered else ""
     memo = syntax.name(w.memo)
     if key is not None:
-        pair = [ast.Name(key, ast.Store()), ast.Name(value or "unused", ast.Store())]
-        return ast.Tuple(list(pair), ast.Store()), syntax.call(f"{prefix}pairs_of", source, memo)
-    target = ast.Name(value or "unused", ast.Store())
+        pair = [nodes.Name(key, ast.Store()), nodes.Name(value or "unused", ast.Store())]
+        return nodes.Tuple(list(pair), ast.Store()), syntax.call(f"{prefix}pairs_of", source, memo)
+    target = nodes.Name(value or "unused", ast.Store())
     is_list = syntax.is_(syntax.call("type", source), syntax.name("list"))
     call = syntax.call(f"{prefix}items_of", source, memo)
     # a function with arguments may be called by an iteration
     depth = sum(frame.is_scan for frame in w.flow.frames) + (len(w.names.params) > 2)
     if depth < len(UNCOUNTED):
         size = syntax.call("len", source)
-        is_few = ast.Compare(size, [ast.LtE()], [syntax.constant(UNCOUNTED[depth])])
-        return target, ast.IfExp(ast.BoolOp(ast.And(), [is_list, is_few]), source, call)
+        is_few = nodes.Compare(size, [ast.LtE()], [syntax.constant(UNCOUNTED[depth])])
+        return target, nodes.IfExp(nodes.BoolOp(ast.And(), [is_list, is_few]), source, call)
     items, left = w.flow.fresh("i"), w.flow.fresh("c")
-    rest = ast.BinOp(credit(memo), ast.Sub(), syntax.call("len", source))
-    is_enough = ast.Compare(syntax.bind(left, rest), [ast.GtE()], [syntax.constant(0)])
+    rest = nodes.BinOp(credit(memo), ast.Sub(), syntax.call("len", source))
+    is_enough = nodes.Compare(syntax.bind(left, rest), [ast.GtE()], [syntax.constant(0)])
     # a call instead of these lines would cost twice as much
     paid = syntax.when(
-        ast.BoolOp(ast.And(), [is_list, is_enough]),
+        nodes.BoolOp(ast.And(), [is_list, is_enough]),
         [
-            ast.Assign([credit(memo, ast.Store())], syntax.name(left)),
+            nodes.Assign([credit(memo, ast.Store())], syntax.name(left)),
             syntax.assign(items, source),
         ],
     )

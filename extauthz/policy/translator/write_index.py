@@ -3,7 +3,7 @@
 import ast
 from typing import TYPE_CHECKING
 
-from extauthz.policy.translator import syntax
+from extauthz.policy.translator import nodes, syntax
 from extauthz.policy.translator.index import (
     Group,
     Indexed,
@@ -33,14 +33,14 @@ def write_indexed(w: "Writer", indexed: Indexed) -> None:
     looked_up = [_found(w, group) for group in indexed.groups]
     found = looked_up[0]
     if len(looked_up) > 1:
-        found = ast.Tuple([ast.Starred(each, ast.Load()) for each in looked_up], ast.Load())
+        found = nodes.Tuple([nodes.Starred(each, ast.Load()) for each in looked_up], ast.Load())
     start = flow.body
     leaves: list[tuple[int, list[ast.stmt]]] = []
     for number, unit in indexed.found.items():
         flow.body = []
         leaves.append((number, flow.body))
         _write(w, unit)
-    start.append(ast.For(ast.Name(rule, ast.Store()), found, _tree(rule, leaves), []))
+    start.append(nodes.For(nodes.Name(rule, ast.Store()), found, _tree(rule, leaves), []))
     flow.body = start
 
 
@@ -59,9 +59,9 @@ def _found(w: "Writer", group: Group) -> ast.expr:
 def _tree(rule: str, leaves: list[tuple[int, list[ast.stmt]]]) -> list[ast.stmt]:
     """Binary search of the rule's number among the leaves."""
     if len(leaves) == 1:
-        return leaves[0][1] or [ast.Pass()]
+        return leaves[0][1] or [nodes.Pass()]
     middle = len(leaves) // 2
-    is_less = ast.Compare(syntax.name(rule), [ast.Lt()], [syntax.constant(leaves[middle][0])])
+    is_less = nodes.Compare(syntax.name(rule), [ast.Lt()], [syntax.constant(leaves[middle][0])])
     branch = syntax.when(is_less, _tree(rule, leaves[:middle]))
     branch.orelse = _tree(rule, leaves[middle:])
     return [branch]

@@ -14,9 +14,9 @@ from extauthz.policy.plan.facts import Path, learn, sorted_paths
 from extauthz.policy.plan.ir import Block, Function, Local, Operand, Statement, walk
 from extauthz.policy.plan.recording import Recording, looked_at, noted_as
 from extauthz.policy.problems import PlanError, PlanProblem
-from extauthz.policy.translator import inline, syntax
+from extauthz.policy.translator import inline, nodes, syntax
 from extauthz.policy.translator.early import returned_constant
-from extauthz.policy.translator.flow import Flow, is_left_from_inside, loop_depth
+from extauthz.policy.translator.flow import Flow, is_loop, loop_depth
 from extauthz.policy.translator.index import Indexed, arrange
 from extauthz.policy.translator.names import Names
 from extauthz.policy.translator.write_index import write_indexed
@@ -155,7 +155,7 @@ class Writer:
             else:
                 self.block(part)
         flow.body = start
-        flow.emit(ast.Return(syntax.UNDEFINED))
+        flow.emit(nodes.Return(syntax.UNDEFINED))
         return start
 
     def block(self, block: Block, success: ast.stmt | None = None) -> None:
@@ -165,7 +165,7 @@ class Writer:
         if before is None:
             return
         flow.checked = set(checked)
-        frame = flow.open(is_left_from_inside(block))
+        frame = flow.open(is_loop(block))
         at = len(before)
         if frame.is_loop:
             flow.body = []
@@ -174,7 +174,7 @@ class Writer:
         if success is not None:
             flow.emit(success)
         if frame.is_loop:
-            loop.body.append(ast.Break())
+            loop.body.append(nodes.Break())
         flow.frames.pop()
         flow.passed(frame, before, at)
         flow.checked = checked

@@ -10,7 +10,7 @@ from tests.extauthz.policy.fuzz.beside_opa import BesideOpa
 def main() -> int:
     """Print each difference, and a line for every batch."""
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else SystemRandom().randrange(10**9)
-    pairs = differences = 0
+    modules = refused = pairs = differences = 0
     began = time.monotonic()
     try:
         with BesideOpa() as opa:
@@ -18,10 +18,16 @@ def main() -> int:
                 found = opa.batch(seed, 10)
                 for each in found.differences:
                     print(f"seed {seed}\n{each}")
+                modules += found.modules
+                refused += found.refused
                 pairs += found.pairs
                 differences += len(found.differences)
                 rate = pairs / (time.monotonic() - began)
-                print(f"seed {seed}: {pairs} pairs, {differences} differ, {rate:.0f}/s", flush=True)
+                print(
+                    f"seed {seed}: {modules} modules, {refused} refused, {pairs} pairs,"
+                    f" {differences} differ, {rate:.0f}/s",
+                    flush=True,
+                )
                 seed += 1
     except KeyboardInterrupt:
         return 1 if differences else 0
