@@ -71,6 +71,17 @@ def _as_policy(path: str) -> str:
     return path.removesuffix(".rego") + "_.rego" if path.endswith(TESTS) else path
 
 
+def place_in_bundle(file: str, bundles: Iterable[str]) -> str:
+    """Where a module of `assembled` is in its own bundle, as OPA names it: `/envoy/policy.rego`."""
+    folders = (f"{FOLDER}/{name}/" for name in bundles)
+    of = max((each for each in folders if file.startswith(each)), key=len, default=None)
+    if of is None:
+        return file
+    renamed = TESTS.removesuffix(".rego") + "_.rego"
+    path = file.removeprefix(of)
+    return "/" + (path.removesuffix("_.rego") + ".rego" if path.endswith(renamed) else path)
+
+
 def _has_rule(modules: Iterable[bytes], decision: str) -> bool:
     """Whether a rule of this path is there, seen in the text: its head begins a line."""
     *package, name = decision.split("/")

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from extauthz.opa.problems import BundleRefused
+from extauthz.opa.problems import RequestFailed
 from extauthz.opa.settings import ServerTls, Service
 
 STALLED: Final = 30.0
@@ -48,7 +48,7 @@ class ServiceClient:
             waits: seconds that the service may keep us waiting on purpose.
 
         Raises:
-            BundleRefused: there is no answer, or a larger one.
+            RequestFailed: there is no answer, or a larger one.
         """
         return await self._ask("GET", path, headers, None, most, waits)
 
@@ -93,11 +93,11 @@ class ServiceClient:
                         context = True
                     url = target
         except TimeoutError:
-            raise BundleRefused("request failed: the service does not answer in time") from None
+            raise RequestFailed("request failed: the service does not answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # Not its text: it may hold the URL, or the name of a key's file and what is wrong.
-            raise BundleRefused(f"request failed: {type(error).__name__}") from None
-        raise BundleRefused("request failed: too many redirects")
+            raise RequestFailed(f"request failed: {type(error).__name__}") from None
+        raise RequestFailed("request failed: too many redirects")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -131,7 +131,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
             return bytes(body)
         body += piece
         if len(body) > most:
-            raise BundleRefused("request failed: the answer is larger than size_limit_bytes")
+            raise RequestFailed("request failed: the answer is larger than size_limit_bytes")
 
 
 def _credentials(service: Service) -> tuple[ssl.SSLContext | bool, dict[str, str]]:

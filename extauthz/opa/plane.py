@@ -7,13 +7,14 @@ all other bundles, or what was in use stays.
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -21,13 +22,14 @@ import structlog
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem
 from extauthz.opa import persistence
-from extauthz.opa.activation import assembled
+from extauthz.opa.activation import assembled, place_in_bundle
 from extauthz.opa.archive import unpack
 from extauthz.opa.bundle import Delta, OpaBundle, Trust, read_bundle
 from extauthz.opa.client import Reply, ServiceClient
 from extauthz.opa.download import Download
 from extauthz.opa.local import read_local
-from extauthz.opa.problems import BundleRefused
+from extauthz.opa.metrics import BundleMetrics, as_reported
+from extauthz.opa.problems import BundleRefused, RequestFailed
 from extauthz.opa.reporter import Reporter
 from extauthz.opa.settings import BundleSource, OpaConfig
 from extauthz.opa.status import BundleStatus, report
@@ -39,7 +41,8 @@ T = TypeVar("T")
 Offer: TypeAlias = Callable[[Bundle], Awaitable[tuple[Problem, ...]]]
 """Uses a bundle from now on if it is good; says what is wrong with it otherwise."""
 
-_PLUGINS: Final = ("bundle", "decision_logs", "status", "envoy_ext_authz_grpc")
+_PLUGINS: Final = ("bundle", "decision_logs", "discovery", "status", "envoy_ext_authz_grpc")
+"""As OPA names them; it reports `discovery` also where there is none."""
 _FILE: Final = "file://"
 MOST_SAID: Final = 200
 """Characters of a service's words in a line of the log."""
@@ -51,6 +54,14 @@ class Beside(Protocol):
     def __call__(self, work: Callable[[], T]) -> Awaitable[T]:
         """Runs it."""
         ...
+
+
+class _Refused(NamedTuple):
+    """Kept so that the same again, beside the same others, is not compiled again at each retry."""
+
+    what: object
+    why: BundleRefused
+    was_read: bool
 
 
 class BundlePlane:
@@ -84,9 +95,8 @@ class BundlePlane:
         self._active: Mapping[str, OpaBundle] = {}
         self._activations = 0
         self._activating = asyncio.Lock()
-        self._refused: dict[str, tuple[object, BundleRefused]] = {}
-        """Of each bundle, what was not used last: the same again, beside the same others, is not
-        compiled again at each retry."""
+        self._refused: dict[str, _Refused] = {}
+        """Of each bundle, what was not used last."""
         self._statuses = {name: BundleStatus(name) for name in config.bundles}
         self._wake = {name: asyncio.Event() for name in config.bundles}
         self._clients = {name: ServiceClient(each) for name, each in config.services.items()}
@@ -95,6 +105,8 @@ class BundlePlane:
         if config.status is not None:
             client = self._clients.get(config.status.service)
             self.reporter = Reporter(config.status, client, self.report)
+        self.metrics = BundleMetrics(self._statuses, self.reporter)
+        """What is counted of all this."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -109,7 +121,8 @@ class BundlePlane:
             for name in _PLUGINS
             if name != "decision_logs" or logs
         }
-        return report(self._labels, self._statuses, plugins)
+        metrics = as_reported(self.metrics.collect())
+        return report(self._labels, self._statuses, plugins, metrics)
 
     def reload_now(self) -> None:
         """Asks for all bundles again: SIGHUP."""
@@ -153,7 +166,7 @@ class BundlePlane:
             except Exception as error:
                 # Memory, a thread, a descriptor that is lacking, or a bug: the next may be taken.
                 _log.exception("following a bundle failed", bundle=name)
-                self._statuses[name].problem = BundleRefused(f"failed: {type(error).__name__}")
+                self._statuses[name].failed(BundleRefused(f"failed: {type(error).__name__}"))
                 delay = download.failed()
             self._notify()
             with contextlib.suppress(TimeoutError):
@@ -164,41 +177,52 @@ class BundlePlane:
     async def _once(self, name: str, source: BundleSource, download: Download) -> float:
         """Asks once; how long to wait then."""
         status = self._statuses[name]
-        status.requested = self._now()
-        reply = await self._clients[source.service].get(
-            source.resource, download.headers(time.monotonic()), source.size_limit_bytes,
-            download.waits,
-        )  # fmt: skip
+        status.timers = {}
+        try:
+            with _timed(status, "timer_bundle_request_ns"):
+                reply = await self._clients[source.service].get(
+                    source.resource, download.headers(time.monotonic()), source.size_limit_bytes,
+                    download.waits,
+                )  # fmt: skip
+        finally:
+            status.requested = self._now()
         if reply.status not in (200, 304):
-            raise BundleRefused(
+            raise RequestFailed(
                 f"server replied with {_phrase(reply.status)}", http_code=reply.status
             )
-        status.succeeded = self._now()
         if reply.status == 304:
+            status.succeeded = status.requested
             if name in self._active and status.problem is not None:
                 status.problem = None
                 await self._settle()
             return download.unchanged()
-        status.downloaded = status.succeeded
-        await self._take(name, source, reply)
+        with _timed(status, "timer_rego_load_bundles_ns"):
+            await self._take(name, source, reply)
         status.size = len(reply.body)
         return download.activated(reply.headers.get("ETag", ""), reply.headers, time.monotonic())
 
     async def _take(self, name: str, source: BundleSource, reply: Reply) -> None:
         """Activates what came, and keeps it on disk if that is asked for."""
+        status, was_read = self._statuses[name], False
         same = hashlib.sha256(reply.body).digest(), self._activations
         refused = self._refused.get(name)
-        if refused is not None and refused[0] == same:
-            raise refused[1]
         etag = reply.headers.get("ETag", "")
         try:
+            if refused is not None and refused.what == same:
+                was_read = refused.was_read
+                raise refused.why
             bundle = await self._beside(
                 functools.partial(self._read, name, source, reply.body, etag)
             )
+            was_read = True
             await self._activate(name, bundle)
         except BundleRefused as error:
-            self._refused[name] = same, error
+            was_read = was_read and not error.is_of_syntax
+            self._refused[name] = _Refused(same, error, was_read)
             raise
+        finally:
+            if was_read:
+                status.succeeded = status.downloaded = status.requested
         self._refused.pop(name, None)
         if source.persist:
             where = Path(self._config.persistence)
@@ -234,7 +258,11 @@ class BundlePlane:
             problems = await self._offer(made)
             errors = tuple(each for each in problems if each.severity == "error")
             if errors:
-                raise BundleRefused("; ".join(map(str, errors)), errors=errors)
+                told = tuple(
+                    dataclasses.replace(each, file=place_in_bundle(each.file, candidate))
+                    for each in errors
+                )
+                raise BundleRefused("; ".join(map(str, errors)), errors=told)
             self._active = candidate
             self._activations += 1
         self._statuses[name].taken(bundle, self._now())
@@ -252,7 +280,9 @@ class BundlePlane:
     def _failed(self, name: str, refused: BundleRefused) -> None:
         status = self._statuses[name]
         before = status.problem
-        status.problem = refused
+        status.failed(refused)
+        # Its frames hold all that came, and more of them at each retry.
+        refused.__traceback__ = None
         if before is None or before.message != refused.message:
             # Not at each retry.
             _log.error("bundle not used", bundle=name, problem=refused.message)
@@ -269,9 +299,11 @@ class BundlePlane:
             return self._applied(name, source, found, "", 0)
 
         status = self._statuses[name]
-        status.requested = self._now()
-        bundle = await self._beside(read)
-        status.succeeded = status.downloaded = self._now()
+        try:
+            bundle = await self._beside(read)
+        finally:
+            status.requested = self._now()
+        status.succeeded = status.downloaded = status.requested
         await self._activate(name, bundle)
 
     # --- from disk ---
@@ -308,6 +340,15 @@ class BundlePlane:
         bundle = await self._beside(read)
         if bundle is not None:
             await self._activate(name, bundle)
+
+
+@contextlib.contextmanager
+def _timed(status: BundleStatus, timer: str) -> Iterator[None]:
+    began = time.perf_counter_ns()
+    try:
+        yield
+    finally:
+        status.timers[timer] = time.perf_counter_ns() - began
 
 
 def _phrase(status: int) -> str:

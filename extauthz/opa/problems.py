@@ -18,3 +18,12 @@ class BundleRefused(Exception):
         """The service's answer, if it was that."""
         self.errors = errors
         """What is wrong with its Rego, each with its line."""
+
+    @property
+    def is_of_syntax(self) -> bool:
+        """Whether its Rego cannot even be read: for OPA that is a download that failed."""
+        return any(each.message.startswith("rego_parse_error") for each in self.errors)
+
+
+class RequestFailed(BundleRefused):
+    """The service did not answer, or not well: nothing came that could be used."""

@@ -1,13 +1,16 @@
 """What is reported of bundles, as OPA's status API says it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from callout.config.problems import Problem
 from extauthz.opa.bundle import OpaBundle
-from extauthz.opa.problems import BundleRefused
+from extauthz.opa.problems import BundleRefused, RequestFailed
+
+Stage: TypeAlias = Literal["request", "activation"]
+"""Where something failed: nothing came, or what came is not used."""
 
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time."""
@@ -27,10 +30,16 @@ class BundleStatus:
     activated: float = 0.0
     downloaded: float = 0.0
     succeeded: float = 0.0
-    """When the service last answered well."""
+    """When the service last answered well: by what could be read, or that nothing is new."""
     requested: float = 0.0
+    """When a request last ended, well or not."""
     problem: BundleRefused | None = None
     """Why what came last is not used; None: it is, or nothing came."""
+    timers: dict[str, int] = field(default_factory=dict)
+    """Of the last request, by OPA's names: nanoseconds."""
+    activations: int = 0
+    failures: dict[Stage, int] = field(default_factory=lambda: {"request": 0, "activation": 0})
+    """Each try counts."""
 
     @property
     def is_active(self) -> bool:
@@ -43,6 +52,12 @@ class BundleStatus:
         self.revision = bundle.revision
         self.type = bundle.type
         self.activated = now
+        self.activations += 1
+
+    def failed(self, problem: BundleRefused) -> None:
+        """What was in use stays."""
+        self.problem = problem
+        self.failures["request" if isinstance(problem, RequestFailed) else "activation"] += 1
 
     def document(self) -> dict[str, Any]:
         """As OPA writes it."""
@@ -59,6 +74,8 @@ class BundleStatus:
         document["last_request"] = rfc3339(self.requested)
         if self.problem is not None:
             document |= _error(self.problem)
+        if self.timers:
+            document["metrics"] = dict(self.timers)
         return document
 
 
@@ -66,6 +83,7 @@ def report(
     labels: Mapping[str, str],
     bundles: Mapping[str, BundleStatus],
     plugins: Mapping[str, bool],
+    metrics: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The body of one report.
 
@@ -73,11 +91,13 @@ def report(
         labels: who we are.
         bundles: by name.
         plugins: by OPA's name, whether it works.
+        metrics: by name, as Prometheus' JSON has them.
     """
     states = {name: {"state": "OK" if good else "NOT_READY"} for name, good in plugins.items()}
     return {
         "labels": dict(labels),
         "bundles": {name: each.document() for name, each in bundles.items()},
+        "metrics": {"prometheus": dict(metrics)},
         "plugins": states,
     }
 

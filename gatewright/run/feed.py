@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+from prometheus_client.registry import Collector
+
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
 from callout.config.watch import Watcher
@@ -17,6 +19,11 @@ class Feed(Protocol):
     @property
     def missing(self) -> tuple[str, ...]:
         """What has not come yet and must, before we are ready, by name."""
+        ...
+
+    @property
+    def metrics(self) -> Collector | None:
+        """What is counted of it; None: nothing."""
         ...
 
     async def run(self) -> None:
@@ -35,6 +42,7 @@ class DirectoryFeed:
     """A directory that is watched."""
 
     missing: tuple[str, ...] = ()
+    metrics: Collector | None = None
 
     def __init__(self, directory: str, offer: Offer, on_failure: Callable[[], None]) -> None:
         """Prepares; see `Watcher`."""

@@ -94,6 +94,8 @@ class Service:
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
         self._feed = (feed or self._directory)(self._offered)
+        if self._feed.metrics is not None:
+            self._fleet.registry.register(self._feed.metrics)
         self._watching: asyncio.Task[None] | None = None
         self._certificates: CertificateKeeper | None = None
         self._keeping: asyncio.Task[None] | None = None

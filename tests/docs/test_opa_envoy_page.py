@@ -3,6 +3,9 @@
 import pytest
 
 from extauthz.opa import config, settings
+from extauthz.opa.metrics import BundleMetrics
+from extauthz.opa.reporter import Reporter
+from extauthz.opa.status import BundleStatus
 from tests.docs import pages
 from tests.docs.pages import Block
 
@@ -29,3 +32,18 @@ def test_the_page_names_every_key_and_all_that_is_refused() -> None:
     words |= {step for pattern in config.IDLE for step in pattern[:1]}
 
     assert sorted(each for each in words - {"trigger"} if f"`{each}" not in text) == []
+
+
+def test_the_table_of_bundle_metrics_is_what_is_exposed() -> None:
+    reporter = Reporter(settings.Status(), None, dict)
+    found = {}
+    for family in BundleMetrics({"authz": BundleStatus("authz")}, reporter).collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels}
+        found[name] = (family.type, labels)
+
+    assert found == {
+        pages.code(name)[0]: (type_, set(pages.code(labels)))
+        for name, type_, labels, _ in pages.table("docs/operations.md", "bundle-metrics")
+    }
+    assert len(found) == 6

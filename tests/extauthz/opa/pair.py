@@ -134,12 +134,16 @@ class Pair:
             error.add_note(f"{self.service.statuses[-2:]}\n{self.serve.log}\n{self._opa.logs}")
             raise
 
-    def _status(self, who: str, name: str) -> dict[str, Any]:
+    def report(self, who: str) -> dict[str, Any]:
+        """The last report of `opa` or `gatewright`, whole."""
         for each in reversed(self.service.statuses):
             if each["labels"].get("who") == who:
-                found: dict[str, Any] = (each.get("bundles") or {}).get(name) or {}
-                return found
+                return each
         return {}
+
+    def _status(self, who: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = (self.report(who).get("bundles") or {}).get(name) or {}
+        return found
 
     def _written(self, who: str, more: Mapping[str, Any]) -> Path:
         path = self.folder / f"{who}.json"

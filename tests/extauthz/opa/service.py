@@ -55,6 +55,8 @@ class ManagementService:
         """Of each request for a bundle: path, headers, status of the answer, seconds it took."""
         self.statuses: list[dict[str, Any]] = []
         """Reports that came."""
+        self.metrics: dict[str, Any] = {}
+        """Metrics of the last report of each that says `who` it is."""
         self.events: list[dict[str, Any]] = []
         """Decision events that came."""
         self.answer_with: int | None = None
@@ -151,7 +153,8 @@ class ManagementService:
             body = gzip.decompress(body)
         document = json.loads(body)
         if request.path.startswith("/status"):
-            document.pop("metrics", None)  # hundreds, of Go
+            # Hundreds, of Go.
+            self.metrics[document["labels"].get("who", "")] = document.pop("metrics", None)
             self.statuses.append(document)
         else:
             self.events += document
