@@ -1,16 +1,21 @@
 """Requests to a service of OPA's configuration (an edge): credentials, TLS, limits."""
 
 import asyncio
+import os
 import ssl
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+import yarl
 
+from extauthz.opa.oauth2 import TokenSource
 from extauthz.opa.problems import RequestFailed
 from extauthz.opa.settings import ServerTls, Service
+from extauthz.opa.signing import signed_headers
 
 STALLED: Final = 30.0
 """Seconds without a byte of an answer that has begun."""
@@ -37,6 +42,8 @@ class ServiceClient:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._session: aiohttp.ClientSession | None = None
+        oauth2 = service.credentials.oauth2
+        self._tokens = TokenSource(oauth2) if oauth2 is not None else None
 
     async def get(self, path: str, headers: Mapping[str, str], most: int, waits: float) -> Reply:
         """Asks for something.
@@ -74,13 +81,28 @@ class ServiceClient:
         begins = self._service.response_header_timeout_seconds
         try:
             async with asyncio.timeout(MOST_SECONDS + waits):
-                context, own = await asyncio.to_thread(_credentials, self._service)
+                tls, own = await asyncio.to_thread(_credentials, self._service)
+                if self._tokens is not None:
+                    own["Authorization"] = f"Bearer {await self._tokens.token(self._opened(), tls)}"
                 url = f"{self._service.url.rstrip('/')}/{path.strip('/')}"
+                context: ssl.SSLContext | bool = tls if url.startswith("https:") else True
+                signing = self._service.credentials.s3_signing
                 sent = {"User-Agent": _AGENT, **self._service.headers, **headers, **own}
                 for _ in range(REDIRECTS + 1):
+                    # As it is sent: what is signed must be the same.
+                    url = str(yarl.URL(url))
+                    if signing is not None:
+                        sent |= signed_headers(
+                            signing, os.environ, method, url, body or b"", time.time()
+                        )
                     async with asyncio.timeout(waits + begins if begins else None) as until_begin:
                         request = self._opened().request(
-                            method, url, headers=sent, data=body, ssl=context, allow_redirects=False
+                            method,
+                            yarl.URL(url, encoded=True),
+                            headers=sent,
+                            data=body,
+                            ssl=context,
+                            allow_redirects=False,
                         )
                         async with request as response:
                             until_begin.reschedule(None)
@@ -90,7 +112,7 @@ class ServiceClient:
                                 return Reply(response.status, response.headers, content)
                     if urlsplit(target)[:2] != urlsplit(url)[:2]:
                         sent = {"User-Agent": _AGENT, **headers}
-                        context = True
+                        context, signing = True, None
                     url = target
         except TimeoutError:
             raise RequestFailed("request failed: the service does not answer in time") from None
@@ -135,7 +157,7 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def _credentials(service: Service) -> tuple[ssl.SSLContext | bool, dict[str, str]]:
-    """TLS and headers, from files that may have been replaced."""
+    """TLS and headers, from files that may have been replaced. True: nobody is asked by TLS."""
     headers = {}
     bearer = service.credentials.bearer
     if bearer is not None:
@@ -143,7 +165,8 @@ def _credentials(service: Service) -> tuple[ssl.SSLContext | bool, dict[str, str
         if bearer.token_path is not None:
             token = Path(bearer.token_path).read_text().strip()
         headers["Authorization"] = f"{bearer.scheme} {token}"
-    return (_tls(service) if service.url.startswith("https:") else True), headers
+    needed = service.url.startswith("https:") or service.credentials.oauth2 is not None
+    return (_tls(service) if needed else True), headers
 
 
 def _tls(service: Service) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ from callout.config.problems import Problem, Rejected
 from callout.config.source import Origin, Source, Step
 from callout.config.validate import Block, validate
 from callout.config.yaml import parse
+from extauthz.decision_logs.log_rules import DROP, MASK
 from extauthz.opa import signatures
 from extauthz.opa.settings import (
     BundleSource,
@@ -39,21 +40,33 @@ _NAME: Final = re.compile(r"(?!\.\.?(?:/|$))[\w.-]+(?:/(?!\.\.?(?:/|$))[\w.-]+)*
 """Of a bundle: it is part of a URL, and of a path on disk."""
 _SEGMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_SUPPORTED: Final = "`bearer`, `client_tls`, `oauth2` and `s3_signing`"
+
 REFUSED: Final[Mapping[tuple[str, ...], str]] = {
     ("discovery",): "write `bundles` here",
     ("bundle",): "write `bundles: {NAME: ...}`",
     ("distributed_tracing",): "the setting `telemetry.otlp` says where traces go",
     ("metrics_export",): "metrics are at the admin port",
     ("storage",): "data is kept in memory",
-    ("services", "*", "credentials", "oauth2"): "`bearer` and `client_tls` are",
-    ("services", "*", "credentials", "s3_signing"): "`bearer` and `client_tls` are",
-    ("services", "*", "credentials", "gcp_metadata"): "`bearer` and `client_tls` are",
-    ("services", "*", "credentials", "azure_managed_identity"): "`bearer` and `client_tls` are",
-    ("services", "*", "credentials", "plugin"): "`bearer` and `client_tls` are",
+    **{
+        ("services", "*", "credentials", each): f"{_SUPPORTED} are"
+        for each in ("gcp_metadata", "azure_managed_identity", "plugin")
+    },
+    **{
+        ("services", "*", "credentials", "oauth2", each): "`client_secret` is"
+        for each in (
+            *("signing_key", "thumbprint", "additional_claims", "include_jti_claim"),
+            *("aws_kms", "aws_signing", "azure_keyvault", "azure_signing"),
+            *("client_assertion", "client_assertion_path", "client_assertion_type"),
+        )
+    },
+    **{
+        ("services", "*", "credentials", "s3_signing", f"{each}_credentials"): (
+            "`environment_credentials` are"
+        )
+        for each in ("metadata", "assume_role", "web_identity", "profile", "sso")
+    },
     ("decision_logs", "plugin"): "`service` and `console` are",
-    ("decision_logs", "reporting", "max_decisions_per_second"): "`drop_decision` is",
-    ("decision_logs", "mask_decision"): "masks are at data.system.log.mask",
-    ("decision_logs", "drop_decision"): "the rule is data.system.log.drop",
     ("status", "plugin"): "`service` and `console` are",
 }
 """What OPA knows and we do not support, and what there is instead."""
@@ -66,7 +79,6 @@ IDLE: Final[Mapping[tuple[str, ...], str]] = {
     ("decision_logs", "request_context"): "Envoy's own headers are in the input",
     ("decision_logs", "reporting", "buffer_type"): "what waits is bounded in bytes",
     ("decision_logs", "reporting", "buffer_size_limit_events"): "what waits is bounded in bytes",
-    ("decision_logs", "reporting", "trigger"): "events are sent as they come, within the delays",
     ("server",): "there is no REST API",
     ("status", "prometheus"): "metrics of bundles are at the admin port",
     ("status", "prometheus_config"): "metrics of bundles are at the admin port",
@@ -243,13 +255,12 @@ class _Checker:
         if not good:
             self._report((*path, "url"), "expected http://HOST/PATH or https://HOST/PATH")
         credentials = service.credentials
-        if credentials.bearer is not None:
-            if credentials.client_tls is not None:
-                self._report((*path, "credentials"), "expected one of `bearer`, `client_tls`")
-            bearer = credentials.bearer
-            if (bearer.token is None) == (bearer.token_path is None):
-                where = (*path, "credentials", "bearer")
-                self._report(where, "expected exactly one of `token`, `token_path`")
+        if sum(value is not None for _, value in credentials) > 1:
+            self._report((*path, "credentials"), f"expected only one of {_SUPPORTED}")
+        bearer = credentials.bearer
+        if bearer is not None and (bearer.token is None) == (bearer.token_path is None):
+            where = (*path, "credentials", "bearer")
+            self._report(where, "expected exactly one of `token`, `token_path`")
 
     def _key(self, name: str, key: Key) -> None:
         if key.key is None:
@@ -296,6 +307,14 @@ class _Checker:
             return None
         reporting, path = logs.reporting, ("decision_logs", "reporting")
         self._delays(path, reporting.min_delay_seconds, reporting.max_delay_seconds)
+        if reporting.buffer_size_limit_bytes and reporting.max_decisions_per_second:
+            message = "expected only one of `buffer_size_limit_bytes`, `max_decisions_per_second`"
+            self._report((*path, "max_decisions_per_second"), message)
+        for key, only in (("mask_decision", MASK), ("drop_decision", DROP)):
+            if getattr(logs, key).strip("/") != only:
+                rule = f"data.{only.replace('/', '.')}"
+                message = f"expected /{only}: another path is not supported; the rule is {rule}"
+                self._report(("decision_logs", key), message)
         needed = not logs.console
         service = self._named_service(("decision_logs", "service"), logs.service, needed=needed)
         if service:
@@ -315,7 +334,9 @@ class _Checker:
             "headers": bool(service.headers),
             "allow_insecure_tls": service.allow_insecure_tls,
             "credentials": (client is not None and client.private_key_passphrase is not None)
-            or (bearer is not None and bearer.token_path is not None and bearer.scheme != "Bearer"),
+            or (bearer is not None and bearer.token_path is not None and bearer.scheme != "Bearer")
+            or service.credentials.oauth2 is not None
+            or service.credentials.s3_signing is not None,
         }
         for key, is_there in wrong.items():
             if is_there:

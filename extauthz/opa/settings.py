@@ -14,8 +14,8 @@ from callout.config.validate import SECRET, Block
 
 Seconds: TypeAlias = Annotated[int, Field(ge=1, le=86_400)]
 """OPA counts whole seconds; 0 would ask without end."""
-Delay: TypeAlias = Annotated[int, Field(ge=1, le=3600)]
-"""Of decision logs."""
+Delay: TypeAlias = Annotated[int, Field(ge=0, le=86_400)]
+"""Seconds, of decision logs. OPA has no upper bound; nobody means to lose a day's events."""
 Trigger: TypeAlias = Literal["periodic"]
 """OPA also has `manual`, for programs that embed it."""
 Algorithm: TypeAlias = Literal[
@@ -52,11 +52,47 @@ class ClientTls(Block):
     """OPA's; we read the files for each request, which is at least as often."""
 
 
+class OAuth2(Block):
+    """A token of an OAuth2 server, for the client's own secret (RFC 6749, 4.4)."""
+
+    grant_type: Literal["client_credentials"] = "client_credentials"
+    """OPA also has `jwt_bearer`."""
+    token_url: str = Field(pattern="^https://")
+    """Where it is asked for; verified as the service is."""
+    client_id: str
+    """Who we are."""
+    client_secret: Annotated[str, SECRET] = Field(min_length=1, repr=False)
+    """What proves it."""
+    scopes: tuple[str, ...] = ()
+    """What the token should permit."""
+    additional_headers: dict[str, Annotated[str, SECRET]] = Field(default={}, repr=False)
+    """Sent to the token endpoint."""
+    additional_parameters: dict[str, Annotated[str, SECRET]] = Field(default={}, repr=False)
+    """Fields of the form that is sent there."""
+
+
+class EnvironmentCredentials(Block):
+    """Keys in `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_SESSION_TOKEN`."""
+
+
+class S3Signing(Block):
+    """Requests signed for AWS."""
+
+    environment_credentials: EnvironmentCredentials
+    """OPA also takes keys from elsewhere."""
+    service: str = Field(default="s3", pattern="^[a-z0-9-]+$")
+    """Of AWS: `s3`, `execute-api`."""
+    signature_version: Literal["4"] = "4"
+    """OPA also has `4a`."""
+
+
 class Credentials(Block):
     """How we say who we are; at most one."""
 
     bearer: Bearer | None = None
     client_tls: ClientTls | None = None
+    oauth2: OAuth2 | None = None
+    s3_signing: S3Signing | None = None
 
 
 class ServerTls(Block):
@@ -148,12 +184,16 @@ class Reporting(Block):
 
     buffer_size_limit_bytes: int | None = Field(default=None, ge=1)
     """Of what waits. None: the bound of our own settings; OPA has none."""
-    upload_size_limit_bytes: int = Field(default=32_768, ge=4096, le=1 << 30)
-    """Of one request, compressed."""
+    upload_size_limit_bytes: int = 32_768
+    """Of one request, compressed; brought within OPA's bounds, as OPA does."""
     min_delay_seconds: Delay = 300
     """Least time between two requests."""
     max_delay_seconds: Delay = 600
     """Most time between two requests."""
+    max_decisions_per_second: float | None = Field(default=None, ge=0.001, le=1_000_000)
+    """Events a second that are sent to the service; None: all."""
+    trigger: Literal["periodic", "immediate"] = "periodic"
+    """Both: a batch is sent when it is full, and within the delays. Nobody could trigger us."""
 
 
 class DecisionLogs(Block):
@@ -165,6 +205,10 @@ class DecisionLogs(Block):
     """Appended to the path."""
     resource: str = ""
     """The path below the service's URL. Empty: `/logs`, or `/logs/PARTITION`."""
+    mask_decision: str = "/system/log/mask"
+    """The rule that says what is masked; only this one is supported."""
+    drop_decision: str = "/system/log/drop"
+    """The rule that says whether an event is dropped; only this one is supported."""
     reporting: Reporting = Reporting()
     console: bool = False
     """Whether events are also lines on standard output."""

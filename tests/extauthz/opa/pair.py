@@ -35,13 +35,18 @@ class Pair:
         *,
         keys: Mapping[str, Any] | None = None,
         credentials: Mapping[str, Any] | None = None,
+        tls: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Starts them; does not wait until anything is active."""
+        self._environ = environ
         self.folder = folder
         self.service = service
         acme: dict[str, Any] = {"url": service.url}
         if credentials is not None:
             acme["credentials"] = credentials
+        if tls is not None:
+            acme["tls"] = tls
         self._config = {"services": {"acme": acme}, "bundles": bundles, "status": {}}
         if keys is not None:
             self._config["keys"] = keys
@@ -61,10 +66,11 @@ class Pair:
             ],
             self.folder / "opa.log",
             self._answers,
+            self._environ,
         )
         flags = ["--opa-envoy-config", str(ours), "--workers", "1"]
         try:
-            self.serve = Serve(self.folder, None, *flags, wait=False)
+            self.serve = Serve(self.folder, None, *flags, environ=self._environ, wait=False)
         except BaseException:
             self._opa.kill()
             raise

@@ -89,14 +89,38 @@ BAD_SERVICES = [
     ("url: 'ftp://a'", "expected http://"),
     ("url: 'https://u:p@a'", "expected http://"),
     ("url: 'https://a', type: oci", "expected ''"),
-    ("url: 'https://a', credentials: {oauth2: {}}", "oauth2: it is not supported"),
-    ("url: 'https://a', credentials: {s3_signing: {}}", "s3_signing: it is not supported"),
+    ("url: 'https://a', credentials: {gcp_metadata: {}}", "gcp_metadata: it is not supported"),
+    (
+        "url: 'https://a', credentials: {azure_managed_identity: {}}",
+        "azure_managed_identity: it is not supported",
+    ),
+    ("url: 'https://a', credentials: {oauth2: {signing_key: k}}", "signing_key: it is not supp"),
+    ("url: 'https://a', credentials: {oauth2: {grant_type: jwt_bearer}}", "'client_credentials'"),
+    (
+        "url: 'https://a', credentials: "
+        "{oauth2: {token_url: 'http://t', client_id: i, client_secret: s}}",
+        "oauth2.token_url",
+    ),
+    (
+        "url: 'https://a', credentials: {s3_signing: {metadata_credentials: {aws_region: r}}}",
+        "metadata_credentials: it is not supported; `environment_credentials` are",
+    ),
+    (
+        "url: 'https://a', credentials: "
+        "{s3_signing: {environment_credentials: {}, signature_version: 4a}}",
+        "expected '4'",
+    ),
+    (
+        "url: 'https://a', credentials: {bearer: {token: t}, "
+        "s3_signing: {environment_credentials: {}}}",
+        "expected only one of",
+    ),
     ("url: 'https://a', credentials: {bearer: {}}", "exactly one of `token`, `token_path`"),
     ("url: 'https://a', credentials: {bearer: {token: t, token_path: p}}", "exactly one of"),
     (
         "url: 'https://a', credentials: {bearer: {token: t}, "
         "client_tls: {cert: c, private_key: k}}",
-        "expected one of `bearer`, `client_tls`",
+        "expected only one of `bearer`, `client_tls`",
     ),
 ]
 
