@@ -4,8 +4,9 @@ A key is the policy, the credential, and what this evaluation read of the input,
 which it read. What an evaluation reads next follows from what it has read so far, so a look-up goes
 the same way: the first entry says what to look at first; under what is found there stands the
 decision, or what to look at next. Where evaluations went one way so far, a step looks at all of it
-at once, so that most policies need one step. A step is named by what it looks at; a way that was
-forgotten, or written anew, leads nowhere, never to the decision of another way.
+at once, so that most policies need one step. A step is an object that stands in the keys for all
+of the way to it; a way that was forgotten, or written anew, leads nowhere, never to the decision of
+another way.
 
 Allowances and denials are kept apart, ways included: whoever is denied for any number of different
 requests fills the denials only.
@@ -14,8 +15,9 @@ requests fills the denials only.
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from extauthz.cache.keys import Key, key_of, reads_all
 from extauthz.cache.rules import CacheRules
-from extauthz.cache.seen import Seen, TooMuch, has_parts
+from extauthz.cache.seen import Seen, TooMuch
 from extauthz.cache.store import Store, weight
 from extauthz.outcome import Allow, Deny, Outcome
 from extauthz.policy.plan.recording import IMPURE, Path
@@ -26,6 +28,14 @@ DENIALS: Final = 8 * 1024 * 1024
 """Bytes of remembered denials."""
 READS_MOST: Final = 64
 """Reads of one decision. A key of more takes longer than many policies."""
+COURSES_MOST: Final = 4096
+"""Courses of evaluations of which it is kept what a key needs."""
+COURSE_MOST: Final = 4 * READS_MOST
+"""Reads of such a course."""
+WORTH_CODE: Final = 64
+"""Looks at the same fields after which there is code for them."""
+STEP: Final = 400
+"""Bytes of a step."""
 
 _Numbers: TypeAlias = tuple[int, ...]
 
@@ -47,6 +57,7 @@ class DecisionCache:
         self._allows = _Ways(allows)
         self._denials = _Ways(denials)
         self._digest = ""
+        self._needed: dict[tuple[object, ...], _Numbers] = {}
         self.looked_up = {"allow": 0, "deny": 0, "miss": 0}
         """What was found."""
         self.passed_over = {"failed": 0, "impure": 0, "large": 0}
@@ -74,6 +85,7 @@ class DecisionCache:
             self._digest = digest
             self._allows.clear()
             self._denials.clear()
+            self._needed.clear()
         try:
             found = self._allows.find(rules, who, document, now)
             if found is not None:
@@ -128,41 +140,68 @@ class DecisionCache:
         if reads is None or not ways.add(rules, who, reads, Remembered(outcome, answer, now + ttl)):
             self.passed_over["large"] += 1
 
-    @staticmethod
     def reads(
-        rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
+        self, rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
     ) -> dict[int, Seen] | None:
-        """What was read, without what follows from what was read before; None: too much."""
+        """What was read, without what is part of what was read before; None: too much."""
+        name = (rules, *noted)
+        numbers = self._needed.get(name)
+        if numbers is None:
+            numbers = _needed(rules, noted)
+            if len(self._needed) >= COURSES_MOST:
+                self._needed.clear()
+            if len(noted) <= COURSE_MOST:
+                self._needed[name] = numbers
+        if len(numbers) > READS_MOST:
+            return None
+        looks = rules.looks
         try:
-            return _needed(rules, document, noted)
+            return {number: looks[number](document) for number in numbers}
         except (TooMuch, RecursionError):
             return None
 
 
-def _needed(
-    rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
-) -> dict[int, Seen] | None:
-    found: dict[int, Seen] = {}
-    known: set[Path] = set()  # with all that is below
+def _needed(rules: CacheRules, noted: Sequence[int]) -> _Numbers:
+    found: list[int] = []
+    whole: set[Path] = set()
     for number in noted:
         path, is_deep = rules.reads[number]
-        if not known.isdisjoint(rules.above[number]):
-            continue
-        seen = rules.looks[number](document)
-        if is_deep or not has_parts(seen):
-            known.add(path)
-        found[number] = seen
-        if len(found) > READS_MOST:
-            return None
-    return found
+        if whole.isdisjoint(rules.above[number]):
+            found.append(number)
+            if is_deep:
+                whole.add(path)
+    return tuple(found)
+
+
+class _Step:
+    """What an evaluation that came one way looks at next. It stands for that way in keys."""
+
+    __slots__ = ("_left", "_looks", "_reads", "key", "numbers")
+
+    def __init__(self, rules: CacheRules, numbers: _Numbers) -> None:
+        self.numbers = numbers
+        self.key: Key | None = None
+        """Code for it, if it is worth that."""
+        self._looks = [rules.looks[number] for number in numbers]
+        self._reads = tuple(rules.reads[number] for number in numbers)
+        # who may choose what is looked at, chooses no more than one code in so many requests
+        self._left = 0 if reads_all(self._reads) else WORTH_CODE
+
+    def slow_key(self, who: int, document: dict[str, Any]) -> tuple[Seen, ...]:
+        """As `key` gives it."""
+        if self._left:
+            self._left -= 1
+            if not self._left:
+                self.key = key_of(self._reads)
+        return (self, who, *[look(document) for look in self._looks])
 
 
 class _Ways:
     """Decisions of one kind, and the ways to them."""
 
     def __init__(self, size: int) -> None:
-        self.store: Store[Remembered | _Numbers] = Store(size)
-        self.first: dict[CacheRules, _Numbers] = {}
+        self.store: Store[Remembered | _Step] = Store(size)
+        self.first: dict[CacheRules, _Step] = {}
         """What an evaluation looks at first, which does not depend on anything."""
 
     def clear(self) -> None:
@@ -172,14 +211,11 @@ class _Ways:
     def find(
         self, rules: CacheRules, who: int, document: dict[str, Any], now: float
     ) -> Remembered | None:
-        numbers = self.first.get(rules)
-        if numbers is None:
-            return None
-        looks, get = rules.looks, self.store.get
-        key: tuple[Any, ...] = (rules, who)
-        while True:
-            key = (*key, numbers, *[looks[number](document) for number in numbers])
-            found = get(key)
+        step = self.first.get(rules)
+        while step is not None:
+            make = step.key
+            key = step.slow_key(who, document) if make is None else make(step, who, document)
+            found = self.store.get(key)
             if found is None:
                 return None
             if isinstance(found, Remembered):
@@ -187,34 +223,38 @@ class _Ways:
                     return found
                 self.store.drop(key)
                 return None
-            numbers = found
+            step = found
+        return None
 
     def add(
         self, rules: CacheRules, who: int, reads: dict[int, Seen], decision: Remembered
     ) -> bool:
         numbers = tuple(reads)
-        key: tuple[Any, ...] = (rules, who)
+        key: tuple[Seen, ...] | None = None
         step = self.first.get(rules)
-        is_first = True
         while True:
-            common = numbers if step is None else _common(numbers, step)
-            if step != common:
-                if is_first:
-                    self.first[rules] = common
-                elif not self.store.put(key, common, weight(key[1:])):
+            common = numbers if step is None else _common(numbers, step.numbers)
+            if step is None or step.numbers != common:
+                # another way from here on: what hangs on the old step is not found any more
+                step = _Step(rules, common)
+                if key is None:
+                    self.first[rules] = step
+                elif not self.store.put(key, step, weight(key[2:]) + STEP):
                     return False
-            is_first = False
-            key = (*key, common, *(reads[number] for number in common))
+            key = (step, who, *[reads[number] for number in common])
             numbers = numbers[len(common) :]
             if not numbers:
-                size = weight(key[1:]) + weight(decision)
-                return self.store.put(key, decision, size)
+                # the usual decisions are a few objects that all share
+                size = 0 if type(decision.answer) is bool else weight(decision)
+                return self.store.put(key, decision, weight(key[2:]) + size)
             found = self.store.get(key)
-            step = None if isinstance(found, Remembered) else found
+            step = found if isinstance(found, _Step) else None
 
 
 def _common(one: _Numbers, other: _Numbers) -> _Numbers:
     """What both begin with."""
+    if one == other:
+        return one
     length = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

@@ -41,12 +41,12 @@ _NULL: Final = _Mark("null")
 _OBJECT: Final = _Mark("object")
 _ARRAY: Final = _Mark("array")
 _NUMBER: Final = _Mark("number")
-_ABSENT: Final = _Mark("absent")
+ABSENT: Final = _Mark("absent")
 
 
 def look(read: Read) -> Look:
     """What finds a read's part in a document, as a key holds it."""
-    path, whole = read.path, deep if read.deep else _shallow
+    path, whole = read.path, deep if read.deep else shallow
     # an index is a way into arrays only; Python would take it into texts, too
     return _by_names(path, whole) if not _has_index(path) else _by_steps(path, whole)
 
@@ -62,8 +62,8 @@ def _by_names(path: Path, whole: Look) -> Look:
             for name in path:
                 value = value[name]
         except (KeyError, TypeError):
-            return _ABSENT
-        # as all of `_shallow` and `deep` for the usual type: 0.1 us less
+            return ABSENT
+        # as all of `shallow` and `deep` for the usual type: 0.1 us less
         return value if type(value) is str else whole(value)
 
     return find
@@ -76,17 +76,18 @@ def _by_steps(path: Path, whole: Look) -> Look:
         value: Any = document
         for step, kind in steps:
             if type(value) is not kind:
-                return _ABSENT
+                return ABSENT
             try:
                 value = value[step]
             except (KeyError, IndexError):
-                return _ABSENT
+                return ABSENT
         return value if type(value) is str else whole(value)
 
     return find
 
 
-def _shallow(value: Any) -> Seen:
+def shallow(value: Any) -> Seen:
+    """A value without what is below it."""
     kind = type(value)
     if kind is dict:
         return _OBJECT
@@ -129,9 +130,3 @@ def _deep(value: Any, left: list[int]) -> Seen:
     if kind is list:
         return _ARRAY, *(_deep(item, left) for item in value)
     return _scalar(value)
-
-
-def has_parts(seen: Seen) -> bool:
-    """Whether it was an array or object."""
-    mark = seen[0] if type(seen) is tuple else seen
-    return mark is _OBJECT or mark is _ARRAY

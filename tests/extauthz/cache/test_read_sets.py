@@ -143,7 +143,7 @@ def _one_point_zero_is_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def _absent_is_null(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(seen, "_ABSENT", seen._NULL)
+    patch.setattr(seen, "ABSENT", seen._NULL)
 
 
 def _an_index_goes_into_texts(patch: pytest.MonkeyPatch) -> None:
