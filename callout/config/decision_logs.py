@@ -31,7 +31,7 @@ def _mask(name: str) -> str:
     return name
 
 
-Delay = Annotated[float, pydantic.Field(ge=0.1, le=3600)]
+Delay = Annotated[float, pydantic.Field(ge=0.1, le=86_400)]
 
 
 class DecisionLogs(Block):
@@ -67,8 +67,12 @@ class DecisionLogs(Block):
     Needed for `deny`."""
     buffer_bytes: Annotated[int, pydantic.Field(ge=1 << 20, le=1 << 40)] = 64 << 20
     """Bytes of events that wait for each of the places, in each worker: some 30,000."""
-    upload_bytes: Annotated[int, pydantic.Field(ge=4096, le=1 << 30)] = 32_768
-    """Of one batch, compressed: OPA's default, which services are made for."""
+    upload_bytes: Annotated[int, pydantic.Field(ge=90, le=1 << 32)] = 32_768
+    """Of one batch, compressed: OPA's default, which services are made for; the bounds are OPA's,
+    too. An event that is larger alone is sent without input and result, or dropped."""
+    max_per_second: Annotated[float, pydantic.Field(ge=0.001, le=1_000_000)] | None = None
+    """Events a second that each worker sends to the service; what is beyond is dropped and
+    counted. File and standard output get all. None: no bound."""
     min_delay: Delay = 5.0
     """Seconds between two batches at least, unless one is full before."""
     max_delay: Delay = 10.0
@@ -83,6 +87,8 @@ class DecisionLogs(Block):
             raise ValueError("expected at least one of url, file, stdout: events must go somewhere")
         if self.when_full == "deny" and self.url is not None and self.buffer is None:
             raise ValueError("expected buffer beside when_full: deny: memory is lost with a worker")
+        if self.when_full == "deny" and self.max_per_second is not None:
+            raise ValueError("expected only one of max_per_second, when_full: deny")
         if self.authorization is not None and self.token_file is not None:
             raise ValueError("expected only one of token_file, authorization")
         if (self.cert is None) != (self.key is None):

@@ -22,7 +22,9 @@ class Buffer:
         self.dropped = 0
         """Events that were put in and are lost."""
         self.grew = threading.Event()
-        """Set when something is put in."""
+        """Set when something is put in and `enough` waits."""
+        self.enough = 0
+        """Bytes below which whoever sends need not be told: each time costs a switch of threads."""
         self._deny = deny
         self._lock = threading.Lock()
         self._events: deque[bytes] = deque()
@@ -50,7 +52,8 @@ class Buffer:
             while self._size > self.most and self._events and not self._deny:
                 self._size -= len(self._events.popleft())
                 self.dropped += 1
-        self.grew.set()
+        if self._size >= self.enough:
+            self.grew.set()
         return True
 
     def take(self, size: int) -> list[bytes]:

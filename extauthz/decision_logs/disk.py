@@ -32,7 +32,7 @@ class _Segment:
 class DiskBuffer:
     """As `buffer.Buffer`, in files."""
 
-    def __init__(self, folder: Path, most: int, deny: bool) -> None:
+    def __init__(self, folder: Path, most: int, deny: bool, adopts: bool = True) -> None:
         """Makes a place of its own in the folder, and takes over what others left there.
 
         Args:
@@ -40,6 +40,7 @@ class DiskBuffer:
             most: bytes of events.
             deny: what is done when there are more, or the disk takes no more: whoever puts must
                 wait; else the oldest segment goes.
+            adopts: whether what others left is taken over now.
 
         Raises:
             OSError: the folder cannot be used.
@@ -48,7 +49,9 @@ class DiskBuffer:
         self.dropped = 0
         """Events that were put in and are lost."""
         self.grew = threading.Event()
-        """Set when something is put in."""
+        """Set when something is put in and `enough` waits."""
+        self.enough = 0
+        """Bytes below which whoever sends need not be told: each time costs a switch of threads."""
         self._deny = deny
         self._lock = threading.Lock()
         self._folder = folder
@@ -65,7 +68,8 @@ class DiskBuffer:
         self._sending: _Segment | None = None
         """What `_hand` came from."""
         self._size = 0
-        self.adopt()
+        if adopts:
+            self.adopt()
 
     @property
     def size(self) -> int:
@@ -88,7 +92,8 @@ class DiskBuffer:
                 return not self._deny
             while self._size > self.most and len(self._segments) > 1 and not self._deny:
                 self._forget(self._segments.popleft())
-        self.grew.set()
+        if self._size >= self.enough:
+            self.grew.set()
         return True
 
     def take(self, size: int) -> list[bytes]:

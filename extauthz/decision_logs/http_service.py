@@ -94,12 +94,18 @@ class HttpService:
         seconds = self._service.timeout
         if not self._secure:
             return http.client.HTTPConnection(self._host, self._port, timeout=seconds)
-        context = self._context()
+        context = context_of(self._service)
         return http.client.HTTPSConnection(self._host, self._port, timeout=seconds, context=context)
 
-    def _context(self) -> ssl.SSLContext:
-        service = self._service
-        context = ssl.create_default_context(cafile=str(service.ca) if service.ca else None)
-        if service.cert is not None:
-            context.load_cert_chain(service.cert, service.key)
-        return context
+
+def context_of(service: Service) -> ssl.SSLContext:
+    """What TLS to the service uses.
+
+    Raises:
+        OSError: a file cannot be read, or holds nothing that can be used.
+    """
+    context = ssl.create_default_context(cafile=str(service.ca) if service.ca else None)
+    if service.cert is not None:
+        # an encrypted key is refused: by itself OpenSSL would ask at the terminal
+        context.load_cert_chain(service.cert, service.key, password="")
+    return context

@@ -75,6 +75,11 @@ class FileOutput:
             self._file = os.open(self._path, flags, 0o640)
         return self._file
 
+    def close(self) -> None:
+        """Nothing more is written."""
+        os.close(self._file)
+        self._file = -1
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """The kernel keeps one write together in a file that is appended to."""

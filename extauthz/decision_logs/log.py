@@ -11,6 +11,7 @@ from extauthz.decision_logs.buffer import Buffer
 from extauthz.decision_logs.disk import DiskBuffer
 from extauthz.decision_logs.event import EventMaker
 from extauthz.decision_logs.lines import Lines
+from extauthz.decision_logs.rate import Rate
 from extauthz.decision_logs.recorder import Recorder
 from extauthz.decision_logs.upload import Uploader
 
@@ -37,6 +38,8 @@ class Sink(NamedTuple):
     """`http`, `file` or `stdout`."""
     buffer: Buffer | DiskBuffer
     writer: Uploader | Lines
+    rate: Rate | None = None
+    """What bounds how many events it gets; None: nothing."""
 
 
 class DecisionLog:
@@ -51,6 +54,7 @@ class DecisionLog:
         self._awake = threading.Event()
         self._closing = threading.Event()
         self._given_up = 0
+        self._over_rate = 0
         recorder.wake = self._awake.set
         self._thread = threading.Thread(target=self._run, name="decision-events", daemon=True)
         self._thread.start()
@@ -76,6 +80,7 @@ class DecisionLog:
     def dropped(self) -> Mapping[str, int]:
         """Events, by reason, that some sink will never have."""
         found = {"queue": self.recorder.dropped, "buffer": self._given_up, "too_large": 0}
+        found["rate"] = self._over_rate
         for each in self.sinks:
             found["buffer"] += each.buffer.dropped
             if isinstance(each.writer, Uploader):
@@ -135,10 +140,14 @@ class DecisionLog:
 
     def _hand_on(self, events: list[bytes]) -> None:
         for sink in self.sinks:
-            while not sink.buffer.put(events):
+            kept = events
+            if sink.rate is not None:
+                kept = events[: sink.rate.passing(len(events), time.monotonic())]
+                self._over_rate += len(events) - len(kept)
+            while not sink.buffer.put(kept):
                 # decisions are denied meanwhile
                 self.recorder.full = True
                 if self._closing.is_set():
-                    self._given_up += len(events)
+                    self._given_up += len(kept)
                     break
                 time.sleep(FULL)

@@ -30,6 +30,8 @@ class Service:
     """Seconds between two batches at least, unless one is full before."""
     max_delay: float = 10.0
     """Seconds between two batches at most, and between two attempts after failures."""
+    max_per_second: float | None = None
+    """Events that are sent a second, the others are dropped; None: all."""
 
 
 @dataclass(frozen=True)

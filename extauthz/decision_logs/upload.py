@@ -27,6 +27,7 @@ class Waiting(Protocol):
 
     grew: threading.Event
     most: int
+    enough: int
 
     @property
     def size(self) -> int:
@@ -101,14 +102,19 @@ class Uploader:
             left = due - time.monotonic()
             if left <= 0 or self._is_full():
                 return
+            self._buffer.enough = self._full
             self._buffer.grew.clear()
             # after that: who sets it first changes what is asked here
             if not self._is_full() and not self._closing.is_set():
                 self._buffer.grew.wait(min(left, ADOPT_EVERY))
 
+    @property
+    def _full(self) -> int:
+        return min(self._chunker.wanted, self._buffer.most // 2)
+
     def _is_full(self) -> bool:
         """Whether it is time for a batch, whatever the delays say."""
-        return self._buffer.size >= min(self._chunker.wanted, self._buffer.most // 2)
+        return self._buffer.size >= self._full
 
     def _next(self) -> float:
         return time.monotonic() + random.uniform(  # noqa: S311 - spreads load, hides nothing

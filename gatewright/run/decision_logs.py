@@ -1,7 +1,9 @@
 """Decision logs of a worker, put together by the settings."""
 
+import contextlib
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +14,11 @@ from extauthz.decision_logs.buffer import Buffer
 from extauthz.decision_logs.defaults import Masks
 from extauthz.decision_logs.disk import DiskBuffer
 from extauthz.decision_logs.event import EventMaker
+from extauthz.decision_logs.http_service import context_of
 from extauthz.decision_logs.lines import FileOutput, Lines, SharedOutput
 from extauthz.decision_logs.log import DecisionLog, Sink
 from extauthz.decision_logs.options import Options, Service
+from extauthz.decision_logs.rate import Rate
 from extauthz.decision_logs.recorder import Recorder
 from extauthz.decision_logs.upload import Uploader
 from gatewright.run.telemetry import Telemetry
@@ -42,6 +46,39 @@ def decision_log(settings: Settings, telemetry: Telemetry) -> DecisionLog | None
     return log
 
 
+def check_places(settings: Settings) -> None:
+    """Tries what decision logs will be written to and read from, before any worker starts.
+
+    Else workers would die of it one after the other, or the first batch would tell.
+
+    Raises:
+        OSError: a file or the folder cannot be used; a certificate is none.
+    """
+    options = options_of(settings)
+    if options is None or "authz" not in settings.faces:
+        return
+    if options.file is not None:
+        with _named(options.file):
+            FileOutput(options.file).close()
+    if options.buffer is not None:
+        with _named(options.buffer):
+            DiskBuffer(options.buffer, options.buffer_bytes, deny=False, adopts=False).close()
+    if options.service is not None:
+        if options.service.token_file is not None:
+            with _named(options.service.token_file):
+                options.service.token_file.open("rb").close()
+        context_of(options.service)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # of a file in a folder, too: the operator knows the folder
+        raise OSError(error.errno, error.strerror or type(error).__name__, str(path)) from None
+
+
 def options_of(settings: Settings) -> Options | None:
     """The settings, as the decision log wants them."""
     logs = settings.decision_logs
@@ -59,6 +96,7 @@ def options_of(settings: Settings) -> Options | None:
             upload_bytes=logs.upload_bytes,
             min_delay=logs.min_delay,
             max_delay=logs.max_delay,
+            max_per_second=logs.max_per_second,
         )
     return Options(
         service=service,
@@ -83,7 +121,9 @@ def _sinks(options: Options, deny: bool, folder: Path) -> list[Sink]:
         buffer: Buffer | DiskBuffer = Buffer(most, deny)
         if options.buffer is not None:
             buffer = DiskBuffer(options.buffer, most, deny)
-        sinks.append(Sink("http", buffer, Uploader(options.service, buffer, _AGENT)))
+        most_a_second = options.service.max_per_second
+        rate = Rate(most_a_second) if most_a_second is not None else None
+        sinks.append(Sink("http", buffer, Uploader(options.service, buffer, _AGENT), rate))
     if options.file is not None:
         lines = Buffer(most, deny)
         sinks.append(Sink("file", lines, Lines(FileOutput(options.file), lines)))

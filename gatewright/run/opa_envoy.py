@@ -23,6 +23,13 @@ MOST_BYTES: Final = 1024 * 1024
 """Of the file."""
 LEAST_BUFFER: Final = 1 << 20
 """Bytes of decision events that may always wait: the least that our settings allow."""
+MOST_BUFFER: Final = 1 << 40
+"""The most that they allow."""
+LEAST_UPLOAD: Final = 90
+MOST_UPLOAD: Final = 1 << 32
+"""Bytes of a request with decision events: OPA's bounds, within which it brings what is written."""
+LEAST_DELAY: Final = 0.1
+"""Seconds between two of them."""
 MOST_DESCRIPTORS: Final = 32 * 1024 * 1024
 """Bytes of `proto-descriptor`, as of any file of a bundle."""
 
@@ -95,12 +102,14 @@ def _decision_logs(found: OpaConfig, logs: opa.DecisionLogs) -> DecisionLogs:
     told: dict[str, Any] = {
         "labels": dict(found.labels),
         "stdout": logs.console,
-        "upload_bytes": reporting.upload_size_limit_bytes,
-        "min_delay": reporting.min_delay_seconds,
-        "max_delay": reporting.max_delay_seconds,
+        "upload_bytes": min(max(reporting.upload_size_limit_bytes, LEAST_UPLOAD), MOST_UPLOAD),
+        "min_delay": max(reporting.min_delay_seconds, LEAST_DELAY),
+        "max_delay": max(reporting.max_delay_seconds, LEAST_DELAY),
+        "max_per_second": reporting.max_decisions_per_second,
     }
     if reporting.buffer_size_limit_bytes is not None:
-        told["buffer_bytes"] = max(reporting.buffer_size_limit_bytes, LEAST_BUFFER)
+        buffer = min(max(reporting.buffer_size_limit_bytes, LEAST_BUFFER), MOST_BUFFER)
+        told["buffer_bytes"] = buffer
     if logs.service:
         service = found.services[logs.service]
         told["url"] = f"{service.url.rstrip('/')}/{logs.resource.strip('/')}"

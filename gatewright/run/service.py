@@ -35,6 +35,7 @@ from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
+from gatewright.run.decision_logs import check_places
 from gatewright.run.feed import DirectoryFeed, MakeFeed, Offer
 from gatewright.run.folder import Folder
 from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
@@ -120,7 +121,8 @@ class Service:
         and denies everything meanwhile.
 
         Raises:
-            StartFailed: An address is taken, a certificate cannot be read.
+            StartFailed: An address is taken, a certificate cannot be read, decision logs cannot be
+                written.
         """
         settings = self._settings
         workers = settings.worker_count(len(os.sched_getaffinity(0)))
@@ -135,6 +137,8 @@ class Service:
         if token_file is not None:
             with _or_fail("cannot start: admin.token_file"):
                 read_token(token_file)
+        with _or_fail("cannot start: decision_logs"):
+            check_places(settings)
         with _or_fail(f"cannot listen at {settings.listen.admin}"):
             self._admin_socket = self._admin_listening()
         # In order, each once: a Unix socket is shared by all workers.
