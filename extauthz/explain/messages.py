@@ -14,7 +14,7 @@ from extauthz.envoy import _plain
 from extauthz.outcome import Headers
 
 
-class BadRequest(ValueError):
+class BadRequest(Exception):
     """It is no request; the text says why."""
 
 

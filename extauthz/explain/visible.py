@@ -66,8 +66,7 @@ class Visible:
         """A value that the policy made, with all that may not be shown replaced by `***`."""
         if isinstance(value, Mapping):
             return {
-                self.made(key) if isinstance(key, str) else key: self.made(each, str(key))
-                for key, each in value.items()
+                str(self.made(str(key))): self.made(each, str(key)) for key, each in value.items()
             }
         if isinstance(value, list | tuple):
             return [self.made(each, name) for each in value]
