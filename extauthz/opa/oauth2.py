@@ -1,6 +1,7 @@
 """Tokens of an OAuth2 server for `client_credentials`, as OPA asks for them (an edge)."""
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -57,12 +58,12 @@ class TokenSource:
         fields = {"grant_type": settings.grant_type, **settings.additional_parameters}
         if settings.scopes:
             fields["scope"] = " ".join(settings.scopes)
-        who = aiohttp.BasicAuth(settings.client_id, settings.client_secret, "utf-8")
+        who = base64.b64encode(f"{settings.client_id}:{settings.client_secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {who}", **settings.additional_headers}
         async with asyncio.timeout(ANSWERS_WITHIN):
             request = session.post(
-                settings.token_url, data=fields, auth=who, ssl=tls, allow_redirects=False,
-                headers=settings.additional_headers,
-            )  # fmt: skip
+                settings.token_url, data=fields, headers=headers, ssl=tls, allow_redirects=False
+            )
             async with request as response:
                 body = bytearray()
                 async for piece in response.content.iter_chunked(8192):

@@ -81,7 +81,7 @@ def listener(name: str, filters: list[Any], **chain: Any) -> dict[str, Any]:
 
 def bootstrap(listeners: list[Any], callout: str, upstream: str) -> dict[str, Any]:
     """Listeners, and the clusters `callout` (HTTP/2) and `upstream`."""
-    http2 = {"explicit_http_config": {"http2_protocol_options": {}}}
+    http2: dict[str, Any] = {"explicit_http_config": {"http2_protocol_options": {}}}
     options = {"@type": f"{_TYPE}.upstreams.http.v3.HttpProtocolOptions", **http2}
     authz = {
         **_cluster("callout", callout),

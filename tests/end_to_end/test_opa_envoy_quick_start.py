@@ -168,6 +168,13 @@ def test_each_decision_is_a_line_without_the_token(quick_start: QuickStart) -> N
     assert secret not in quick_start.serve.log
 
 
+def test_probes_are_answered_at_the_admin_port(quick_start: QuickStart) -> None:
+    assert quick_start.serve.admin("/readyz")[0] == 200
+    assert quick_start.serve.admin("/healthz")[0] == 200
+    with quick_start.serve.client() as client:
+        assert client.health("") == "SERVING"
+
+
 @pytest.mark.parametrize(
     ("plugin", "decision"),
     [

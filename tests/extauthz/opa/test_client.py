@@ -18,9 +18,10 @@ from tests.contract.certificates import Authority
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def _served(
+async def served(
     handler: Handler, context: ssl.SSLContext | None = None
 ) -> tuple[web.AppRunner, str]:
+    """A server on a free port, and its URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -58,7 +59,7 @@ def test_credentials_are_sent_to_the_service_and_to_no_other() -> None:
             seen.append((who, *wanted))
             return web.Response(body=b"found")
 
-        foreign, there = await _served(other)
+        foreign, there = await served(other)
 
         async def first(request: web.Request) -> web.Response:
             seen_of("service", request)
@@ -66,7 +67,7 @@ def test_credentials_are_sent_to_the_service_and_to_no_other() -> None:
                 raise web.HTTPFound("/next")
             raise web.HTTPTemporaryRedirect(f"{there}/c")
 
-        own, here = await _served(first)
+        own, here = await served(first)
         try:
             return await asked(service(f"{here}/v1/"))
         finally:
@@ -96,7 +97,7 @@ def test_what_a_service_does_to_us_is_bounded(kind: str) -> None:
                 await asyncio.sleep(30)
             return web.Response(body=bytes(5000))
 
-        runner, url = await _served(handler)
+        runner, url = await served(handler)
         try:
             return await asked(service(url, response_header_timeout_seconds=1))
         finally:
@@ -154,7 +155,7 @@ def test_both_sides_are_verified_by_certificates(tmp_path: Path, how: str, answe
         async def handler(_: web.Request) -> web.Response:
             return web.Response(body=b"found")
 
-        runner, url = await _served(handler, context)
+        runner, url = await served(handler, context)
         try:
             return await asked(ServiceClient(Service.model_validate({"url": url, **settings})))
         finally:

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import aiohttp
 import pytest
+from aiohttp import web
 from cryptography import x509
 
+from extauthz.opa.oauth2 import TokenSource
 from extauthz.opa.problems import RequestFailed
-from extauthz.opa.settings import S3Signing
+from extauthz.opa.settings import OAuth2, S3Signing
 from extauthz.opa.signing import signed_headers
 from tests.contract.certificates import Authority
 from tests.extauthz.opa.pair import Pair, source
 from tests.extauthz.opa.service import ManagementService
 from tests.extauthz.opa.test_beside_opa import AUTHZ, POLICY, policy
+from tests.extauthz.opa.test_client import served
 
 ALONE = policy("r1", POLICY.replace("data.teams[input.attributes.request.http.path]", '"none"'))
 ACCESS, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -185,3 +189,42 @@ def test_both_ask_for_a_token_and_again_before_it_ends(
     # Not at each request.
     assert len(service.asked) > len(endpoint.asked)
     assert not any(secret in pair.serve.log for secret in ("s3cr3t", TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (400, '{"error": "the secret s3cr3t is wrong"}', "answered 400"),
+        (302, "", "answered 302"),
+        (200, "s3cr3t", "gave no token"),
+        (200, '{"access_token": 5, "token_type": "bearer"}', "gave no token"),
+        (200, '{"access_token": "s3cr3t", "token_type": "mac"}', "gave no bearer token"),
+        (200, json.dumps({"access_token": "s3cr3t" * 20_000}), "says too much"),
+    ],
+)
+async def test_a_token_endpoint_that_fails_is_told_without_its_words(
+    authority: Authority, status: int, body: str, why: str
+) -> None:
+    asked = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=status, text=body, headers={"location": "/elsewhere"})
+
+    pair = authority.issue("failing", x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    runner, url = await served(answer, context)
+    settings = OAuth2(token_url=f"{url}/token", client_id="i", client_secret="s3cr3t")
+    try:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(RequestFailed) as failed:
+                await TokenSource(settings).token(
+                    session, ssl.create_default_context(cafile=authority.cert)
+                )
+    finally:
+        await runner.cleanup()
+
+    assert why in failed.value.message
+    assert "s3cr3t" not in failed.value.message
+    assert asked == ["/token"]
