@@ -13,7 +13,7 @@ ALONE: Final = (
 )
 """Where tests compare latencies or ask for more than a machine has: `scripts/test` runs them one
 after the other, when all others are done. Whatever else measures time has bounds that hold while
-twelve processes want two cores, or allows for what it was kept waiting itself."""
+ten processes want two cores, or allows for what it was kept waiting itself."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
