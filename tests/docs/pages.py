@@ -38,6 +38,7 @@ KINDS: Final = {
     "checks": r"yaml\n# checks(?P<name>)\n",
     "document": r"json input: (?P<name>[^\n]+)\n",
     "envoy": r"yaml\n# envoy: (?P<name>\S+)\n",
+    "eval": r"text\n# eval: (?P<name>[^\n]+)\n",
     "picture": r"text\n(?P<name>)[^#]",
 }
 """What a block may be, by its info string and the first line: nothing else is documentation."""

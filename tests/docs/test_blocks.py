@@ -20,7 +20,7 @@ from tests.docs.pages import ROOT, Block
 
 BLOCKS = {
     "README.md": 6,
-    "docs/authorization.md": 45,
+    "docs/authorization.md": 48,
     "docs/configuration.md": 7,
     "docs/opa-envoy-plugin.md": 2,
     "docs/operations.md": 2,
