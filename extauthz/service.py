@@ -315,7 +315,8 @@ class AuthorizationService:
         if reads is None:
             return await question()
         key = (rules, identity.serial, *reads.values())
-        answer = await self.flights.ask(key, question)
+        now = self._clock()
+        answer = await self.flights.ask(key, question, now, now + self._left(work))
         outcome = outcome_of(answer, "opa", work.chosen.auth.compat)
         self._keep(work, identity, document, rules, _WHOLE, outcome, answer)
         return answer
