@@ -10,6 +10,7 @@ import pytest
 from callout.testing.opa import OpaServer
 from callout.testing.plugin import StartOpa
 from callout.testing.requests import check_request
+from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
 from tests.faults.conftest import Back
 from tests.faults.load import PATIENCE, UNHURRIED, Load, check, slowest
@@ -43,6 +44,27 @@ AT_ONCE: float = 0.25
 @pytest.fixture
 def opa(opa_server: StartOpa) -> OpaServer:
     return opa_server({"shop.rego": REGO})
+
+
+SHARE: float = 0.02
+"""Of the questions, what may be denied around the moment when one of two servers dies: those that
+both were asked and that had no time left. Seen: none."""
+MOMENT: float = 0.5
+"""Seconds that a question waits at most, where one server is silent: a tenth until the other one is
+asked beside it, and both answers."""
+
+
+@pytest.fixture
+def other(opa_server: StartOpa) -> OpaServer:
+    return opa_server({"shop.rego": REGO})
+
+
+@pytest.fixture
+def serve_two(tmp_path: Path, opa: OpaServer, other: OpaServer) -> Iterator[Serve]:
+    bundle = write_bundle(tmp_path / "bundle", BUNDLE)
+    flags = ("--opa", f"{opa.url},{other.url}")
+    with closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -86,3 +108,35 @@ def test_the_opa_server_dies_again_and_again(serve: Serve, opa: OpaServer, back:
     assert not load.wrong_passes()
     assert all(each.right for each in load.outcomes(name="in process"))
     assert serve.metric("gatewright_worker_restarts_total") == 0
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_one_of_two_opa_servers_goes_and_comes_back(
+    serve_two: Serve, opa: OpaServer, other: OpaServer, how: str, back: Back
+) -> None:
+    serve = serve_two
+    with Load(serve.grpc, QUESTIONS) as load:
+        load.until_right(10.0)
+        gone = time.monotonic()
+        opa.close() if how == "killed" else opa.stop()
+        back(f"one of two OPA servers {how}", load.until_right(5.0), 2.0)
+        until(lambda: serve.metric("gatewright_opa_breaker", server=_name(opa)) > 0, 5)
+        returned = time.monotonic()
+        opa.restart() if how == "killed" else opa.cont()
+        until(lambda: serve.metric("gatewright_opa_breaker", server=_name(opa)) == 0, 5)
+        asked = serve.metric("gatewright_opa_questions_total", server=_name(opa))
+        until(lambda: serve.metric("gatewright_opa_questions_total", server=_name(opa)) > asked, 5)
+        load.until_right(5.0)
+    away = [each for each in load.outcomes(gone) if each.at < returned]
+    assert not load.wrong_passes()
+    assert sum(not each.right for each in away) <= SHARE * len(away), load.words(gone)
+    assert slowest(away) < load.allowing(MOMENT)
+    assert all(each.right for each in load.outcomes(name="in process"))
+    # The breaker ends the waiting: the last of them are answered as ever.
+    assert slowest(away[len(away) // 2 :]) < load.allowing(AT_ONCE)
+    assert serve.metric("gatewright_opa_breaker", server=_name(other)) == 0
+    assert serve.metric("gatewright_worker_restarts_total") == 0
+
+
+def _name(server: OpaServer) -> str:
+    return server.url.removeprefix("http://")
