@@ -92,6 +92,11 @@ IDLE: Final[Mapping[tuple[str, ...], str]] = {
         "envoy_ext_authz_grpc",
         "enable-performance-metrics",
     ): "metrics are at the admin port",
+    (
+        "plugins",
+        "envoy_ext_authz_grpc",
+        "grpc-request-duration-seconds-buckets",
+    ): "metrics are at the admin port",
 }
 """What changes no decision and has no effect here, and why."""
 
@@ -254,6 +259,9 @@ class _Checker:
             good = False
         if not good:
             self._report((*path, "url"), "expected http://HOST/PATH or https://HOST/PATH")
+        if service.type:
+            message = "expected nothing, found a kind of service that is not supported; HTTP is"
+            self._report((*path, "type"), message)
         credentials = service.credentials
         if sum(value is not None for _, value in credentials) > 1:
             self._report((*path, "credentials"), f"expected only one of {_SUPPORTED}")

@@ -119,7 +119,7 @@ class Service(Block):
     """Until the answer must begin; 0: without end. Not for long polls."""
     tls: ServerTls | None = None
     credentials: Credentials = Credentials()
-    type: Literal[""] = ""
+    type: str = ""
     """OPA's `oci` is not supported."""
 
 

@@ -1,5 +1,9 @@
 """OPA's configuration file."""
 
+import json
+import re
+from typing import Any
+
 import pytest
 
 from callout.config.problems import Rejected
@@ -88,7 +92,7 @@ def test_what_cannot_be_done_is_refused_by_name_with_its_line(text: str, why: st
 BAD_SERVICES = [
     ("url: 'ftp://a'", "expected http://"),
     ("url: 'https://u:p@a'", "expected http://"),
-    ("url: 'https://a', type: oci", "expected ''"),
+    ("url: 'https://a', type: oci", "type: expected nothing, found a kind of service"),
     ("url: 'https://a', credentials: {gcp_metadata: {}}", "gcp_metadata: it is not supported"),
     (
         "url: 'https://a', credentials: {azure_managed_identity: {}}",
@@ -188,3 +192,67 @@ def test_settings_that_were_left_alone_are_as_the_file_says() -> None:
     ours = Settings.model_validate({"listen": {"grpc": "127.0.0.1:1"}, "max_message": 9000})
     assert replaced.settings(ours).listen.grpc == "127.0.0.1:1"
     assert replaced.settings(ours).max_message == 9000
+
+
+KNOWN = """
+services.s: name url headers allow_insecure_tls response_header_timeout_seconds tls credentials type
+services.s.tls: ca_cert system_ca_required
+services.s.credentials: bearer oauth2 client_tls s3_signing gcp_metadata azure_managed_identity
+    plugin
+services.s.credentials.bearer: token token_path scheme
+services.s.credentials.client_tls: cert private_key private_key_passphrase ca_cert
+    system_ca_required cert_reread_interval_seconds
+services.s.credentials.oauth2: grant_type token_url client_id client_secret signing_key thumbprint
+    additional_claims include_jti_claim scopes additional_headers additional_parameters aws_kms
+    aws_signing azure_keyvault azure_signing client_assertion_type client_assertion
+    client_assertion_path
+services.s.credentials.s3_signing: environment_credentials metadata_credentials
+    assume_role_credentials web_identity_credentials profile_credentials sso_credentials service
+    signature_version
+bundles.b: service resource signing persist size_limit_bytes trigger polling
+bundles.b.polling: min_delay_seconds max_delay_seconds long_polling_timeout_seconds
+    superseded_etag_ttl_seconds
+bundles.b.signing: keyid scope exclude_files allow_unsigned_delta_bundles
+keys.k: key private_key algorithm scope
+decision_logs: plugin service partition_name reporting request_context mask_decision drop_decision
+    console resource nd_builtin_cache
+decision_logs.reporting: buffer_type buffer_size_limit_bytes buffer_size_limit_events
+    upload_size_limit_bytes min_delay_seconds max_delay_seconds max_decisions_per_second trigger
+status: plugin service partition_name console prometheus prometheus_config trigger
+plugins.envoy_ext_authz_grpc: addr query path dry-run enable-reflection proto-descriptor
+    grpc-max-recv-msg-size grpc-max-send-msg-size skip-request-body-parse
+    enable-performance-metrics grpc-request-duration-seconds-buckets
+"""
+"""All keys of OPA 1.22's configuration below its blocks, and of opa-envoy-plugin's own, as their
+sources have them."""
+TOP = """services labels discovery bundle bundles decision_logs status plugins keys default_decision
+default_authorization_decision caching nd_builtin_cache persistence_directory distributed_tracing
+metrics_export server storage"""
+
+
+def known() -> list[str]:
+    found = TOP.split()
+    for each in re.split(r"\n(?=\S)", KNOWN.strip()):
+        place, _, names = each.partition(":")
+        found += [f"{place}.{name}" for name in names.split()]
+    return found
+
+
+@pytest.mark.parametrize("key", known())
+def test_every_key_of_opa_is_read_warned_about_or_refused_by_its_name(key: str) -> None:
+    document: Any = 1
+    for step in reversed(key.split(".")):
+        document = {step: document}
+
+    found = config.read("opa.json", json.dumps(document).encode(), {})
+
+    problems = found.problems if isinstance(found, Rejected) else found.warnings
+    assert not [each for each in problems if "an unknown key" in each.message]
+
+
+def test_a_key_that_nobody_knows_is_told_so() -> None:
+    found = config.read("opa.json", json.dumps({"bundles": {"b": {"no": 1}}}).encode(), {})
+
+    assert isinstance(found, Rejected)
+    assert any("an unknown key" in each.message for each in found.problems)
+    assert len(known()) == 125
