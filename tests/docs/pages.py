@@ -34,6 +34,8 @@ KINDS: Final = {
     "file": r"(?:yaml|rego)\n# bundle(?:: |/)(?P<name>\S+)\n|json bundle: (?P<json>\S+)\n",
     "bad file": r"(?:yaml|rego)\n# bad bundle: (?P<name>\S+)\n",
     "problems": r"text\n# problems(?P<name>)\n",
+    "server": r"rego\n# server: (?P<name>\S+)\n",
+    "server results": r"yaml\n# server results: (?P<name>\S+)\n",
     "results": r"yaml\n# results: (?P<name>\S+)\n",
     "checks": r"yaml\n# checks(?P<name>)\n",
     "document": r"json input: (?P<name>[^\n]+)\n",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from cryptography import x509
 
 from extauthz.policy.engine import PolicyFailed
@@ -102,6 +103,27 @@ async def test_a_token_and_its_replacement(tmp_path: Path, monkeypatch: pytest.M
         token.unlink()
         assert [await answer() for _ in range(10)] == [True] * 10
         await ours.close()
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response(status=307, headers={"location": "/v1/data/other/place"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", elsewhere)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    token = tmp_path / "token"
+    token.write_text("secret")
+    failed = await ask(f"http://127.0.0.1:{runner.addresses[0][1]}", Access(token_file=token))
+    await runner.cleanup()
+    assert isinstance(failed, PolicyFailed)
+    assert (failed.reason, failed.unanswered) == ("opa_error", False)
+    assert asked == ["/v1/data/shop/allow"]
 
 
 async def test_a_token_that_was_never_there_is_our_own_error(tmp_path: Path) -> None:
