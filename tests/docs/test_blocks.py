@@ -92,7 +92,9 @@ def test_make_test_runs_the_tests() -> None:
     assert block.page == "README.md"
     assert done.stdout.splitlines()[-1] == "scripts/test"
     # All that are collected are in one of its two halves.
-    halves = re.findall(r'^pytest -m ("not alone"|alone)', (ROOT / "scripts/test").read_text(), re.M)
+    halves = re.findall(
+        r'^pytest -m ("not alone"|alone)', (ROOT / "scripts/test").read_text(), re.M
+    )
     assert halves == ['"not alone"', "alone"]
 
 
