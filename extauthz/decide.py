@@ -85,6 +85,11 @@ def choose_for_connection(check: NetworkCheck, policies: PolicyIndex) -> Chosen 
     return _chosen(policies.choose(canonical_host(check.host), "", "", check.named), None)
 
 
+def choose_by_name(name: str, policies: PolicyIndex) -> Chosen | Refused:
+    """Find the effective policy of a route's word alone."""
+    return _chosen(policies.choose("", "", "", name), None)
+
+
 _TOO_LONG: Final = frozenset({"too_long", "query_too_long"})
 
 

@@ -10,7 +10,6 @@ from cryptography import x509
 from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf import json_format
 
-from extauthz.envoy import _plain
 from extauthz.outcome import Headers
 
 
@@ -148,7 +147,7 @@ class Answer:
 def answer_of(reply: bytes) -> Answer:
     """Read a CheckResponse."""
     response = external_auth_pb2.CheckResponse.FromString(reply)
-    metadata = _plain(response.dynamic_metadata)
+    metadata = json_format.MessageToDict(response.dynamic_metadata)
     metadata.pop("decision_id", None)
     if response.status.code == 0:
         ok = response.ok_response

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from callout.config.policies import Effective
 from callout.config.problems import Rejected
 from callout.config.settings import Settings
 from extauthz import decide
@@ -123,9 +122,8 @@ def _named(name: str | None, loaded: Loaded) -> tuple[str, Chosen]:
         if len(index.names) != 1:
             raise BadRequest(f"expected --policy, one of {', '.join(index.names)}"[:500])
         (name,) = index.names
-    effective = matched.named(name, index)
-    chosen = decide._chosen(effective, None)
-    if isinstance(chosen, Refused) or not isinstance(effective, Effective):
+    chosen = decide.choose_by_name(name, index)
+    if isinstance(chosen, Refused):
         raise BadRequest(f"expected a policy that decides, found {name}")
     return name, chosen
 

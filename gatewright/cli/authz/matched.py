@@ -6,7 +6,7 @@ from typing import NamedTuple
 from callout.config.documents import Policy
 from callout.config.merge import merge
 from callout.config.patterns import Entry
-from callout.config.policies import Effective, PolicyIndex, UnknownPolicy
+from callout.config.policies import Effective, PolicyIndex
 from callout.config.source import Mark, Source
 from callout.config.table import MatchTable
 from callout.http.host import canonical_host
@@ -44,14 +44,9 @@ def matched(
     )
 
 
-def named(name: str, index: PolicyIndex) -> Effective | UnknownPolicy | None:
-    """The effective policy of a name alone."""
-    return index.choose("", "", "", name)
-
-
 def of_name(name: str, index: PolicyIndex, policies: Sequence[Policy]) -> tuple[Matched, ...]:
     """The policies of a request that only a route's word leads to."""
-    effective = named(name, index)
+    effective = index.choose("", "", "", name)
     if not isinstance(effective, Effective):
         return ()
     by_name = {each.name: each for each in policies}

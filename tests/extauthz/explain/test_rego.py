@@ -120,6 +120,22 @@ def test_where_no_rule_is_true_the_default_is_told() -> None:
     assert [(each.default, each.line, each.value) for each in found.gave] == [(True, 2, "false")]
 
 
+def test_expressions_of_else_are_told_with_their_own_places() -> None:
+    found = explained(
+        "allow := 1 if input.a else := 2 if input.n == 1\n"
+        "else if not input.n\n"
+        "else := 3 if {\n\tinput.b\n}",
+        INPUT,
+    )
+    failed = [each.failed for each in found.rules]
+    assert [(each.line, each.column, each.text) for each in failed if each] == [
+        (2, 15, "input.a"),
+        (2, 36, "input.n == 1"),
+        (3, 9, "not input.n"),
+        (5, 2, "input.b"),
+    ]
+
+
 def test_how_many_values_failed_is_told_with_the_first() -> None:
     failure = only_failure(explained("allow if { some r in input.roles; r == data.x }", INPUT))
     assert failure.times == 2

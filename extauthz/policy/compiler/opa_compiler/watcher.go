@@ -4,6 +4,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -40,12 +42,13 @@ type failure struct {
 
 // A query under way: the body of a rule, of an `every`, of a comprehension.
 type frame struct {
-	parent *frame
-	rule   *tried // the nearest one
-	body   ast.Body
-	own    bool // it is the rule's own body
-	failed *failure
-	within *failure // what failed last in a query below that is no rule's
+	parent  *frame
+	rule    *tried // the nearest one
+	body    ast.Body
+	own     bool      // it is the rule's own body
+	written *ast.Rule // then that rule
+	failed  *failure
+	within  *failure // what failed last in a query below that is no rule's
 }
 
 // watcher hears what OPA's interpreter does, and keeps what can be told of it.
@@ -114,7 +117,7 @@ func (w *watcher) ofRule(at *frame, rule *ast.Rule, event *topdown.Event) {
 			depth = at.parent.rule.Depth + 1
 		}
 		at.rule = &tried{Rule: named(rule), Depth: depth, Default: rule.Default, within: rule.Module.Package.Path}
-		at.body, at.own = rule.Body, true
+		at.body, at.own, at.written = rule.Body, true, rule
 		if rule.Location != nil {
 			at.rule.File, at.rule.Row, at.rule.Col = rule.Location.File, rule.Location.Row, rule.Location.Col
 		}
@@ -137,9 +140,10 @@ func (w *watcher) fails(at *frame, expr *ast.Expr, event *topdown.Event) {
 		failed.Times++
 		return
 	}
-	failed = &failure{Text: written(expr.Location), Times: 1, index: expr.Index}
-	if expr.Location != nil {
-		failed.File, failed.Row, failed.Col = expr.Location.File, expr.Location.Row, expr.Location.Col
+	place := begins(expr, at.written)
+	failed = &failure{Text: written(place), Times: 1, index: expr.Index}
+	if place != nil {
+		failed.File, failed.Row, failed.Col = place.File, place.Row, place.Col
 	}
 	if _, every := expr.Terms.(*ast.Every); every {
 		failed.Within = at.within
@@ -189,3 +193,23 @@ func (w *watcher) offline() {
 }
 
 func (w *watcher) names() []string { return slices.Sorted(maps.Keys(w.asked)) }
+
+// begins gives the place of an expression. The parser has the whole of `else := x if EXPR`, and all
+// that follows it, as the place of EXPR: what we want is after the head and its `if`.
+func begins(expr *ast.Expr, rule *ast.Rule) *ast.Location {
+	whole := expr.Location
+	if whole == nil || rule == nil || rule.Head.Location == nil || !strings.HasPrefix(string(whole.Text), "else") {
+		return whole
+	}
+	head := string(rule.Head.Location.Text)
+	rest, found := strings.CutPrefix(string(whole.Text), head)
+	body, found2 := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "if")
+	if !found || !found2 || strings.Contains(head, "\n") {
+		return whole
+	}
+	body = strings.TrimLeft(body, " \t")
+	column := whole.Col + utf8.RuneCountInString(string(whole.Text)) - utf8.RuneCountInString(body)
+	text, _, _ := strings.Cut(body, "\n")
+	text, _, _ = strings.Cut(text, " else ")
+	return &ast.Location{Text: []byte(text), File: whole.File, Row: whole.Row, Col: column}
+}
