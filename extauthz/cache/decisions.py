@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from extauthz.cache.keys import Key, key_of, reads_all
 from extauthz.cache.rules import CacheRules
-from extauthz.cache.seen import Seen, TooMuch
-from extauthz.cache.store import Store, weight
+from extauthz.cache.seen import PARTS, Look, Seen, TooMuch
+from extauthz.cache.store import Store, weight, weight_of
 from extauthz.outcome import Allow, Deny, Outcome
 from extauthz.policy.plan.recording import IMPURE, Path
 
@@ -57,7 +57,7 @@ class DecisionCache:
         self._allows = _Ways(allows)
         self._denials = _Ways(denials)
         self._digest = ""
-        self._needed: dict[tuple[object, ...], _Numbers] = {}
+        self._courses: dict[tuple[object, ...], tuple[_CourseRead, ...]] = {}
         self.looked_up = {"allow": 0, "deny": 0, "miss": 0}
         """What was found."""
         self.passed_over = {"failed": 0, "impure": 0, "large": 0}
@@ -85,7 +85,7 @@ class DecisionCache:
             self._digest = digest
             self._allows.clear()
             self._denials.clear()
-            self._needed.clear()
+            self._courses.clear()
         try:
             found = self._allows.find(rules, who, document, now)
             if found is not None:
@@ -143,31 +143,50 @@ class DecisionCache:
     def reads(
         self, rules: CacheRules, document: dict[str, Any], noted: Sequence[int]
     ) -> dict[int, Seen] | None:
-        """What was read, without what is part of what was read before; None: too much."""
+        """What was read, without what follows from what was read before; None: too much."""
         name = (rules, *noted)
-        numbers = self._needed.get(name)
-        if numbers is None:
-            numbers = _needed(rules, noted)
-            if len(self._needed) >= COURSES_MOST:
-                self._needed.clear()
+        course = self._courses.get(name)
+        if course is None:
+            course = _course(rules, noted)
+            if len(self._courses) >= COURSES_MOST:
+                self._courses.clear()
             if len(noted) <= COURSE_MOST:
-                self._needed[name] = numbers
-        if len(numbers) > READS_MOST:
-            return None
-        looks = rules.looks
+                self._courses[name] = course
+        found: dict[int, Seen] = {}
         try:
-            return {number: looks[number](document) for number in numbers}
+            for number, look, above in course:
+                for one in above:
+                    if found.get(one) not in PARTS:
+                        break  # nothing is below it
+                else:
+                    found[number] = look(document)
         except (TooMuch, RecursionError):
             return None
+        return found if len(found) <= READS_MOST else None
 
 
-def _needed(rules: CacheRules, noted: Sequence[int]) -> _Numbers:
-    found: list[int] = []
+class _CourseRead(NamedTuple):
+    """One read of an evaluation."""
+
+    number: int
+    look: Look
+    above: _Numbers
+    """Earlier reads that say whether anything can be there."""
+
+
+def _course(rules: CacheRules, noted: Sequence[int]) -> tuple[_CourseRead, ...]:
+    """What an evaluation read, without what is part of what it had read before."""
+    found: list[_CourseRead] = []
     whole: set[Path] = set()
     for number in noted:
         path, is_deep = rules.reads[number]
         if whole.isdisjoint(rules.above[number]):
-            found.append(number)
+            above = tuple(
+                each.number
+                for each in found
+                if rules.reads[each.number].path in rules.above[number]
+            )
+            found.append(_CourseRead(number, rules.looks[number], above))
             if is_deep:
                 whole.add(path)
     return tuple(found)
@@ -239,14 +258,14 @@ class _Ways:
                 step = _Step(rules, common)
                 if key is None:
                     self.first[rules] = step
-                elif not self.store.put(key, step, weight(key[2:]) + STEP):
+                elif not self.store.put(key, step, weight_of(key[2:]) + STEP):
                     return False
             key = (step, who, *[reads[number] for number in common])
             numbers = numbers[len(common) :]
             if not numbers:
                 # the usual decisions are a few objects that all share
                 size = 0 if type(decision.answer) is bool else weight(decision)
-                return self.store.put(key, decision, weight(key[2:]) + size)
+                return self.store.put(key, decision, weight_of(key[2:]) + size)
             found = self.store.get(key)
             step = found if isinstance(found, _Step) else None
 

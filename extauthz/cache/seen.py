@@ -42,6 +42,8 @@ _OBJECT: Final = _Mark("object")
 _ARRAY: Final = _Mark("array")
 _NUMBER: Final = _Mark("number")
 ABSENT: Final = _Mark("absent")
+PARTS: Final = (_OBJECT, _ARRAY)
+"""What `shallow` sees where something may be below."""
 
 
 def look(read: Read) -> Look:

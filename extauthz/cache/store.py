@@ -4,7 +4,7 @@ What is used survives, what is not is gone after at most two fillings. Cheaper t
 a hit in the young generation moves nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sys import getsizeof
 from typing import Any, Final, Generic, TypeVar
 
@@ -83,6 +83,11 @@ class Store(Generic[_T]):
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+def weight_of(values: Iterable[Any]) -> int:
+    """The weight of all of them together; most are texts."""
+    return sum([getsizeof(one) if type(one) is str else weight(one) for one in values])
 
 
 def weight(value: Any) -> int:
