@@ -98,7 +98,7 @@ async def decide_document(
     part = snapshot.parts["auth"]
     assert isinstance(part, AuthPart)  # noqa: S101
     decider = auth.decider
-    if isinstance(decider, Authenticated):
+    if isinstance(decider, Authenticated) or chosen.mode == "off":
         return None
     claims = document.get("identity")
     identity = Identity(claims if isinstance(claims, Mapping) else None)

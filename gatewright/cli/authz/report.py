@@ -14,7 +14,8 @@ from extauthz.explain.stages import STAGES, credential_seen, entries_of
 from extauthz.explain.visible import Visible
 from extauthz.explain.watched import Evaluation
 from extauthz.identity.contract import Identity
-from extauthz.policy.engine import PolicyFailed
+from extauthz.policy.engine import UNDEFINED, PolicyFailed
+from extauthz.policy.values.representation import equal
 from gatewright.cli.authz.matched import Matched
 
 
@@ -157,7 +158,7 @@ def _explanation(findings: Findings) -> dict[str, Any]:
             "cut": found.cut,
             "not_asked": list(found.asked),
             "errors": list(found.errors),
-            "same": found.result == record.result or _failed_too(found, record.result),
+            "same": _same(found, record.result),
         }
     return told
 
@@ -165,8 +166,12 @@ def _explanation(findings: Findings) -> dict[str, Any]:
 _PATH: Final = ("attributes", "request", "http", "path")
 
 
-def _failed_too(found: Explanation, result: object) -> bool:
-    return isinstance(result, PolicyFailed) and bool(found.errors)
+def _same(found: Explanation, result: object) -> bool:
+    if isinstance(result, PolicyFailed) or found.errors:
+        return isinstance(result, PolicyFailed) and bool(found.errors)
+    if result is UNDEFINED or found.result is UNDEFINED:
+        return result is found.result
+    return equal(found.result, result)
 
 
 def exit_code(told: Mapping[str, Any]) -> int:

@@ -87,7 +87,7 @@ def _explanation(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name} was not asked again: here it has no value"
     if not told["same"]:
         yield "  This evaluation by OPA came to another result than the decision above:"
-        yield "  time has passed since, or it hangs on what was not asked again."
+        yield "  it asks nobody, looks at the clock again, and has no budget."
 
 
 def _tried(tried: Mapping[str, Any]) -> Iterator[str]:

@@ -53,14 +53,23 @@ def message_of(arguments: argparse.Namespace) -> bytes:
     Raises:
         BadRequest: it is none.
     """
+    try:
+        return _message(arguments)
+    except ValueError:  # UnicodeError is one, too
+        raise BadRequest("expected texts in UTF-8") from None
+
+
+def _message(arguments: argparse.Namespace) -> bytes:
     if arguments.input is None:
         return check_request(_of_flags(arguments))
     document = _json(arguments.input)
     if not isinstance(document, dict):
         raise BadRequest("expected a JSON object")
-    if "attributes" in document:
-        return check_request_of(document)
-    return check_request(_of_words(document, arguments.policy))
+    if "attributes" not in document:
+        return check_request(_of_words(document, arguments.policy))
+    if arguments.policy is not None:
+        raise BadRequest("expected contextExtensions.policy of the CheckRequest, found --policy")
+    return check_request_of(document)
 
 
 def document_of(arguments: argparse.Namespace) -> dict[str, Any]:

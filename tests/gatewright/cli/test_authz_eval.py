@@ -423,6 +423,13 @@ BAD: Final = {
     "unknown key": (("--input", "-"), '{"metod": "GET"}', "found 'metod'"),
     "no text": (("--input", "-"), '{"path": 1}', "expected texts"),
     "no CheckRequest": (("--input", "-"), '{"attributes": {"sauce": 1}}', "CheckRequest"),
+    "two policies": (
+        ("--input", "-", "--policy", "shop"),
+        '{"attributes": {}}',
+        "found --policy",
+    ),
+    "no UTF-8": (("--path", "/\udcff"), "", "expected texts in UTF-8"),
+    "nor in JSON": (("--input", "-"), '{"path": "\\ud800"}', "expected texts in UTF-8"),
     "no file": (("--input", "/nowhere"), "", "No such file"),
     "no header": (("--header", "x"), "", "expected --header 'name: value'"),
     "no certificate": (("--client-cert", "/dev/null"), "", "expected a certificate as PEM"),
@@ -433,6 +440,7 @@ BAD: Final = {
         "{}",
         "expected a policy that decides, found x",
     ),
+    "off": (("--document", "--input", "-", "--policy", "quiet"), "{}", "policy quiet asks nobody"),
     "asks nobody": (
         ("--document", "--input", "-", "--policy", "named"),
         "{}",
