@@ -18,7 +18,11 @@ from extauthz.decision_logs.upload import Uploader
 _log = structlog.get_logger("gatewright.decision_logs")
 
 PAUSE: Final = 0.02
-"""Seconds that records are gathered for: what a worker that is killed has not written down."""
+"""Seconds that records are gathered for, where what is put down outlives the worker: what one that
+is killed has not written."""
+LONG_PAUSE: Final = 0.1
+"""Where it does not. An event takes 38 us where a hundred are made in a row, 51 us in rounds of
+20 and 95 us in rounds of 4: between them the event loop has the processor's caches."""
 BURST: Final = 0.0005
 """Seconds that events are made for before the event loop gets its turn; by itself the interpreter
 would let it wait for 5 ms."""
@@ -41,6 +45,11 @@ class Sink(NamedTuple):
     rate: Rate | None = None
     """What bounds how many events it gets; None: nothing."""
 
+    @property
+    def outlives(self) -> bool:
+        """Whether a worker that is killed leaves what was put into it."""
+        return isinstance(self.buffer, DiskBuffer) or isinstance(self.writer, Lines)
+
 
 class DecisionLog:
     """Starts with its construction; all of it ends with `close`."""
@@ -55,6 +64,7 @@ class DecisionLog:
         self._closing = threading.Event()
         self._given_up = 0
         self._over_rate = 0
+        self._pause = PAUSE if any(each.outlives for each in sinks) else LONG_PAUSE
         recorder.wake = self._awake.set
         self._thread = threading.Thread(target=self._run, name="decision-events", daemon=True)
         self._thread.start()
@@ -109,8 +119,7 @@ class DecisionLog:
     def _run(self) -> None:
         while True:
             self._awake.wait()
-            if not self._closing.is_set():
-                time.sleep(PAUSE)
+            self._closing.wait(self._pause)
             self._awake.clear()
             closing = self._closing.is_set()  # after that: `close` sets it first
             self.recorder.idle = True
