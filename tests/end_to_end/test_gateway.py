@@ -160,7 +160,7 @@ def test_a_policy_changed_to_shadow_lets_pass_and_says_so(
 def test_when_nobody_answers_envoy_denies(start_up: Callable[..., Up]) -> None:
     up = start_up()
     (worker,) = up.workers()
-    assert up.status("/products") == 200
+    until(lambda: up.status("/products") == 200)
     os.kill(worker, signal.SIGSTOP)
     try:
         assert up.status("/products") == 503
@@ -192,6 +192,7 @@ def test_a_killed_worker_costs_only_what_was_in_flight_and_that_fails_closed(
     os.kill(first, signal.SIGKILL)
     until(lambda: up.workers() not in ([], [first]))
     time.sleep(1.5)
+    until(lambda: min(statuses["denied", 403], statuses["allowed", 200]) > 20, 30)
     done.set()
     for each in threads:
         each.join(20)
@@ -199,9 +200,7 @@ def test_a_killed_worker_costs_only_what_was_in_flight_and_that_fails_closed(
     # Not one denied request got through, and none ended in any way but these.
     assert {status for (kind, status) in statuses if kind == "denied"} <= {403, 503}
     assert {status for (kind, status) in statuses if kind == "allowed"} <= {200, 503}
-    assert statuses["denied", 403] > 20
-    assert statuses["allowed", 200] > 20
-    assert up.status("/products") == 200
+    until(lambda: up.status("/products") == 200)
     assert up.metric("gatewright_worker_restarts_total") == 1
     # What the dead one had counted is still there.
     counted = series("own", "deny")
