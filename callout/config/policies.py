@@ -162,6 +162,11 @@ class PolicyIndex:
         """The host's policy for `/`: what a refused path is counted under."""
         return self.choose(host, "/", method, named)
 
+    @property
+    def effective(self) -> tuple[Effective, ...]:
+        """What was compiled at load: the policies of the most ordinary requests."""
+        return tuple(self._kept.values())
+
     def pieces(self) -> Iterator[list[object]]:
         """Everything large in it, in a few lists: whoever holds them decides when it is freed."""
         yield list(self._policies)

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from callout.config.bundle import COMPILED, read_directory
-from callout.config.problems import Rejected
-from gatewright.bundle.load import plans_of
+from callout.config.bundle import COMPILED, Bundle, read_directory
+from callout.config.problems import Problem, Rejected
+from gatewright.bundle.load import check, plans_of
 from gatewright.cli.folders import cache_folder, say
 
 HELP = "compile the Rego of a bundle into DIR/.compiled, so that no server needs a compiler"
@@ -21,11 +22,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the plans of the bundle's Rego, and removes those of Rego that it no longer has."""
     directory: Path = arguments.directory
     bundle = read_directory(directory)
-    plans = bundle if isinstance(bundle, Rejected) else plans_of(bundle, cache_folder(), say)
+    if isinstance(bundle, Rejected):
+        return _told(bundle.problems)
+    plans = plans_of(bundle, cache_folder(), say)
     if isinstance(plans, Rejected):
-        for problem in plans.problems:
-            print(problem, file=sys.stderr)
-        return 1
+        return _told(plans.problems)
+    if refused := _refused(Bundle({**bundle.files, **plans})):
+        return _told(refused)
     folder = directory / COMPILED
     for path, content in plans.items():
         target = directory / path
@@ -39,3 +42,24 @@ def run(arguments: argparse.Namespace) -> int:
         each.unlink()
     print(f"{folder}: {len(plans)} compiled, {len(stale)} removed")
     return 0
+
+
+def _refused(bundle: Bundle) -> list[Problem]:
+    """Why a server would not take these plans: a builtin that we lack, mostly.
+
+    What else is wrong with a policy is no matter of its Rego: a file of keys may come later.
+    """
+    checked = check(bundle, cache_folder(), say)
+    problems = checked.problems if isinstance(checked, Rejected) else ()
+    return [
+        each
+        for each in problems
+        if each.severity == "error"
+        and (each.file.endswith(".rego") or each.path.endswith("decide.rego"))
+    ]
+
+
+def _told(problems: Sequence[Problem]) -> int:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1

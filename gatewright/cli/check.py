@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from callout.config.problems import Problem, Rejected
+from gatewright.bundle.doubts import doubts
 from gatewright.bundle.load import load
 from gatewright.cli.folders import cache_folder, say
 
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="the bundle")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+    parser.add_argument("--strict", action="store_true", help="exit 1 for warnings, too")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
         _print(loaded.problems, None, as_json=arguments.json)
         return 1
     snapshot = loaded.snapshot
-    _print(snapshot.warnings, snapshot.digest, as_json=arguments.json)
+    found = doubts(loaded)
+    _print(found, snapshot.digest, as_json=arguments.json)
+    if found and arguments.strict:
+        return 1
     if not arguments.json:
         print(f"{arguments.directory}: good: {_counted(len(snapshot.policies.names))}")
     return 0
