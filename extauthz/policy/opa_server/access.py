@@ -8,7 +8,7 @@ from typing import Any, Final
 
 LOOK: Final = 5.0
 """Seconds between two looks at the files: a token of Kubernetes is replaced long before its end.
-A question with a look costs a thread 0.1 ms, one without 1 us."""
+A look costs a thread 0.05 ms, and a question 0.3 us."""
 _TOKEN: Final = 65_536
 """Bytes of a token file that are read."""
 

@@ -57,6 +57,7 @@ class OpaEngine:
     async def _ask_several(
         self, first: Server, document: dict[str, Any], until: float
     ) -> Answer | PolicyFailed:
+        # The tasks cost 10 us of a question's 200: with one server there are none.
         def asking(server: Server) -> asyncio.Task[Answer | PolicyFailed]:
             return asyncio.create_task(server.ask(self._path, document, until))
 
