@@ -136,6 +136,21 @@ def test_expressions_of_else_are_told_with_their_own_places() -> None:
     ]
 
 
+def test_references_are_called_as_they_are_written() -> None:
+    """What their variables are worth is told apart, as it may be a secret."""
+    found = explained(
+        "allow if { k := input.method; data.table[k].x == 1 }\n"
+        "allow if data.table[input.method].x == 1",
+        INPUT,
+        {"table": {"GET": {"x": 2}}},
+    )
+    first, second = (each.failed for each in found.rules)
+    assert first is not None
+    assert second is not None
+    assert values(first) == {"data.table[k].x": "2", "k": '"GET"'}
+    assert values(second) == {"data.table[input.method].x": "2", "input.method": '"GET"'}
+
+
 def test_how_many_values_failed_is_told_with_the_first() -> None:
     failure = only_failure(explained("allow if { some r in input.roles; r == data.x }", INPUT))
     assert failure.times == 2

@@ -534,6 +534,19 @@ else := false if {
 }
 
 else := false if {
+	data.clients[key].name == "x"
+}
+
+else := false if {
+	http.headers["accept"][input.parsed_body.word] == "x"
+}
+
+else := false if {
+	some name, _ in cookies
+	input.attributes[cookies[name]].x == data.clients[input.parsed_body.word]
+}
+
+else := false if {
 	query := input.parsed_query.token[_]
 	query in cookies
 }

@@ -156,7 +156,8 @@ func (w *watcher) named(body ast.Body, variable ast.Var) (name string, by *ast.E
 	return "", nil
 }
 
-// referred gives the value of a reference, as far as its variables have values.
+// referred gives the value of a reference, as far as its variables have values. It is called as its
+// author wrote it: the values of variables in it may be secrets.
 func (w *watcher) referred(at *frame, ref ast.Ref, event *topdown.Event) *shown {
 	head, ok := ref[0].Value.(ast.Var)
 	if !ok {
@@ -170,60 +171,74 @@ func (w *watcher) referred(at *frame, ref ast.Ref, event *topdown.Event) *shown 
 	if !plugged[1:].IsGround() {
 		ground = plugged.GroundPrefix()
 	}
+	name := w.written(at, ref[:len(ground)])
 	switch {
 	case head.Equal(ast.InputRootDocument.Value):
 		input := event.Input()
 		if input == nil {
 			return nil
 		}
-		made := w.found(ground, input.Value, ground[1:])
-		if input.Value == w.input {
+		made := within(name, input.Value, ground[1:])
+		if made != nil && input.Value == w.input {
 			made.Path = pathOf(ground[1:])
 		}
 		return made
 	case head.Equal(ast.DefaultRootDocument.Value):
-		made := w.document(ground)
-		if made != nil && at.rule != nil && ground.HasPrefix(at.rule.within) {
-			made.Name = ground[len(at.rule.within):].String()
-		}
-		return made
+		return w.document(name, ground)
 	default:
 		value := event.Plug(ref[0])
-		if _, unbound := value.Value.(ast.Var); unbound {
+		if _, unbound := value.Value.(ast.Var); unbound || name == "" {
 			return nil
 		}
-		made := w.found(ground, value.Value, ground[1:])
-		name, _ := w.named(at.body, head)
-		if name == "" {
-			return nil
-		}
-		ground[0] = ast.VarTerm(name)
-		made.Name = ground.String()
-		return made
+		return within(name, value.Value, ground[1:])
 	}
 }
 
-func (w *watcher) found(name ast.Ref, value ast.Value, path ast.Ref) *shown {
-	at, err := value.Find(path)
-	if err != nil {
-		return &shown{Name: name.String(), Undefined: true}
+// written gives a reference with the author's own names of variables, and without the package that
+// it stands in.
+func (w *watcher) written(at *frame, ref ast.Ref) string {
+	names := ref.Copy()
+	for index, each := range names {
+		variable, ok := each.Value.(ast.Var)
+		if !ok || index == 0 && ast.RootDocumentNames.Contains(each) {
+			continue
+		}
+		name, _ := w.named(at.body, variable)
+		if name == "" && index == 0 {
+			return ""
+		}
+		if name == "" {
+			name = "_"
+		}
+		names[index] = ast.VarTerm(name)
 	}
-	return told(name.String(), at)
+	if at.rule != nil && len(names) > len(at.rule.within) && names.HasPrefix(at.rule.within) {
+		names = names[len(at.rule.within):]
+	}
+	return names.String()
+}
+
+func within(name string, value ast.Value, path ast.Ref) *shown {
+	found, err := value.Find(path)
+	if err != nil {
+		return &shown{Name: name, Undefined: true}
+	}
+	return told(name, found)
 }
 
 // document gives the value of a rule, if it was evaluated, or of the data.
-func (w *watcher) document(ref ast.Ref) *shown {
+func (w *watcher) document(name string, ref ast.Ref) *shown {
 	for length := len(ref); length > 1; length-- {
 		value, undefined := w.cache.Get(ref[:length])
 		if undefined {
-			return &shown{Name: ref.String(), Undefined: true}
+			return &shown{Name: name, Undefined: true}
 		}
 		if value != nil {
-			return w.found(ref, value.Value, ref[length:])
+			return within(name, value.Value, ref[length:])
 		}
 	}
 	if value, err := w.base.Find(ref[1:]); err == nil {
-		return told(ref.String(), value)
+		return told(name, value)
 	}
 	return nil
 }
