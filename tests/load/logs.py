@@ -329,7 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench-logs", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of a round")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of a round")
     parser.add_argument("--only", action="append", default=[], help="a word of a policy's name")
     parser.add_argument("--write", type=Path, help="a Markdown file with a place for the results")
     options = parser.parse_args(arguments)
