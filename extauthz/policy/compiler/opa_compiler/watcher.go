@@ -11,7 +11,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-const mostTried = 5000 // rules of one evaluation that are told
+const mostTried = 5000        // rules of one evaluation that are told
+const mostQueries = 1_000_000 // queries that are remembered meanwhile: 100 MB
 
 // One evaluation of a rule.
 type tried struct {
@@ -96,6 +97,7 @@ func (w *watcher) TraceEvent(event topdown.Event) {
 func (w *watcher) frame(event *topdown.Event) *frame {
 	found, ok := w.frames[event.QueryID]
 	if !ok {
+		w.cut = len(w.frames) == mostQueries
 		found = &frame{parent: w.frames[event.ParentID]}
 		if found.parent != nil {
 			found.rule, found.body = found.parent.rule, found.parent.body
