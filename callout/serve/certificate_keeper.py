@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from callout.serve.certificates import Certificates, Verdict, checked, key_is_open, read
+from callout.serve.certificates import Certificates, Verdict, checked, open_to_all, read
 from callout.serve.handshakes import context
 from callout.serve.tls import ServerTls
 
@@ -122,6 +122,6 @@ class CertificateKeeper:
         return verdict
 
     def _warn(self) -> None:
-        for each in (*self.verdict.warnings, key_is_open(self._tls.key)):
+        for each in (*self.verdict.warnings, open_to_all(self._tls.key, "tls.key")):
             if each:
                 _log.warning("certificates", problem=each)

@@ -155,8 +155,8 @@ def names_in(pem: bytes) -> Sequence[tuple[str, str]]:
     return (*(("URI", each) for each in uris), *(("DNS", each) for each in dns))
 
 
-def key_is_open(path: Path) -> str:
-    """A warning if everybody on this machine may read the private key; empty: not so.
+def open_to_all(path: Path, setting: str) -> str:
+    """A warning if everybody on this machine may read a secret file; empty: not so.
 
     No refusal: a Kubernetes Secret is mounted with mode 0644 unless told otherwise.
     """
@@ -164,7 +164,7 @@ def key_is_open(path: Path) -> str:
         mode = path.stat().st_mode
     except OSError:  # gone since it was read
         return ""
-    return f"tls.key: {path}: everybody may read it" if mode & _OPEN_TO_ALL else ""
+    return f"{setting}: {path}: everybody may read it" if mode & _OPEN_TO_ALL else ""
 
 
 def _parsed(pem: bytes, place: str, problems: list[str]) -> list[x509.Certificate]:

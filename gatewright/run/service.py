@@ -29,7 +29,7 @@ from callout.observe.fleet import LOAD_RESULTS, FleetMetrics
 from callout.observe.metrics import negotiated, plain
 from callout.serve import address
 from callout.serve.certificate_keeper import CertificateKeeper
-from callout.serve.certificates import Certificates
+from callout.serve.certificates import Certificates, open_to_all
 from callout.serve.supervisor import Supervisor
 from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
@@ -137,6 +137,8 @@ class Service:
         if token_file is not None:
             with _or_fail("cannot start: admin.token_file"):
                 read_token(token_file)
+            if problem := open_to_all(token_file, "admin.token_file"):
+                _log.warning("settings", problem=problem)
         with _or_fail("cannot start: decision_logs"):
             check_places(settings)
         with _or_fail(f"cannot listen at {settings.listen.admin}"):

@@ -204,6 +204,22 @@ def _own_address() -> str | None:
     return None if address.startswith("127.") else address
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o640, False), (0o644, True)])
+def test_a_token_that_everybody_may_read_is_warned_of(
+    mode: int, warned: bool, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", BUNDLE)
+    file = tmp_path / "token"
+    file.write_text("a-token-of-enough-length")
+    file.chmod(mode)
+    environ = {"GATEWRIGHT_ADMIN__TOKEN_FILE": str(file)}
+    with closing(Serve(tmp_path, bundle, environ=environ, wait=False)) as serve:
+        assert serve.admin_address
+        problems = [each["problem"] for each in serve.said("settings")]
+    message = f"admin.token_file: {file}: everybody may read it"
+    assert problems == ([message] if warned else [])
+
+
 def test_a_unix_socket_is_this_machine(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
     path = tmp_path / "a.sock"

@@ -19,9 +19,9 @@ from callout.serve.certificates import (
     Certificates,
     Verdict,
     judge,
-    key_is_open,
     load,
     names_in,
+    open_to_all,
     read,
 )
 from callout.serve.tls import ServerTls
@@ -225,11 +225,11 @@ def test_a_file_that_is_missing_or_huge_is_named(authority: Authority, tmp_path:
 
 def test_a_key_that_everybody_may_read_is_a_warning(authority: Authority) -> None:
     key = authority.issue("server", NAME).key
-    assert not key_is_open(key)
+    assert not open_to_all(key, "tls.key")
     key.chmod(0o640)
-    assert not key_is_open(key)
+    assert not open_to_all(key, "tls.key")
     key.chmod(0o644)
-    assert "everybody may read it" in key_is_open(key)
+    assert open_to_all(key, "tls.key") == f"tls.key: {key}: everybody may read it"
 
 
 def test_the_key_is_not_in_the_text_of_its_object(authority: Authority) -> None:
