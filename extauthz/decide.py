@@ -13,7 +13,7 @@ from callout.http.path import CanonicalPath, RefusedPath
 from callout.observe.decision import Verdict
 from extauthz.check import CheckInput, NetworkCheck
 from extauthz.compiled import Authenticated, CompiledAuth
-from extauthz.emit import AuthPart, emission, nobody
+from extauthz.emit import AuthPart, emission
 from extauthz.identity.contract import (
     BadCredential,
     Found,
@@ -194,9 +194,9 @@ def conclude(
         identity: whoever was *verified*; None when nobody was.
         outcome: what was decided; for `off`, an `Allow`.
     """
-    emitted = nobody(part) if identity is None else emission(identity, auth.emit, part)
+    emitted = part.nobody if identity is None else emission(identity, auth.emit, part)
     if emitted is None:
-        emitted, outcome = nobody(part), Failed("emit_value")
+        emitted, outcome = part.nobody, Failed("emit_value")
     verdict: Verdict
     sent: Allow | Deny
     if isinstance(outcome, Allow):
@@ -245,6 +245,8 @@ def _with_identity(
     allow: Allow, headers: Headers, remove: tuple[str, ...], ours: tuple[str, ...]
 ) -> Allow:
     """Add the identity headers: the policy's own say in them does not count."""
+    if not (ours or headers or remove):
+        return allow  # no policy emits anything: 0.4 us less
     if allow.headers:
         headers = (*(one for one in allow.headers if one[0] not in ours), *headers)
     if allow.remove:

@@ -171,7 +171,8 @@ class AuthorizationService:
             return self._turn_away(started, _LOG_FULL, "", "error", None)
         try:
             check = self._read(message)
-            if not isinstance(check, (CheckInput, NetworkCheck)):  # a union takes 0.2 us
+            # the usual type first, and no union, which takes 0.2 us
+            if not isinstance(check, CheckInput) and not isinstance(check, NetworkCheck):
                 return self._turn_away(started, _UNREADABLE[type(check)], "", "deny", None)
             snapshot = self._snapshot()
             if snapshot is None:

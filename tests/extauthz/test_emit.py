@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from extauthz.emit import AuthPart, Emission, aliases, emission, field_text, nobody
+from extauthz.emit import AuthPart, Emission, aliases, emission, field_text
 from extauthz.identity.anonymous import ANONYMOUS
 from extauthz.identity.contract import Identity
 
@@ -77,13 +77,13 @@ def test_spellings_that_an_upstream_takes_for_the_same_header() -> None:
 def test_other_spellings_are_removed_whoever_asks() -> None:
     part = AuthPart(("x-a", "x-b"), (), ("x_a", "x_b"))
 
-    assert nobody(part).remove == ("x-a", "x-b", "x_a", "x_b")
+    assert part.nobody.remove == ("x-a", "x-b", "x_a", "x_b")
     found = emission(Identity(CLAIMS), (("x-a", "sub"),), part)
     assert found == Emission((("x-a", "alice"),), ("x-b", "x_a", "x_b"), "")
 
 
 def test_nobody_has_all_headers_removed() -> None:
-    assert emission(ANONYMOUS, TABLE, PART) == nobody(PART) == Emission((), PART.emitted, "")
+    assert emission(ANONYMOUS, TABLE, PART) == PART.nobody == Emission((), PART.emitted, "")
 
 
 @pytest.mark.parametrize(
