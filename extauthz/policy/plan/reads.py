@@ -45,14 +45,14 @@ class _Reading:
         self.found: set[_Path] = set()
         self.paths: dict[Local, set[_Path]] = {names.params[0]: {()}}
         self.statements = list(walk(blocks))
-        most = most_held(len(self.statements))
+        self.room = room_for(len(self.statements))
         rounds = 0
-        while self.spread():
+        while self.spread() and rounds < MOST_ROUNDS and self.room:
             rounds += 1
-            if rounds > MOST_ROUNDS or sum(map(len, self.paths.values())) > most:
-                self.found.add(())
-                return
             breathe()
+        if rounds == MOST_ROUNDS or not self.room:
+            self.found.add(())
+            return
         for statement in self.statements:
             self.note(statement)
 
@@ -80,7 +80,11 @@ class _Reading:
         if len(path) > _DEEPEST:
             self.found.add(path[:1])
         else:
-            self.paths.setdefault(local, set()).add(path)
+            held = self.paths.setdefault(local, set())
+            if path not in held:
+                self.room = self.room and self.room - 1 if len(held) < MOST_HELD else 0
+                if self.room:
+                    held.add(path)
 
     def note(self, statement: Statement) -> None:
         """Add what the statement reads otherwise than by following it (see `spread`)."""
@@ -115,10 +119,14 @@ MOST_ROUNDS: Final = 100
 """Of following what is handed on against the order in which it is written. Planned Rego needs 2."""
 
 
-def most_held(statements: int) -> int:
-    """How many parts of the input the locals of so many statements may hold, all together.
+MOST_HELD: Final = 64
+"""Parts of the input that one local may be. Of locals that are either of two fields of one another
+the fiftieth would be 2 ** 50. With more than this, anything may be read."""
 
-    Otherwise locals that are either of two fields of one another hold 2 ** 50. Planned Rego stays
-    below one for each statement; with more than this, anything may be read.
+
+def room_for(statements: int) -> int:
+    """How many parts of the input the locals of so many statements may be, all together.
+
+    Planned Rego stays below one for each statement.
     """
     return 1000 + 4 * statements

@@ -34,7 +34,7 @@ from extauthz.policy.plan.ir import (
     Statement,
     walk,
 )
-from extauthz.policy.plan.reads import MOST_ROUNDS, most_held
+from extauthz.policy.plan.reads import MOST_HELD, MOST_ROUNDS, room_for
 from extauthz.policy.translator.names import Names
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -143,6 +143,8 @@ class _Holds:
     def __init__(self, names: Names, blocks: list[Block]) -> None:
         self.names = names
         self.statements = list(walk(blocks))
+        self.room = room_for(len(self.statements))
+        """For more parts of the input; with none left, nothing is known."""
         self.paths: dict[Local, set[Path]] = {names.params[0]: {()}}
         self.is_plain = names.params[0] in names.single
         """Whether the first parameter is the input throughout; if not, everything is read."""
@@ -182,7 +184,7 @@ class _Holds:
             elif kind == "CallDynamicStmt":
                 self.hold(statement["result"], dynamic)
             elif kind == "ReturnLocalStmt":
-                self.returned |= self.of(statement["source"])
+                self.take(self.returned, self.of(statement["source"]))
         return self.held() > before
 
     def held(self) -> int:
@@ -195,7 +197,16 @@ class _Holds:
 
     def hold(self, local: Local, paths: set[Path]) -> None:
         if paths:
-            self.paths.setdefault(local, set()).update(paths)
+            self.take(self.paths.setdefault(local, set()), paths)
+
+    def take(self, held: set[Path], paths: set[Path]) -> None:
+        """Add to what a local or the result may be, while there is room."""
+        new = paths - held
+        if new:
+            too_many = len(new) > self.room or len(held) + len(new) > MOST_HELD
+            self.room = 0 if too_many else self.room - len(new)
+            if self.room:
+                held |= new
 
     def step(self, key: Operand) -> str | int | None:
         """A key as a step of a path; None: it is not known now, or never finds anything."""
@@ -223,13 +234,14 @@ def _share_returns(holds: Mapping[str, _Holds], dynamic: Container[str]) -> bool
         del pending[name]
         one = holds[name]
         before = len(one.returned)
-        most = most_held(len(one.statements))
         rounds = 0
         while one.spread(holds, by_path):
             rounds += 1
-            if rounds > MOST_ROUNDS or one.held() > most:
+            if rounds > MOST_ROUNDS or not one.room:
                 return False
             breathe()
+        if not one.room:
+            return False
         if len(one.returned) > before:
             pending.update(dict.fromkeys(callers.get(name, ())))
             if name in dynamic:
