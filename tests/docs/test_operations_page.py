@@ -220,6 +220,10 @@ OF_OTHERS = {
     "--help": "",
     "--include": "protoc --include_imports",
     "--descriptor": "protoc --include_imports --descriptor_set_out",
+    "--config-file": "opa run --server --config-file=/config/config.yaml",
+    "--ignore": "`--ignore=.*`",
+    "--addr": "`--addr=localhost:8181`",
+    "--diagnostic-addr": "`--diagnostic-addr=0.0.0.0:8282`",
 }
 """Flags of other programs, with the words that they stand in."""
 
