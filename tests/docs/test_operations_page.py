@@ -224,6 +224,8 @@ OF_OTHERS = {
     "--ignore": "`--ignore=.*`",
     "--addr": "`--addr=localhost:8181`",
     "--diagnostic-addr": "`--diagnostic-addr=0.0.0.0:8282`",
+    "--authentication": "--authentication=token --authorization=basic",
+    "--authorization": "--authentication=token --authorization=basic",
 }
 """Flags of other programs, with the words that they stand in."""
 
