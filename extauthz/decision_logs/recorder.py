@@ -53,8 +53,8 @@ class Recorder:
     """The queue between the event loop and the thread that makes events.
 
     `record` is called on the event loop, everything else in the thread. 0.5 us for each decision,
-    which is 2 % of a Check; making, masking and packing its event takes the thread about as long
-    as a Check takes.
+    which is 2 % of a Check; making and masking its event takes the thread 36 us, packing it
+    another one 5 us.
     """
 
     def __init__(self, deny: bool, now: Callable[[], float] = time.time) -> None:
