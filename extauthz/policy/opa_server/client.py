@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from opa_client import AsyncOpaClient
 
-from extauthz.policy.opa_server.access import Access, NoAccess, Shown
+from extauthz.policy.opa_server.access import Access, Shown
 from extauthz.policy.values.text import from_json, to_json
 
 MOST_BYTES: Final = 1024 * 1024
@@ -113,7 +113,8 @@ class OpaClient:
                 async with self._client._request("GET", url) as response:
                     # Whoever may not ask that, of a server that judges its callers, is answered.
                     return bool(response.status < 500)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, NoAccess):
+        except Exception:
+            # Whatever it is, it must not end the probes: the server would be lost for ever.
             return False
 
     async def close(self) -> None:

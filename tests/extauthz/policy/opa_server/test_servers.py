@@ -209,3 +209,26 @@ async def test_closing_leaves_no_probe_behind(two: Two, opa_server: StartOpa) ->
         await other.ask()
     await other.ours.close()
     assert asyncio.all_tasks() <= before
+
+
+async def test_nothing_that_happens_to_a_probe_ends_the_probes(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = two.ours.all[0]._client
+    well = asyncio.Event()
+    real = client._client._request
+
+    def request(*arguments: Any, **options: Any) -> Any:
+        if not well.is_set():
+            raise RuntimeError("a bug")
+        return real(*arguments, **options)
+
+    two.real[0].close()
+    for _ in range(2 * THRESHOLD):
+        assert await two.ask() is True
+    monkeypatch.setattr(client._client, "_request", request)
+    two.real[0].restart()
+    await asyncio.sleep(0.2)
+    assert two.ours.all[0].breaker.state != "closed"
+    well.set()
+    await two.until("closed", 0)
