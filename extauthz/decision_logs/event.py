@@ -17,7 +17,7 @@ from extauthz.decision_logs.defaults import Masks
 from extauthz.decision_logs.log_rules import LogRules
 from extauthz.decision_logs.recorder import NOTHING, Record
 from extauthz.decision_logs.rules import Event
-from extauthz.input import InputBuilder
+from extauthz.input import InputBuilder, InputRules
 from extauthz.opa.revisions import revisions
 from extauthz.policy.engine import UNDEFINED, Engine, PolicyFailed
 from extauthz.policy.values.text import to_json
@@ -134,7 +134,7 @@ class EventMaker:
         if isinstance(decider, ByRego | ByOpa):
             # a body that nobody will see is not read again
             reads_body = not self._masks.hides_bodies or _log_rules(record.auth) is not None
-            builder = _whole(decider.builder, reads_body)
+            builder = _whole(decider.builder.rules, reads_body)
         else:
             builder = _UNASKED
         document: Any = None
@@ -149,15 +149,14 @@ class EventMaker:
 
 
 @lru_cache(maxsize=64)
-def _whole(builder: InputBuilder, reads_body: bool) -> InputBuilder:
-    """What makes whole documents where this one makes what a policy reads."""
-    rules = builder.rules
+def _whole(rules: InputRules, reads_body: bool) -> InputBuilder:
+    """What makes whole documents, by what a policy says about them."""
     if not reads_body:
         rules = replace(rules, body=replace(rules.body, parse=False))
     return InputBuilder(None, rules)
 
 
-_UNASKED: Final = _whole(InputBuilder(), False)
+_UNASKED: Final = _whole(InputRules(), False)
 """For decisions that no policy was asked about."""
 
 
