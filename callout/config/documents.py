@@ -80,6 +80,8 @@ class Documents:
     policies: list[Policy] = field(default_factory=list)
     """In the order of the files, and within them."""
     problems: list[Problem] = field(default_factory=list)
+    headless: list[Source] = field(default_factory=list)
+    """Documents whose head is wrong: their blocks can be checked even so."""
 
 
 def read(bundle: Bundle, sections: Collection[str]) -> Documents:
@@ -140,6 +142,7 @@ def _read_document(source: Source, sections: Collection[str], result: Documents)
     head = validate(_Head, source.only(_HEAD))
     if isinstance(head, Rejected):
         result.problems += head.problems
+        result.headless.append(source)
         return
     entries = tuple(Entry.of(each) for each in head.on or ())
     rules = head.path.rules() if head.path is not None else PathRules()

@@ -1,6 +1,6 @@
 """Files to a Snapshot, or to all problems: the one loader of `serve`, `up` and `check`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -8,10 +8,12 @@ from callout.config import documents
 from callout.config.bundle import Bundle
 from callout.config.documents import Policy
 from callout.config.effective import Compiler
+from callout.config.merge import merge
 from callout.config.pace import breathe
 from callout.config.policies import PolicyIndex
 from callout.config.problems import Problem, Rejected, in_order
 from callout.config.section import Section
+from callout.config.source import Source
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,40 @@ def compiled(
     made = _assembled(bundle, read.policies, sections, warnings)
     if isinstance(made, Rejected):
         problems += made.problems
+    for source in read.headless:
+        problems += _of_blocks(source, sections, bundle)
     if problems or isinstance(made, Rejected):
         return Rejected(in_order([*problems, *warnings]))
     return made
+
+
+def _of_blocks(source: Source, sections: Sequence[Section], bundle: Bundle) -> list[Problem]:
+    """What is wrong with the blocks of a document whose head is wrong, so that all is told at once.
+
+    Which policies it would be merged with is not known: a field that it does not write may come
+    from one of these.
+    """
+    problems: list[Problem] = []
+    for section in sections:
+        unions = {(section.key, *path) for path in section.unions}
+        block = merge([source.only((section.key,))], unions).at(section.key)
+        if block.value is None:
+            continue
+        found = section.compile_block(block, bundle)
+        if isinstance(found, Rejected):
+            lacking = _lacking(section.key, block.value)
+            problems += [each for each in found.problems if not lacking(each)]
+    return problems
+
+
+def _lacking(key: str, block: object) -> Callable[[Problem], bool]:
+    written = {f"{key}.{each}" for each in block} if isinstance(block, dict) else set()
+
+    def lacking(problem: Problem) -> bool:
+        head, dot, field = problem.path.partition(".")
+        return head == key and bool(dot) and field.isidentifier() and problem.path not in written
+
+    return lacking
 
 
 def rebuilt(

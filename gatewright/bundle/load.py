@@ -75,6 +75,6 @@ def _read(bundle: Bundle) -> Documents:
 def _plans(
     bundle: Bundle, found: Documents, cache: Path, progress: Callable[[str], None]
 ) -> Mapping[str, bytes] | Rejected:
-    wanted = rego_wanted([each.source for each in found.policies])
+    wanted = rego_wanted([*(each.source for each in found.policies), *found.headless])
     wanted += log_rules_wanted(bundle, wanted)
     return compile_missing(bundle, wanted, cache, progress)
