@@ -36,8 +36,8 @@ def _never_allowing(loaded: Loaded) -> Iterator[Problem]:
     bundle = loaded.bundle
     judged: dict[str, bool] = {}
     for policy in loaded.documents:
-        if _written(policy.source, "auth", "mode") == "off":
-            continue
+        if (_written(policy.source, "auth", "mode") or _written(policy.source, "mode")) == "off":
+            continue  # nobody asks it
         for folder, entrypoint in rego_wanted([policy.source]):
             path = compiled_path(plan_key(rego_sources(bundle, folder), entrypoint))
             plan = bundle.read(path)

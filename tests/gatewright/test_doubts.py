@@ -57,6 +57,7 @@ def test_a_policy_that_can_never_allow_is_told_at_its_entrypoint(tmp_path: Path)
     [
         ({"a.yaml": policy("a"), "rego/a.rego": ALLOW}, "it can"),
         ({"a.yaml": policy("a", auth="  mode: off\n"), "rego/a.rego": NEVER}, "it is not asked"),
+        ({"a.yaml": policy("a", rest="mode: off\n"), "rego/a.rego": NEVER}, "it is not asked"),
     ],
 )
 def test_others_are_not(files: Mapping[str, str], why: str, tmp_path: Path) -> None:
