@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from callout.config.uncollected import uncollected
 from callout.testing import tools
 from extauthz.policy.compiler import ways
 from extauthz.policy.rego import RegoEngine, load_plan
@@ -188,7 +189,8 @@ def engine_of(policy: Policy) -> tuple[RegoEngine, Loading]:
     if not isinstance(plan, bytes):
         raise WrongAnswer("; ".join(map(str, plan)))
     compiled = time.perf_counter()
-    made = load_plan(plan, policy.entrypoint, to_json(policy.data).encode())
+    with uncollected():  # as a worker loads
+        made = load_plan(plan, policy.entrypoint, to_json(policy.data).encode())
     if not isinstance(made, RegoEngine):
         raise WrongAnswer("; ".join(map(str, made.problems)))
     return made, Loading(compiled - began, time.perf_counter() - compiled)
