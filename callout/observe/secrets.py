@@ -65,8 +65,15 @@ def is_secret(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """The text without what looks like a secret: tokens, passwords in URLs, private keys."""
-    # One character that each look needs: most texts have none of them, and are done in 0.2 us.
-    if "eyJ" not in text and not any(mark in text for mark in ("@", "=", " ", "-----")):
+    # What each look needs, white space of any kind included: most texts have none of it, and are
+    # done in 0.6 us (a loop over these marks 1.2, one regular expression 1.6).
+    if (
+        "@" not in text
+        and "=" not in text
+        and "eyJ" not in text
+        and "-----" not in text
+        and len(text.split(None, 1)) < 2  # noqa: PLR2004  # one word
+    ):
         return text
     for look, mask in _LOOKS:
         text = look.sub(mask, text)

@@ -40,6 +40,8 @@ TEXTS = {
     f"/callback?code=1&access_token={JWT}": f"/callback?code=1&access_token={MASK}",
     f"GET /x?api_key={PASSWORD} HTTP/1.1": f"GET /x?api_key={MASK} HTTP/1.1",
     f"Bearer {JWT}": f"Bearer {MASK}",
+    "Bearer\topaque-credential": f"Bearer {MASK}",
+    "bearer\u00a0opaque-credential": f"bearer {MASK}",
     f"authorization: Basic {PASSWORD}": f"authorization: Basic {MASK}",
     f"path /t/{JWT}/end": f"path /t/{MASK}/end",
     JWT: MASK,
@@ -63,7 +65,7 @@ def test_a_secret_in_a_text_is_masked_by_its_look(text: str, shown: str) -> None
 
 
 def test_the_tables_are_whole() -> None:
-    assert (len(NAMES), len(TEXTS)) == (27, 16)
+    assert (len(NAMES), len(TEXTS)) == (27, 18)
 
 
 def test_every_leaf_under_a_secret_name_is_masked() -> None:
