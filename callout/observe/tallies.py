@@ -97,7 +97,7 @@ class DecisionTally:
         """Counts one decision."""
         face, verdict, policy, reason, _, _, seconds, shadow, _, _, _, _, _ = decision
         # By label: with 10,000 policies, a row for each name would be looked for in memory that
-        # no cache holds, and thrown away all the time (4 us).
+        # no cache of the processor holds, and thrown away all the time (4 us).
         if policy not in self._known:
             policy = self._policies.admit(policy)
         try:

@@ -20,7 +20,7 @@ from extauthz.cache.rules import CacheRules
 from extauthz.cache.seen import PARTS, Look, Seen, TooMuch
 from extauthz.cache.store import Store, weight, weight_of
 from extauthz.outcome import Allow, Deny, Outcome
-from extauthz.policy.plan.recording import IMPURE, Path
+from extauthz.policy.plan.recording import IMPURE, Path, Read
 
 ALLOWS: Final = 32 * 1024 * 1024
 """Bytes of remembered allowances in one worker: some 40,000 of usual ones."""
@@ -34,6 +34,9 @@ COURSE_MOST: Final = 4 * READS_MOST
 """Reads of such a course."""
 WORTH_CODE: Final = 64
 """Looks at the same fields after which there is code for them."""
+CODES_MOST: Final = 1024
+"""Codes that are kept, of a few KiB each. Policies of the same Rego share theirs; where there are
+more, they are looked at without."""
 STEP: Final = 400
 """Bytes of a step."""
 
@@ -54,8 +57,9 @@ class DecisionCache:
 
     def __init__(self, allows: int = ALLOWS, denials: int = DENIALS) -> None:
         """The arguments are bytes."""
-        self._allows = _Ways(allows)
-        self._denials = _Ways(denials)
+        self._codes: dict[tuple[Read, ...], Key] = {}
+        self._allows = _Ways(allows, self._codes)
+        self._denials = _Ways(denials, self._codes)
         self._digest = ""
         self._courses: dict[tuple[object, ...], tuple[_CourseRead, ...]] = {}
         self.looked_up = {"allow": 0, "deny": 0, "miss": 0}
@@ -86,6 +90,7 @@ class DecisionCache:
             self._allows.clear()
             self._denials.clear()
             self._courses.clear()
+            self._codes.clear()
         try:
             found = self._allows.find(rules, who, document, now)
             if found is not None:
@@ -195,9 +200,12 @@ def _course(rules: CacheRules, noted: Sequence[int]) -> tuple[_CourseRead, ...]:
 class _Step:
     """What an evaluation that came one way looks at next. It stands for that way in keys."""
 
-    __slots__ = ("_left", "_looks", "_reads", "key", "numbers")
+    __slots__ = ("_codes", "_left", "_looks", "_reads", "key", "numbers")
 
-    def __init__(self, rules: CacheRules, numbers: _Numbers) -> None:
+    def __init__(
+        self, rules: CacheRules, numbers: _Numbers, codes: dict[tuple[Read, ...], Key]
+    ) -> None:
+        self._codes = codes
         self.numbers = numbers
         self.key: Key | None = None
         """Code for it, if it is worth that."""
@@ -211,14 +219,17 @@ class _Step:
         if self._left:
             self._left -= 1
             if not self._left:
-                self.key = key_of(self._reads)
+                self.key = self._codes.get(self._reads)
+                if self.key is None and len(self._codes) < CODES_MOST:
+                    self.key = self._codes[self._reads] = key_of(self._reads)
         return (self, who, *[look(document) for look in self._looks])
 
 
 class _Ways:
     """Decisions of one kind, and the ways to them."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, codes: dict[tuple[Read, ...], Key]) -> None:
+        self._codes = codes
         self.store: Store[Remembered | _Step] = Store(size)
         self.first: dict[CacheRules, _Step] = {}
         """What an evaluation looks at first, which does not depend on anything."""
@@ -255,7 +266,7 @@ class _Ways:
             common = numbers if step is None else _common(numbers, step.numbers)
             if step is None or step.numbers != common:
                 # another way from here on: what hangs on the old step is not found any more
-                step = _Step(rules, common)
+                step = _Step(rules, common, self._codes)
                 if key is None:
                     self.first[rules] = step
                 elif not self.store.put(key, step, weight_of(key[2:]) + STEP):

@@ -1,12 +1,11 @@
 """A key of what was read, by code made for it: one look at an object for all of its fields.
 
-Three fields of a request take 0.3 us so, and 0.9 us by a `Look` each. Making the code takes 0.3 ms,
+Three fields of a request take 0.3 us so, and 0.7 us by a `Look` each. Making the code takes 0.2 ms,
 so it is for what is looked at again and again.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from extauthz.cache.seen import ABSENT, Seen, deep, look, shallow
 from extauthz.policy.plan.recording import Path, Read
@@ -14,11 +13,7 @@ from extauthz.policy.plan.recording import Path, Read
 Key: TypeAlias = Callable[[object, int, dict[str, Any]], tuple[Seen, ...]]
 """Takes what stands for the way so far, the credential, and the input; gives all of it."""
 
-_MOST: Final = 1024
-"""Codes that are kept. Policies of the same Rego share theirs."""
 
-
-@lru_cache(maxsize=_MOST)
 def key_of(reads: tuple[Read, ...]) -> Key:
     """The code that looks at all of `reads`, each by its path of at least one step.
 

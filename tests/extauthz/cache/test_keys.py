@@ -98,6 +98,25 @@ def test_code_is_made_for_what_is_looked_at_again_and_again(
     assert made == [reads]
 
 
+def test_codes_are_bounded_and_what_has_none_is_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decisions, "WORTH_CODE", 1)
+    monkeypatch.setattr(decisions, "CODES_MOST", 3)
+    cache = DecisionCache()
+    every = [of_rego(60.0, 60.0, (Read((f"a{n}",), False),)) for n in range(9)]
+    cache.get("digest", every[0], 0, {}, 0.0)
+    for n, rules in enumerate(every):
+        document = {f"a{n}": "x"}
+        cache.put("digest", rules, 0, document, [0], Allow("rego"), True, 0.0, 60.0)
+        for _ in range(3):
+            assert cache.get("digest", rules, 0, document, 0.0) is not None
+            assert cache.get("digest", rules, 0, {}, 0.0) is None
+    assert len(cache._codes) == 3
+    cache.get("another", every[0], 0, {}, 0.0)
+    assert not cache._codes
+
+
 def test_there_is_no_code_for_all_of_the_input() -> None:
     """What is left of it for an OPA server, is the policy's affair."""
     rules = of_server(60.0, 60.0, [("time",)])
