@@ -72,7 +72,7 @@ def mask_text(text: str) -> str:
         and "=" not in text
         and "eyJ" not in text
         and "-----" not in text
-        and len(text.split(None, 1)) < 2  # noqa: PLR2004  # one word
+        and len(text.split(None, 1)) < 2  # one word
     ):
         return text
     for look, mask in _LOOKS:
