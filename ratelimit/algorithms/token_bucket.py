@@ -1,0 +1,71 @@
+"""Token bucket: a hit takes a token, tokens come back evenly, no more than `burst` are kept.
+
+The same decisions as GCRA (ITU-T I.371), which keeps the time when the bucket would be full;
+kept as tokens and a fraction of one it is exact for every rate, where GCRA's interval between two
+hits (W / L) would have to be rounded. Bound: at most burst + L d / W in any interval of length d.
+Three numbers a counter.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, State
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBucket(Algorithm):
+    """State: a time, the tokens at that time, and the fraction of the next, in 1 / `window`."""
+
+    kind: ClassVar[str] = "bucket"
+
+    capacity: int
+    """The burst."""
+    window: int
+    refill: int
+    """Tokens that come back in each window."""
+
+    def __post_init__(self) -> None:
+        if not self.refill and self.capacity:
+            raise ValueError("a bucket that is never filled again")
+        if self.span > LONGEST_WINDOW:
+            raise ValueError("a bucket that takes longer than 366 days to fill")
+
+    @property
+    def span(self) -> int:
+        """Until an empty bucket is full."""
+        return -(-self.capacity * self.window // self.refill) if self.refill else self.window
+
+    @property
+    def shape(self) -> str:
+        """By the window, for a fraction is of that."""
+        return f"bucket/{self.window}"
+
+    def roll(self, state: State, now: int) -> State:
+        """With what came back until now."""
+        if not state:
+            return now, self.capacity, 0
+        at, tokens, fraction = state
+        came, fraction = divmod((now - at) * self.refill + fraction, self.window)
+        tokens += came
+        return (now, tokens, fraction) if tokens < self.capacity else (now, self.capacity, 0)
+
+    def free(self, state: State, now: int) -> int:  # noqa: ARG002
+        """The whole tokens."""
+        return state[1]
+
+    def add(self, state: State, now: int, hits: int) -> State:  # noqa: ARG002
+        """Takes tokens."""
+        return state[0], state[1] - hits, state[2]
+
+    def take_back(self, state: State, now: int, hits: int) -> State:  # noqa: ARG002
+        """Puts tokens back, no more than the bucket holds."""
+        at, tokens, fraction = state
+        tokens += hits
+        return (at, tokens, fraction) if tokens < self.capacity else (at, self.capacity, 0)
+
+    def wait(self, state: State, now: int, hits: int) -> int:  # noqa: ARG002
+        """Until the missing tokens have come back."""
+        _, tokens, fraction = state
+        if hits <= tokens:
+            return 0
+        return -(-((hits - tokens) * self.window - fraction) // self.refill)

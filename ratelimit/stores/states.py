@@ -1,0 +1,37 @@
+"""The contract of a store that keeps states of algorithms (`ratelimit/algorithms`)."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from ratelimit.algorithms.contract import Verdict
+from ratelimit.algorithms.decision import Use
+from ratelimit.stores.contract import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class StateStore(Protocol):
+    """Counters of any algorithm, decided about and changed in one step."""
+
+    def use(
+        self,
+        uses: Sequence[Use],
+        together: bool,
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[Verdict] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """Do what `decide_together` or `decide_each` says, as one step that no other divides.
+
+        A state may be forgotten `Algorithm.span` after it was last changed, and not before, unless
+        there is no room. A store that has a clock of its own goes by that instead of `now`.
+
+        Args:
+            uses: at least one.
+            together: all or nothing.
+            now: seconds since the epoch; states are of its whole milliseconds.
+            deadline: see `Store.add`.
+            then: see `Store.add`.
+        """
+        ...
