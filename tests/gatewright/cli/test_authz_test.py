@@ -310,6 +310,47 @@ def test_policies_and_hidden_files_are_passed_over(
     assert ours(capsys, "p") == ("PASS: 4/4\n", "", 0)
 
 
+POLICY: Final = """apiVersion: bundle/v1
+kind: Policy
+name: {name}
+on: [{{host: {name}.example}}]
+auth:
+  identity: [anonymous: {{}}]
+  decide: {{rego: {rego}, entrypoint: gate/allow, data: {data}}}
+"""
+
+
+def test_a_bundle_is_tested_as_it_is_served(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same Rego with the data of each policy; other JSON in its folder is no data of it."""
+    write(
+        folder,
+        {
+            "one.yaml": POLICY.format(name="one", rego="rego/gate", data="one.json"),
+            "two.yaml": POLICY.format(name="two", rego="rego/gate", data="two.json"),
+            "rego/gate/gate.rego": GATE,
+            "rego/gate/gate_test.rego": PASSING,
+            "rego/gate/other.json": '{"staff": {"roles": []}}',
+            "one.json": '{"staff": {"roles": ["clerk"]}}',
+            "two.json": '{"staff": {"roles": ["nobody"]}}',
+            "lost/lost_test.rego": "package lost_test\n\ntest_lost if false\n",
+        },
+    )
+    done = ours(capsys, "p")
+    assert done.code == 2
+    one, two = done.output.split("p/rego/gate:\n")[1:]
+    assert one == "PASS: 4/4\n"
+    assert two.endswith("PASS: 3/4\nFAIL: 1/4\n")
+    assert "p/lost/lost_test.rego is not tested with this bundle" in done.error
+    results = json.loads(ours(capsys, "p", "--format", "json").output)
+    assert [each.get("fail", False) for each in results].count(True) == 1
+    assert len(results) == 8
+    covered = ours(capsys, "p", "--coverage")
+    assert (covered.code, covered.output) == (1, "")
+    assert "name one: p/rego/gate, p/rego/gate" in covered.error
+
+
 def test_a_path_that_is_not_there_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
