@@ -10,7 +10,7 @@ from callout.config.validate import validate
 from ratelimit.domains import load
 from ratelimit.limits import Limit, rate
 from ratelimit.policy_limits import LimitItem, PolicyLimit, PolicyLimits
-from ratelimit.rules import Node
+from ratelimit.rules import Tree
 
 FOLDER = "ratelimit"
 """Of the bundle: envoyproxy/ratelimit files."""
@@ -51,7 +51,7 @@ class LimitsSection(Section):
                     policy=block.at(index, "rate").policy,
                     by=item.by,
                     limit=limit,
-                    allow_on_error=item.onError == "allow",
+                    on_error="deny" if item.onError == "deny(503)" else item.onError,
                     mode=item.mode,
                 )
             )
@@ -63,6 +63,6 @@ class LimitsSection(Section):
         self,
         bundle: Bundle,
         policies: Sequence[Source],  # noqa: ARG002
-    ) -> Mapping[str, Node] | Rejected:
+    ) -> Mapping[str, Tree] | Rejected:
         """The domains of the operator's own files."""
         return load(bundle.under(FOLDER))

@@ -29,6 +29,9 @@ class Answer(NamedTuple):
     """Some limit in shadow is over, and none that is enforced."""
     limit: Limit | None = None
     """The limit that is over, in shadow too; for the log."""
+    known: bool = False
+    """The store was not asked: every counter of the request was known to be over
+    (envoyproxy/ratelimit counts `over_limit_with_local_cache`)."""
 
 
 NOT_LIMITED = Verdict()
@@ -52,10 +55,11 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
     shadowed: Limit | None = None
     second = int(now)
     place = 0
+    quotas = plan.quotas
     for group in plan.groups:
         verdict: Verdict | None = None
         best: tuple[bool, bool, int] | None = None
-        for limit, _, _, shadow, _ in group.counted:
+        for limit, _, _, shadow, _, quota, _ in group.counted:
             remaining = limit.requests - counts[place]
             place += 1
             if shadow and remaining <= 0:
@@ -65,7 +69,12 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
             over = remaining < 0
             reset = limit.unit.seconds - second % limit.unit.seconds
             if over:
-                refusing = limit
+                if quota:
+                    quotas -= 1
+                    if not quotas and refusing is None:
+                        refusing = limit
+                else:
+                    refusing = limit
                 remaining = 0
             # Of several limits the one that refuses, longest first; else the tightest.
             rank = (not over, shadow, -reset if over else remaining)
@@ -82,6 +91,6 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
 def without_counts(plan: Plan) -> Answer | None:
     """The answer when the counters could not be asked; None: some limit does not let pass then."""
     for counted in plan.counted:
-        if not counted.allow_on_error and not counted.shadow:
+        if counted.on_error != "allow" and not counted.shadow:
             return None
     return Answer(False, [UNLIMITED if group.unlimited else NOT_LIMITED for group in plan.groups])

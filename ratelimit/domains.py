@@ -1,223 +1,136 @@
 """Reads the bundle's folder `ratelimit/`: files as envoyproxy/ratelimit takes them.
 
-https://github.com/envoyproxy/ratelimit#configuration. What that service accepts and this one does
-not build yet is a problem that says so, never silently ignored.
+https://github.com/envoyproxy/ratelimit#configuration. What that service refuses is refused in its
+words, with a place; all of it at once, where it stops at the first mistake.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import yaml as pyyaml
 
 from callout.config import yaml
-from callout.config.problems import Problem, Rejected, describe
-from callout.config.source import Source, Step
-from callout.config.validate import suggest
-from ratelimit.limits import MOST_REQUESTS, UNITS, Limit
-from ratelimit.rules import Node, Rule, Wildcard
+from callout.config.problems import Problem, Rejected
+from callout.config.source import Source
+from ratelimit.descriptors import Reader, not_known
+from ratelimit.rules import JoinedNode, Node, Tree
 
 OWN_DOMAIN = "gatewright"
 """The domain of the policies' own limits; no file may claim it."""
 
-_FILE_KEYS = ("domain", "descriptors")
-_DESCRIPTOR_KEYS = ("key", "value", "rate_limit", "descriptors", "shadow_mode")
-_LIMIT_KEYS = ("unit", "requests_per_unit", "unlimited")
-_NOT_BUILT = frozenset(
-    (
-        "detailed_metric",
-        "metadata",
-        "name",
-        "quota_mode",
-        "replaces",
-        "share_threshold",
-        "value_to_metric",
-    )
-)
 
-
-def load(files: Mapping[str, bytes]) -> dict[str, Node] | Rejected:
+def load(
+    files: Mapping[str, bytes], *, merge: bool = False, joined: bool = False
+) -> dict[str, Tree] | Rejected:
     """The rules of each domain, or everything that is wrong with the files.
 
     Args:
         files: content by name; only `.yaml` and `.yml` are read, in the order of their names.
+        merge: see `build`.
+        joined: see `build`.
     """
-    loading = _Loading()
+    documents: list[Source] = []
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
     for name in sorted(files):
-        if name.endswith((".yaml", ".yml")):
-            loading.file(name, files[name])
-    if loading.problems:
-        return Rejected(tuple(loading.problems))
-    return loading.domains
+        if not name.endswith((".yaml", ".yml")):
+            continue
+        read = yaml.parse(name, files[name])
+        if isinstance(read, Rejected):
+            problems += [_in_its_words(each, files[name]) for each in read.problems]
+        elif read:
+            documents += read
+            texts[name] = files[name].decode("utf-8-sig")
+        else:
+            problems.append(Problem(name, 0, 0, "", "config file cannot have empty domain"))
+    built = build(documents, texts, merge=merge, joined=joined)
+    if isinstance(built, Rejected):
+        problems += built.problems
+    if problems or isinstance(built, Rejected):
+        return Rejected(tuple(problems))
+    return built
 
 
-class _Loading:
-    def __init__(self) -> None:
-        self.domains: dict[str, Node] = {}
-        self.problems: list[Problem] = []
+def build(
+    documents: Iterable[Source],
+    texts: Mapping[str, str] | None = None,
+    *,
+    merge: bool = False,
+    joined: bool = False,
+) -> dict[str, Tree] | Rejected:
+    """The rules of each domain, from documents wherever they come from.
 
-    def _problem(self, source: Source, path: tuple[Step, ...], message: str) -> None:
-        self.problems.append(source.problem(path, message))
-
-    def file(self, name: str, data: bytes) -> None:
-        documents = yaml.parse(name, data)
-        if isinstance(documents, Rejected):
-            self.problems += documents.problems
-            return
-        if not documents:
-            self.problems.append(Problem(name, 0, 0, "", "expected a `domain`, found nothing"))
-        for document in documents:
-            self._document(document)
-
-    def _document(self, source: Source) -> None:
-        top = self._mapping(source, (), source.value, _FILE_KEYS)
-        if top is None:
-            return
-        domain = top.get("domain")
-        if not isinstance(domain, str) or not domain:
-            self._problem(
-                source,
-                ("domain",) if "domain" in top else (),
-                f"expected `domain`, a text that is not empty, found {describe(domain)}",
-            )
-            return
-        if domain == OWN_DOMAIN:
-            self._problem(
-                source,
-                ("domain",),
-                f"the domain `{OWN_DOMAIN}` is that of the policies' own `limits`: use another",
-            )
-            return
-        if domain in self.domains:
-            self._problem(source, ("domain",), f"duplicate domain `{domain}`")
-            return
-        root = self.domains[domain] = Node()
-        self._descriptors(source, ("descriptors",), top.get("descriptors"), root)
-
-    def _descriptors(
-        self, source: Source, path: tuple[Step, ...], value: Any, parent: Node
-    ) -> None:
-        if value is None:
-            return
-        if not isinstance(value, list):
-            self._problem(source, path, f"expected a list of descriptors, found {describe(value)}")
-            return
-        for index, item in enumerate(value):
-            here = (*path, index)
-            descriptor = self._mapping(source, here, item, _DESCRIPTOR_KEYS)
-            if descriptor is not None:
-                self._descriptor(source, here, descriptor, parent)
-
-    def _descriptor(
-        self,
-        source: Source,
-        path: tuple[Step, ...],
-        descriptor: Mapping[str, Any],
-        parent: Node,
-    ) -> None:
-        key = self._text(source, path, descriptor, "key")
-        value = self._text(source, path, descriptor, "value")
-        if key == "":
-            self._problem(source, path, "a descriptor needs a `key` that is not empty")
-        if key and "*" in key:
-            self._problem(
-                source, (*path, "key"), "a `*` in a key is not supported: wildcards are for `value`"
-            )
-        shadow = descriptor.get("shadow_mode", False)
-        if not isinstance(shadow, bool):
-            self._problem(
-                source, (*path, "shadow_mode"), f"expected true or false, found {describe(shadow)}"
-            )
-            shadow = False
-        rule = None
-        if descriptor.get("rate_limit") is not None:
-            rule = self._rule(source, (*path, "rate_limit"), descriptor["rate_limit"], shadow)
-        node = Node(rule)
-        if key and value is not None and not _place(parent, key, value, node):
-            shown = f"`{key}` = `{value}`" if value else f"`{key}`"
-            self._problem(source, path, f"duplicate descriptor {shown}")
-        self._descriptors(source, (*path, "descriptors"), descriptor.get("descriptors"), node)
-
-    def _text(
-        self,
-        source: Source,
-        path: tuple[Step, ...],
-        descriptor: Mapping[str, Any],
-        name: str,
-    ) -> str | None:
-        """The text; empty when it is not there; None after a problem."""
-        value = descriptor.get(name)
-        if value is None:
-            return ""
-        if isinstance(value, str):
-            return value
-        # YAML reads 010 as 8 and `on` as true: what was meant can only be guessed.
-        self._problem(
-            source, (*path, name), f"expected a text, found {describe(value)}: put it in quotes"
-        )
-        return None
-
-    def _rule(
-        self, source: Source, path: tuple[Step, ...], value: Any, shadow: bool
-    ) -> Rule | None:
-        fields = self._mapping(source, path, value, _LIMIT_KEYS)
-        if fields is None:
-            return None
-        unlimited = fields.get("unlimited", False)
-        if not isinstance(unlimited, bool):
-            self._problem(
-                source, (*path, "unlimited"), f"expected true or false, found {describe(unlimited)}"
-            )
-            return None
-        unit_name = fields.get("unit")
-        if unlimited:
-            if unit_name is not None:
-                self._problem(source, (*path, "unit"), "an unlimited rate limit has no `unit`")
-                return None
-            return Rule(None, shadow)
-        unit = UNITS.get(unit_name.lower()) if isinstance(unit_name, str) else None
-        if unit is None:
-            self._problem(
-                source,
-                (*path, "unit") if "unit" in fields else path,
-                f"expected `unit`, one of {', '.join(UNITS)}, found {describe(unit_name)}",
-            )
-        requests = fields.get("requests_per_unit", 0)
-        if type(requests) is not int or not 0 <= requests <= MOST_REQUESTS:
-            self._problem(
-                source,
-                (*path, "requests_per_unit"),
-                f"expected a whole number from 0 to {MOST_REQUESTS}, found {describe(requests)}",
-            )
-            return None
-        return Rule(Limit(requests, unit), shadow) if unit is not None else None
-
-    def _mapping(
-        self, source: Source, path: tuple[Step, ...], value: Any, known: tuple[str, ...]
-    ) -> Mapping[str, Any] | None:
-        """The mapping, its keys checked."""
-        if not isinstance(value, Mapping):
-            self._problem(
-                source, path, f"expected a mapping with {', '.join(known)}, found {describe(value)}"
-            )
-            return None
-        for key in value:
-            if key in known:
+    Args:
+        documents: each a domain, as it is written in YAML.
+        texts: the files, by the name that their documents carry: a number or a boolean that
+            stands for a text is taken from there as it was written.
+        merge: a domain may be in several documents; their rules are put together.
+        joined: rules are found by `key_value` glued together, with all that this confuses, as
+            envoyproxy/ratelimit finds them.
+    """
+    trees: dict[str, Tree] = {}
+    problems: list[Problem] = []
+    for document in documents:
+        unknown = not_known(document)
+        if unknown:
+            # What the rest means can only be guessed.
+            problems += unknown
+            continue
+        reader = Reader(document, (texts or {}).get(document.mark.file), joined=joined)
+        domain = reader.domain()
+        if domain is not None:
+            problem = _claim(document, domain, trees, merge=merge)
+            if problem is not None:
+                problems.append(problem)
                 continue
-            if key in _NOT_BUILT:
-                message, hint = f"`{key}` is not supported yet", ""
-            else:
-                message = f"expected one of {', '.join(known)}; found an unknown key"
-                hint = suggest(key, known)
-            self.problems.append(source.problem((*path, key), message, hint, key=True))
-        return value
+            if domain not in trees:
+                trees[domain] = Tree(domain, JoinedNode() if joined else Node())
+            reader.descriptors(trees[domain].root, domain)
+        problems += reader.problems
+    return Rejected(tuple(problems)) if problems else trees
 
 
-def _place(parent: Node, key: str, value: str, node: Node) -> bool:
-    """Put a node under its parent; False: there is one already."""
-    if not value:
-        return parent.any_value.setdefault(key, node) is node
-    if "*" in value:
-        siblings = parent.wildcards.setdefault(key, [])
-        if any(wildcard.text == value for wildcard, _ in siblings):
-            return False
-        siblings.append((Wildcard(value), node))
-        return True
-    return parent.exact.setdefault((key, value), node) is node
+def _claim(
+    document: Source, domain: str, trees: Mapping[str, Tree], *, merge: bool
+) -> Problem | None:
+    if domain == OWN_DOMAIN:
+        message = f"the domain `{OWN_DOMAIN}` is that of the policies' own `limits`: use another"
+        return document.problem(("domain",), message)
+    if domain in trees and not merge:
+        return document.problem(("domain",), f"duplicate domain '{domain}' in config file")
+    return None
+
+
+_KEY_NOT_TEXT: Final = re.compile(r"expected a key that is text, found (?:the number )?(.*)")
+
+
+def _in_its_words(problem: Problem, data: bytes) -> Problem:
+    """What our reader of YAML refuses, as envoyproxy/ratelimit says it where it does too."""
+    message = problem.message
+    key = _KEY_NOT_TEXT.fullmatch(message)
+    if key is not None:
+        message = f"config error, key is not of type string: {key[1]}"
+    elif message.startswith("expected YAML, found a mistake"):
+        message = f"error loading config file: yaml: {_go_yaml(data)}"
+    else:
+        message = f"error loading config file: {message}"
+    return Problem(problem.file, problem.line, problem.column, problem.path, message)
+
+
+def _go_yaml(data: bytes) -> str:
+    """A mistake of syntax in the words of go-yaml, which is a port of the same libyaml.
+
+    It names the line where what is broken began, and the next one for what its scanner finds;
+    of something that begins in the first line, that of the mistake.
+    """
+    try:
+        for _ in pyyaml.parse(data.decode("utf-8-sig"), Loader=pyyaml.CSafeLoader):
+            pass
+    except pyyaml.MarkedYAMLError as error:
+        marks: Sequence[pyyaml.Mark | None] = (error.context_mark, error.problem_mark)
+        lines = [mark.line for mark in marks if mark is not None and mark.line]
+        scanner = isinstance(error, pyyaml.scanner.ScannerError)
+        where = f"line {lines[0] + scanner}: " if lines else ""
+        return f"{where}{error.problem}"
+    return "a mistake"

@@ -24,7 +24,8 @@ MOST_ENTRIES = 256
 _OVERRIDE_UNITS = {1: SECOND, 2: MINUTE, 3: HOUR, 4: DAY, 5: MONTH, 6: YEAR}
 """envoy.type.v3.RateLimitUnit: 0 is UNKNOWN, and there is no week."""
 _UNIT_CODES = {SECOND: 1, MINUTE: 2, HOUR: 3, DAY: 4, MONTH: 5, YEAR: 6, WEEK: 7}
-"""RateLimitResponse.RateLimit.Unit."""
+"""RateLimitResponse.RateLimit.Unit. A multiple of a unit has no code: told as UNKNOWN, Envoy leaves
+the window out of its `x-ratelimit-limit`."""
 
 
 def parse(message: bytes) -> Request | BadRequest:
@@ -63,6 +64,18 @@ def parse(message: bytes) -> Request | BadRequest:
     return Request(domain, tuple(descriptors))
 
 
+def _degraded() -> bytes:
+    response = rls_pb2.RateLimitResponse()
+    response.dynamic_metadata.update({"degraded": True})
+    made: bytes = response.SerializeToString()
+    return made
+
+
+DEGRADED = _degraded()
+"""To be put behind an answer that was decided without the counters: `degraded` as dynamic metadata.
+Where the answer has metadata already, protobuf puts the two together."""
+
+
 def encode(answer: Answer) -> bytes:
     """A serialized RateLimitResponse.
 
@@ -72,7 +85,7 @@ def encode(answer: Answer) -> bytes:
     parts = [b"\x08\x02" if answer.over else b"\x08\x01"]  # overall_code
     for verdict in answer.verdicts:
         status = _status(verdict)
-        parts += (b"\x12", _varint(len(status)), status)  # statuses
+        parts += (b"\x12", varint(len(status)), status)  # statuses
     return b"".join(parts)
 
 
@@ -92,7 +105,8 @@ _NO_LIMIT = b"\x08\x01"
 
 
 @lru_cache(4096)
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it."""
     data = bytearray()
     while number > 0x7F:
         data.append(number & 0x7F | 0x80)
@@ -105,18 +119,18 @@ def _varint(number: int) -> bytes:
 def _current_limit(limit: Limit) -> bytes:
     message: bytes = rls_pb2.RateLimitResponse.RateLimit(
         requests_per_unit=limit.requests,
-        unit=_UNIT_CODES[limit.unit],
+        unit=_UNIT_CODES.get(limit.unit, 0),
         name=limit.name,
     ).SerializeToString()
-    return b"\x12" + _varint(len(message)) + message
+    return b"\x12" + varint(len(message)) + message
 
 
 @lru_cache(65536)
 def _remaining(number: int) -> bytes:
-    return b"\x18" + _varint(number) if number else b""
+    return b"\x18" + varint(number) if number else b""
 
 
 @lru_cache(4096)
 def _duration_until_reset(seconds: int) -> bytes:
-    duration = b"\x08" + _varint(seconds)
-    return b"\x22" + _varint(len(duration)) + duration
+    duration = b"\x08" + varint(seconds)
+    return b"\x22" + varint(len(duration)) + duration

@@ -1,10 +1,15 @@
 """From a request and a snapshot to what must be counted. Made once for equal requests."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from ratelimit.keys import window_key
 from ratelimit.limits import Limit, window_start
 from ratelimit.stores.contract import Hit
+
+
+OnError: TypeAlias = Literal["allow", "deny", "share"]
+"""What becomes of a request when the counters cannot be asked: it passes this limit, or not, or as
+long as this worker's part of the limit allows (`local/share.py`)."""
 
 
 class Counted(NamedTuple):
@@ -16,8 +21,11 @@ class Counted(NamedTuple):
     addend: int
     shadow: bool = False
     """Counted, but never refuses."""
-    allow_on_error: bool = False
-    """When the counters cannot be asked, this limit lets pass."""
+    on_error: OnError = "deny"
+    quota: bool = False
+    """Refuses only when all limits of the request that are in quota mode are over."""
+    statistic: str = ""
+    """envoyproxy/ratelimit's name of the rule in statistics; empty: a policy's limit."""
 
 
 class Group(NamedTuple):
@@ -47,6 +55,7 @@ class Plan:
         "groups",
         "note",
         "policy",
+        "quotas",
         "reason",
     )
 
@@ -60,6 +69,8 @@ class Plan:
         self.groups = groups
         """One for each descriptor, in order."""
         self.counted = tuple(counted for group in groups for counted in group.counted)
+        self.quotas = sum(counted.quota for counted in self.counted)
+        """How many of them are in quota mode."""
         self.policy = policy
         """For metrics: the domain, or the effective policy's name; empty: neither is known."""
         self.reason = reason
@@ -74,7 +85,7 @@ class Plan:
         if not self._starts <= now < self._ends:
             hits = []
             starts, ends = 0, 0
-            for limit, key, addend, _, _ in self.counted:
+            for limit, key, addend, _, _, _, _ in self.counted:
                 seconds = limit.unit.seconds
                 start = window_start(now, seconds)
                 hits.append(Hit(window_key(key, start), addend, start + seconds))

@@ -1,6 +1,6 @@
 """Finds the limits that a request meets: of an operator's domain, or of the policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
 from callout.config import identity
@@ -10,11 +10,12 @@ from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import descriptor_key, policy_key
+from ratelimit.limits import Limit
 from ratelimit.plan import Counted, Group, Plan, Refusal
 from ratelimit.policy_limits import Facts, PolicyLimits, values
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest, Descriptor, Request
-from ratelimit.rules import Node, Rule, find
+from ratelimit.rules import Match, Rule, Tree, match, override_key
 
 SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
@@ -30,7 +31,7 @@ class Planner:
     def __init__(self, snapshot: Snapshot, remembered: int) -> None:
         """Plan by `snapshot`, remembering so many plans of the policies' own limits."""
         self._policies = snapshot.policies
-        self._domains = cast("Mapping[str, Node]", snapshot.parts[SECTION])
+        self._domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
         self._by_facts: Recent[object, Plan | Refusal] = Recent(remembered)
 
     def plan(self, request: Request) -> Planned:
@@ -44,10 +45,10 @@ class Planner:
                     return planned
                 plans.append(planned)
             return plans[0] if len(plans) == 1 else _together(plans)
-        root = self._domains.get(domain)
-        if root is None:
+        tree = self._domains.get(domain)
+        if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
-        return Plan(tuple([_group(domain, each, root) for each in descriptors]), domain)
+        return Plan(_groups(tree, descriptors), domain)
 
     def _by_policy(self, descriptor: Descriptor) -> Planned:
         """By host, path and method; a refused path counts under the host's policy for `/`."""
@@ -86,18 +87,38 @@ class Planner:
 _NO_POLICY = Plan((Group(),), reason="no_policy")
 
 
-def _group(domain: str, descriptor: Descriptor, root: Node) -> Group:
+def _groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
+    found = [_met(tree, each) for each in descriptors]
+    replaced: set[str] = set()
+    for each in found:
+        if each is not None:
+            replaced |= each.rule.replaces  # an unlimited one replaces others too
+    groups = []
+    for descriptor, met in zip(descriptors, found, strict=True):
+        if met is None:
+            groups.append(Group())
+        elif met.rule.limit is None:
+            groups.append(Group(unlimited=True))
+        elif met.rule.name and met.rule.name in replaced:
+            groups.append(Group())
+        else:
+            groups.append(_group(tree.domain, met, met.rule.limit, descriptor.addend))
+    return tuple(groups)
+
+
+def _met(tree: Tree, descriptor: Descriptor) -> Match | None:
     entries = descriptor.entries
-    # An override replaces whatever rule there is, its shadow mode and `unlimited` included.
-    rule: Rule | None = (
-        Rule(descriptor.override) if descriptor.override is not None else find(root, entries)
-    )
-    if rule is None:
-        return Group()
-    if rule.limit is None:
-        return Group(unlimited=True)
-    key = descriptor_key(domain, rule.limit.unit.seconds, entries)
-    return Group((Counted(rule.limit, key, descriptor.addend, rule.shadow),))
+    if descriptor.override is None:
+        return match(tree, entries)
+    # It replaces whatever rule there is, its shadow mode and `unlimited` included.
+    return Match(Rule(descriptor.override), entries, override_key(tree.domain, entries))
+
+
+def _group(domain: str, met: Match, limit: Limit, addend: int) -> Group:
+    key = descriptor_key(domain, limit.unit.seconds, met.entries)
+    rule = met.rule
+    counted = Counted(limit, key, addend, rule.shadow, quota=rule.quota, statistic=met.key)
+    return Group((counted,))
 
 
 def _together(plans: list[Plan]) -> Plan:
@@ -123,13 +144,13 @@ def _plan(
             continue
         by = values(item.by, facts)
         if by is None:
-            if item.allow_on_error or applies == "shadow":
+            if item.on_error == "allow" or applies == "shadow":
                 continue
             return Refusal(
                 "gateway_stale", f"limit {item.limit.name}: the descriptor lacks remote_address"
             )
         key = policy_key(item.policy, item.limit.name, item.limit.unit.seconds, by)
-        counted.append(Counted(item.limit, key, addend, applies == "shadow", item.allow_on_error))
+        counted.append(Counted(item.limit, key, addend, applies == "shadow", item.on_error))
     # Only trusted route configuration names a policy, and only authz sees it: the two may differ.
     chosen = entries.get("policy", name)
     note = "" if chosen == name else f"authz chose {chosen[:80]}"

@@ -16,7 +16,7 @@ from callout.http.path import (
 from extauthz.go_url import PARAMETERS_MOST
 from extauthz.identity.keys import ALGORITHMS
 from extauthz.models import Auth
-from ratelimit import domains
+from ratelimit import descriptors
 from ratelimit.limits import SHORT_UNITS
 from ratelimit.policy_limits import IDENTITY, LimitItem, values
 from ratelimit.policy_limits import Facts as RequestFacts
@@ -130,6 +130,6 @@ def test_what_may_be_allowed_is_kept_with_a_flag() -> None:
 
 def test_the_keys_of_rate_limit_files_are_all_there() -> None:
     written = [pages.code(key)[0] for key, _ in pages.table(PAGE, "ratelimit")]
-    known = {*domains._FILE_KEYS, *domains._DESCRIPTOR_KEYS, *domains._LIMIT_KEYS}
+    known = {*descriptors.DOMAIN_KEYS, *descriptors.DESCRIPTOR_KEYS, *descriptors.LIMIT_KEYS}
     assert len(written) == len(set(written))
     assert set(written) == known

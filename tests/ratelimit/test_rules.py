@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from callout.config.problems import Rejected
 from ratelimit.domains import load
-from ratelimit.rules import Node, Rule, Wildcard, find
+from ratelimit.rules import Match, Tree, Wildcard, match
 
 
-def tree(descriptors: str | list[Any]) -> Node:
+def tree(descriptors: str | list[Any]) -> Tree:
     """The rules under `descriptors:`; JSON is YAML."""
     text = descriptors if isinstance(descriptors, str) else " " + json.dumps(descriptors)
     loaded = load({"ratelimit/x.yaml": f"domain: d\ndescriptors:\n{text}\n".encode()})
@@ -22,8 +22,8 @@ def tree(descriptors: str | list[Any]) -> Node:
     return loaded["d"]
 
 
-def requests(rule: Rule | None) -> int | None:
-    return rule.limit.requests if rule is not None and rule.limit is not None else None
+def requests(met: Match | None) -> int | None:
+    return met.rule.limit.requests if met is not None and met.rule.limit is not None else None
 
 
 CONFIG = """
@@ -103,7 +103,7 @@ def test_the_table_has_all_its_rows() -> None:
 @pytest.mark.parametrize("name", MATCHES)
 def test_a_descriptor_meets_the_rule_that_envoyproxy_ratelimit_finds(name: str) -> None:
     entries, expected = MATCHES[name]
-    assert requests(find(tree(CONFIG), entries)) == expected
+    assert requests(match(tree(CONFIG), tuple(entries))) == expected
 
 
 KEYS = st.sampled_from(["k", "l"])
@@ -158,7 +158,7 @@ def walked(descriptors: list[dict[str, Any]], entries: list[tuple[str, str]]) ->
 def test_any_tree_matches_as_the_model_walks_it(
     descriptors: list[dict[str, Any]], entries: list[tuple[str, str]]
 ) -> None:
-    assert requests(find(tree(descriptors), entries)) == walked(descriptors, entries)
+    assert requests(match(tree(descriptors), tuple(entries))) == walked(descriptors, entries)
 
 
 @given(st.text("ab*", min_size=1), st.text("ab"))
@@ -170,3 +170,14 @@ def test_a_wildcard_matches_as_the_regular_expression_does(pattern: str, value: 
 
 def test_a_hostile_value_is_matched_in_linear_time() -> None:
     assert not Wildcard("*a" * 50 + "*b").matches("a" * 100_000)
+
+
+def test_a_value_that_is_the_text_of_a_later_wildcard_meets_that_one() -> None:
+    rules = tree(
+        [
+            {"key": "k", "value": "*a*", "rate_limit": {"unit": "day", "requests_per_unit": 1}},
+            {"key": "k", "value": "a*", "rate_limit": {"unit": "day", "requests_per_unit": 2}},
+        ]
+    )
+    assert requests(match(rules, (("k", "a*"),))) == 2
+    assert requests(match(rules, (("k", "ab"),))) == 1
