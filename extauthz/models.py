@@ -90,6 +90,8 @@ class Rego(Block):
     """What one decision may cost; beyond it the request is denied."""
     strict: bool = False
     """Whether a builtin's error ends the decision; else its expression is undefined."""
+    print: bool = False
+    """Whether `print` is written to the log; else it is left out when the Rego is compiled."""
     allow: Allow = Field(default_factory=Allow)
     """What it may do outside of itself; nothing, if not written."""
 

@@ -32,7 +32,7 @@ def rego_wanted(policies: Sequence[Source]) -> list[RegoSource]:
         if isinstance(decide, dict):
             folder, entrypoint = decide.get("rego"), decide.get("entrypoint")
             if isinstance(folder, str) and isinstance(entrypoint, str):
-                found.append(RegoSource(folder, entrypoint))
+                found.append(RegoSource(folder, entrypoint, decide.get("print") is True))
     return found
 
 
@@ -84,7 +84,7 @@ class PlanCache:
                 return _rejected(
                     source, "data", f"expected a file of the bundle, found no `{rego.data}`"
                 )
-        path = compiled_path(plan_key(files, rego.entrypoint))
+        path = compiled_path(plan_key(files, rego.entrypoint, rego.print))
         plan = bundle.read(path)
         if plan is None:
             return _rejected(

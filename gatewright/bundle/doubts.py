@@ -38,8 +38,8 @@ def _never_allowing(loaded: Loaded) -> Iterator[Problem]:
     for policy in loaded.documents:
         if (_written(policy.source, "auth", "mode") or _written(policy.source, "mode")) == "off":
             continue  # nobody asks it
-        for folder, entrypoint in rego_wanted([policy.source]):
-            path = compiled_path(plan_key(rego_sources(bundle, folder), entrypoint))
+        for folder, entrypoint, prints in rego_wanted([policy.source]):
+            path = compiled_path(plan_key(rego_sources(bundle, folder), entrypoint, prints))
             plan = bundle.read(path)
             if plan is not None and path not in judged:
                 judged[path] = can_allow(read_plan(plan), entrypoint)

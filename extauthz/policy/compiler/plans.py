@@ -29,6 +29,8 @@ class RegoSource(NamedTuple):
     """Relative to the bundle's root."""
     entrypoint: str
     """`package/rule`: `shop/allow`."""
+    prints: bool = False
+    """Whether its `print`s say something."""
 
 
 def rego_sources(bundle: Bundle, folder: str) -> dict[str, bytes]:
@@ -40,10 +42,11 @@ def rego_sources(bundle: Bundle, folder: str) -> dict[str, bytes]:
     }
 
 
-def plan_key(sources: Mapping[str, bytes], entrypoint: str) -> str:
+def plan_key(sources: Mapping[str, bytes], entrypoint: str, prints: bool = False) -> str:
     """What a plan is kept under: a digest of all that it is made from."""
     digest = hashlib.sha256()
-    for part in (_FORMAT, entrypoint.encode(), *_parts(sources)):
+    form = _FORMAT + b" prints" if prints else _FORMAT
+    for part in (form, entrypoint.encode(), *_parts(sources)):
         # lengths too, so that no two different inputs give the same bytes
         digest.update(b"%d:" % len(part))
         digest.update(part)
@@ -85,16 +88,16 @@ def compile_missing(
     """
     plans: dict[str, bytes] = {}
     missing: dict[str, Request] = {}
-    for folder, entrypoint in dict.fromkeys(wanted):
+    for folder, entrypoint, prints in dict.fromkeys(wanted):
         sources = rego_sources(bundle, folder)
-        path = compiled_path(plan_key(sources, entrypoint))
+        path = compiled_path(plan_key(sources, entrypoint, prints))
         if not sources:
             continue
         plan = bundle.read(path) or _read(cache / "plans" / Path(path).name)
         if plan is not None:
             plans[path] = plan
         else:
-            missing[path] = Request(sources, entrypoint, folder)
+            missing[path] = Request(sources, entrypoint, folder, prints)
     if not missing:
         return plans
     made = _compile(list(missing.values()), cache, progress)
@@ -108,7 +111,8 @@ def compile_missing(
 
 def _compile(requests: list[Request], cache: Path, progress: Progress) -> list[bytes] | Rejected:
     try:
-        answers = choose(cache, progress)(requests)
+        prints = any(request.prints for request in requests)
+        answers = choose(cache, progress, prints)(requests)
     except CompilerMissing as missing:
         return Rejected((Problem(requests[0].folder, 0, 0, "", str(missing)),))
     plans: list[bytes] = []

@@ -32,6 +32,8 @@ class Request(NamedTuple):
     entrypoint: str
     folder: str
     """Names the policy in errors that have no file."""
+    prints: bool = False
+    """Whether `print` stays in the plan. `opa build` drops it in any case."""
 
 
 Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
@@ -39,13 +41,18 @@ Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
 Compile: TypeAlias = Callable[[Sequence[Request]], list[Answer]]
 
 
-def choose(cache: Path, progress: Progress) -> Compile:
+def choose(cache: Path, progress: Progress, prints: bool = False) -> Compile:
     """The first of `WAYS` that this machine has.
+
+    Args:
+        cache: the operator's own folder.
+        progress: told in a sentence of what takes long.
+        prints: whether it must be one that can leave `print` in a plan.
 
     Raises:
         CompilerMissing: none.
     """
-    for way in WAYS:
+    for way in [way for way in WAYS if not (prints and way is native_opa)]:
         found = way(cache, progress)
         if found is not None:
             return found
@@ -98,7 +105,12 @@ def with_program(ask: Ask) -> Compile:
         answers: list[Answer | None] = [_not_text(request) for request in requests]
         asked = [r for r, answer in zip(requests, answers, strict=True) if answer is None]
         wanted = [
-            {"command": "compile", "sources": _texts(r), "entrypoints": [r.entrypoint]}
+            {
+                "command": "compile",
+                "sources": _texts(r),
+                "entrypoints": [r.entrypoint],
+                "prints": r.prints,
+            }
             for r in asked
         ]
         replies = iter(ask(wanted))

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from extauthz.policy.budget import CHUNK, CREDIT, DEFAULT, METER, Budget, meter, spend
 from extauthz.policy.engine import UNDEFINED
 from extauthz.policy.errors import RegoError
+from extauthz.policy.printing import printed
 from extauthz.policy.translator.index import equal_rules, prefixed_rules
 from extauthz.policy.values.representation import (
     RegoSet,
@@ -222,6 +223,7 @@ NAMESPACE: Final[dict[str, Any]] = {
     "ordered_pairs_of": ordered_pairs_of,
     "pairs_of": pairs_of,
     "prefixed_rules": prefixed_rules,
+    "printed": printed,
     "same": same,
     "spend": spend,
     "stored": stored,

@@ -3,6 +3,7 @@
 import ast
 
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
+from extauthz.policy.printing import Print
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, nodes, syntax
 from extauthz.policy.translator.write_control import leave
@@ -48,6 +49,9 @@ def call_builtin(w: Writer, statement: Statement, following: Statement | None) -
     """Call a builtin, inline if it is one of the hot ones."""
     name, target = statement["func"], statement["result"]
     if name == "internal.print":
+        place = w.shared_constant(Print(statement.place))
+        said = [w.defined(argument) for argument in statement["args"]]
+        w.flow.emit(nodes.Expr(syntax.call("printed", place, *said)))
         return False
     bound = w.program.builtins.get(name)
     if bound is None:

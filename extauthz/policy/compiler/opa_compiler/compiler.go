@@ -13,6 +13,7 @@ import (
 type compilation struct {
 	Sources     map[string]string `json:"sources"`
 	Entrypoints []string          `json:"entrypoints"`
+	Prints      bool              `json:"prints"`
 }
 
 // What became of it: one of the two.
@@ -39,7 +40,7 @@ func compiled(line []byte) any {
 		})
 	}
 	compiler := compile.New().WithTarget(compile.TargetPlan).WithEntrypoints(asked.Entrypoints...).
-		WithBundle(&policy).WithRegoVersion(ast.RegoV1)
+		WithBundle(&policy).WithRegoVersion(ast.RegoV1).WithEnablePrintStatements(asked.Prints)
 	if err := compiler.Build(context.Background()); err != nil {
 		return plan{Errors: problems(err)}
 	}
