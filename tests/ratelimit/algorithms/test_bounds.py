@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelimit.algorithms.contract import NEW, Algorithm, charge
@@ -79,7 +79,7 @@ DEMAND = st.lists(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(limit=st.integers(1, 12), demand=DEMAND)
 def test_no_interval_holds_more_than_the_bound(kind: str, limit: int, demand: list[int]) -> None:
     make, bound = KINDS[kind]
@@ -102,7 +102,7 @@ def test_the_worst_that_is_known_is_within_the_bound(kind: str, limit: int) -> N
 
 
 @pytest.mark.parametrize("kind", ["fixed", "sliding"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(limit=st.integers(1, 12), demand=DEMAND)
 def test_no_aligned_window_holds_more_than_the_limit(
     kind: str, limit: int, demand: list[int]
@@ -126,7 +126,7 @@ def test_the_burst_at_a_boundary_that_a_fixed_window_lets_pass_takes_a_sliding_o
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bucket"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(limit=st.integers(1, 12), quiet=st.integers(0, WINDOW - 1), more=st.integers(0, 9))
 def test_who_asks_for_as_much_as_the_limit_after_a_silence_gets_exactly_that(
     kind: str, limit: int, quiet: int, more: int
@@ -135,7 +135,7 @@ def test_who_asks_for_as_much_as_the_limit_after_a_silence_gets_exactly_that(
     assert sum(admitted(algorithm, [0] * quiet + [limit + more])) == limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(limit=st.integers(1, 100), quiet=st.integers(0, WINDOW - 1))
 def test_a_bucket_gives_exactly_its_burst_and_then_exactly_its_rate(limit: int, quiet: int) -> None:
     counts = admitted(TokenBucket(BURST, WINDOW, limit), [0] * quiet + [200] * (4 * WINDOW + 1))

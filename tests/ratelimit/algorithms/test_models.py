@@ -1,7 +1,7 @@
 """Every algorithm says in every conversation what its plain model says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ratelimit.algorithms.contract import NEW, SATURATED, State, charge, check, refund
@@ -19,7 +19,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.parametrize("name", LIMITS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_it_admits_counts_and_foretells_what_the_model_does(
     name: str, steps: list[tuple[int, int]]
@@ -54,7 +54,7 @@ def test_it_admits_counts_and_foretells_what_the_model_does(
 
 
 @pytest.mark.parametrize("name", LIMITS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_a_state_that_was_not_touched_for_its_span_says_nothing_more(
     name: str, steps: list[tuple[int, int]]
