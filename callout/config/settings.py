@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pydantic
 
+from callout.config.answers import Answers
 from callout.config.decision_logs import DecisionLogs
 from callout.config.merge import merge
 from callout.config.opa import Opa, OpaServer, OpaServers
@@ -248,6 +249,7 @@ class Settings(Block):
     telemetry: Telemetry = Telemetry()
     decision_logs: DecisionLogs | None = None
     """Decision logs in OPA's event format. None: there are none, and no request pays for them."""
+    answers: Answers = Answers()
     admin: Admin = Admin()
     overload: Overload = Overload()
     connections: Connections = Connections()

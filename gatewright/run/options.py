@@ -3,6 +3,7 @@
 import resource
 from pathlib import Path
 
+from callout.config.answers import Answers
 from callout.config.opa import Opa, opa_of
 from callout.config.settings import Settings
 from callout.grpc.health import HealthBoard
@@ -12,6 +13,7 @@ from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 from extauthz.policy.opa_server.access import Access
+from ratelimit.answers import Extras
 
 RESERVED = 128
 """Descriptors that connections leave for Redis, key sets, metrics and files: whoever only opens
@@ -62,6 +64,11 @@ def opa_options(written: str | tuple[str, ...] | Opa) -> tuple[tuple[str, ...], 
     opa = opa_of(written)
     files = opa.model_dump(exclude={"servers"})
     return opa.servers, Access(**{name: each and Path(each) for name, each in files.items()})
+
+
+def extras(answers: Answers) -> Extras:
+    """What answers of limits say beside their verdict."""
+    return Extras(answers.headers, answers.metadata)
 
 
 def admission_options(settings: Settings) -> AdmissionOptions | None:
