@@ -1,0 +1,1 @@
+"""Domains from a management server: `RateLimitConfig` over ADS, as envoyproxy/ratelimit."""
