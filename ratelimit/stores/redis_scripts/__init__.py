@@ -1,0 +1,1 @@
+"""Algorithms that Redis runs itself, as Lua: one step of one or several limits, undivided."""

@@ -1,0 +1,123 @@
+-- What ratelimit/algorithms/decision.py says, in one undivided step. Needs Redis 5 or later.
+-- KEYS: one for each use. ARGV: the time in ms, or '' for the time of this server; 1 for all or
+-- nothing, 0 for each for itself; and for each use: kind, hits, enforced, strict, capacity,
+-- window, span, more. Answers for each use: allowed, remaining, reset, retry after or -1.
+-- All numbers are whole and below 2^53, and those that are written below 10^14, where Lua writes
+-- them with all their digits. Nothing is written before all is decided.
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local together = ARGV[2] == '1'
+
+-- How long a key lives: at least 1 ms, and if two of its uses differ, as the longer one needs.
+local uses, stored, life = {}, {}, {}
+for place, key in ipairs(KEYS) do
+  local first = 8 * place - 5
+  local use = {
+    key = key,
+    kind = kinds[ARGV[first]],
+    hits = tonumber(ARGV[first + 1]),
+    enforced = ARGV[first + 2] == '1',
+    strict = ARGV[first + 3] == '1',
+    capacity = tonumber(ARGV[first + 4]),
+    window = tonumber(ARGV[first + 5]),
+    span = tonumber(ARGV[first + 6]),
+    more = tonumber(ARGV[first + 7]),
+  }
+  uses[place] = use
+  life[key] = math.max(use.span, life[key] or 1)
+  if stored[key] == nil then
+    local load = use.kind.load
+    if load then
+      stored[key] = load(use)
+    else
+      local text = redis.call('GET', key)
+      stored[key] = text and use.kind.read(use, text) or false
+    end
+  end
+end
+
+local function steady(use, state)
+  local moment = now
+  if state and state[1] > now then
+    if state[1] - now <= use.window then moment = state[1] else state = false end
+  end
+  return use.kind.roll(use, state, moment), moment
+end
+
+local function reset(use, state, moment)
+  local kind = use.kind
+  if kind.reset then return kind.reset(use, state, moment) end
+  return use.capacity > 0 and kind.wait(use, state, moment, use.capacity) or 0
+end
+
+local function verdict(use, state, moment, needed)
+  local free = use.kind.free(use, state, moment)
+  local allowed, retry = 1, 0
+  if needed > free then
+    allowed, retry = 0, -1
+    local asked = math.max(needed, 1)
+    if asked <= use.capacity then retry = use.kind.wait(use, state, moment, asked) end
+  end
+  return allowed, math.max(free, 0), reset(use, state, moment), retry
+end
+
+-- Adds to `answer`, and to `changed` what must be written.
+local function decide(use, changed, answer)
+  local key, kind, hits = use.key, use.kind, use.hits
+  local state = changed[key] or stored[key]
+  local rolled, moment = steady(use, state)
+  local allowed, remaining, ends, retry
+  if hits > 0 and hits <= kind.free(use, rolled, moment) then
+    local after = kind.add(use, rolled, moment, hits)
+    changed[key] = after
+    allowed, remaining = 1, math.max(kind.free(use, after, moment), 0)
+    ends, retry = reset(use, after, moment), 0
+  elseif hits < 0 then
+    if state then
+      rolled = kind.take_back(use, rolled, moment, -hits)
+      changed[key] = rolled
+    end
+    allowed, remaining = 1, math.max(kind.free(use, rolled, moment), 0)
+    ends, retry = reset(use, rolled, moment), 0
+  else
+    local needed = (hits == 0 and use.strict) and 1 or hits
+    allowed, remaining, ends, retry = verdict(use, rolled, moment, needed)
+  end
+  local last = #answer
+  answer[last + 1], answer[last + 2] = allowed, remaining
+  answer[last + 3], answer[last + 4] = ends, retry
+  return allowed == 1
+end
+
+local changed, answer, refused = {}, {}, false
+for _, use in ipairs(uses) do
+  if not decide(use, changed, answer) and use.enforced then refused = true end
+end
+
+if together and refused and #uses > 1 then
+  changed = {}
+  for _, use in ipairs(uses) do
+    if use.hits < 0 then decide(use, changed, {}) end
+  end
+  for place, use in ipairs(uses) do
+    local rolled, moment = steady(use, changed[use.key] or stored[use.key])
+    answer[4 * place - 2] = math.max(use.kind.free(use, rolled, moment), 0)
+    answer[4 * place - 1] = reset(use, rolled, moment)
+  end
+end
+
+for _, use in ipairs(uses) do
+  local state = changed[use.key]
+  if state then
+    changed[use.key] = nil
+    if use.kind.save then
+      use.kind.save(use, state, life[use.key])
+    else
+      redis.call('SET', use.key, table.concat(state, ' '), 'PX', life[use.key])
+    end
+  end
+end
+return answer
