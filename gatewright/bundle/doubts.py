@@ -12,6 +12,8 @@ from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.plan.verdicts import can_allow
 from gatewright.bundle.load import Loaded
 from gatewright.bundle.sections import SECTIONS
+from ratelimit import lint
+from ratelimit.config import FOLDER
 
 _STRICTNESS: Final[Mapping[Mode, int]] = {"off": 0, "shadow": 1, "enforce": 2}
 
@@ -24,6 +26,7 @@ def doubts(loaded: Loaded) -> tuple[Problem, ...]:
             *_issuers_again(loaded),
             *_opened(loaded),
             *_never_allowing(loaded),
+            *lint.doubts(loaded.bundle.under(FOLDER)),
         ]
     )
 

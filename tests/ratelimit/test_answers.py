@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratelimit.answers import Extras, Headers, Names, deciding
@@ -96,6 +96,7 @@ def test_a_limit_without_a_name_is_called_by_what_it_says() -> None:
     assert found == {"RateLimit-Policy": '"5/second";q=5;w=1', "RateLimit": '"5/second";r=3;t=1'}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_any_name_is_a_string_of_structured_fields(name: str) -> None:
     limit = Limit(1, UNITS["second"], name)
@@ -161,6 +162,7 @@ VERDICTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(VERDICTS, min_size=1, max_size=5), st.sampled_from([None, *LIMITS]))
 def test_what_is_told_is_of_the_same_mind_as_the_answer(
     verdicts: list[Verdict], shadow: Limit | None
