@@ -7,12 +7,12 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from callout.redis.breaker import Breaker, State
 from callout.redis.connect import Dialer
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Pipeline, Replies, Then, pack
+from callout.redis.pipeline import ErrorReply, Pipeline, Replies, Reply, Then, pack
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,20 +39,33 @@ class ClientOptions:
     """Requests in a row that waited in vain before the connection is given up."""
 
 
+class Dials(Protocol):
+    """What opens connections: to one server, or to whichever is the master now."""
+
+    async def dial(self) -> asyncio.StreamWriter | Unavailable:
+        """See `Dialer.dial`."""
+        ...
+
+
 class Client:
     """Sends packed commands; never raises for a Redis that is away, answers `Unavailable`.
 
     Belongs to the event loop that `start` runs in.
     """
 
-    def __init__(self, url: str, options: ClientOptions = ClientOptions()) -> None:
-        """Read the URL; connects in `start`.
+    probe: bytes = _PING
+    """What is asked of each new connection before requests use it."""
+
+    def __init__(self, server: str | Dials, options: ClientOptions = ClientOptions()) -> None:
+        """Read the URL, or go where `server` dials; connects in `start`.
 
         Raises:
             ValueError: not a URL of a Redis server.
         """
         self._options = options
-        self._dialer = Dialer(url, options.connect_timeout)
+        self._dialer = (
+            Dialer(server, options.connect_timeout) if isinstance(server, str) else server
+        )
         self._breaker = Breaker(options.threshold)
         self._pipeline: Pipeline | None = None
         self._refusal = Unavailable("disconnected", "not connected yet")
@@ -116,8 +129,17 @@ class Client:
 
     def not_serving(self, error: ErrorReply) -> None:
         """A caller got this error in place of a result: perhaps another server must be found."""
-        if self._pipeline is not None and error.message.startswith(_NOT_SERVING):
-            self._pipeline.drop(error.message)
+        if error.message.startswith(_NOT_SERVING):
+            self.leave(error.message)
+
+    def leave(self, reason: str) -> None:
+        """Give the connection up and dial again; who waits for replies is settled now."""
+        if self._pipeline is not None:
+            self._pipeline.drop(reason)
+
+    def serves(self, reply: Reply) -> bool:
+        """Whether the answer to the probe says that requests may be sent."""
+        return not isinstance(reply, ErrorReply)
 
     # Deadlines: one timer for all requests, at the earliest of their deadlines. A timer for each
     # costs 0.5 us a request, a quarter of all that happens here.
@@ -223,15 +245,15 @@ class Client:
         self._breaker.probing()
         now = time.monotonic()
         # Half open: only the probe is sent.
-        pong = pipeline.push([_PING], now + self._options.connect_timeout, _as_they_are, now)
+        pong = pipeline.push([self.probe], now + self._options.connect_timeout, _as_they_are, now)
         try:
             replies = await asyncio.wait_for(pong, self._options.connect_timeout)
         except TimeoutError:
-            replies = Unavailable("timeout", "no answer to PING")
+            replies = Unavailable("timeout", "no answer to the probe")
         except asyncio.CancelledError:
             pipeline.drop("closed")
             raise
-        if isinstance(replies, Unavailable) or isinstance(replies[0], ErrorReply):
+        if isinstance(replies, Unavailable) or not self.serves(replies[0]):
             pipeline.drop("the probe failed")
             return Unavailable("disconnected", str(replies))
         pipeline.answered = False

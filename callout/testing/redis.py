@@ -1,6 +1,7 @@
 """A real Redis that keeps nothing on disk."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
@@ -8,6 +9,19 @@ import redis
 from callout.testing import tools
 from callout.testing.ports import free_port
 from callout.testing.process import Process
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until it holds.
+
+    Raises:
+        TimeoutError: it does not in so many seconds.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not in {seconds} s")
+        time.sleep(0.02)
 
 
 class RedisServer:
@@ -25,7 +39,7 @@ class RedisServer:
         """
         self._folder = folder
         self._arguments = (*arguments, *(("--requirepass", password) if password else ()))
-        self._password = password
+        self.password = password
         self.port = free_port()
         """Stays the same over `restart`."""
         self.socket = folder / "redis.sock"
@@ -58,7 +72,7 @@ class RedisServer:
 
     def client(self) -> "redis.Redis":
         """A new synchronous client; the caller closes it."""
-        return redis.Redis(port=self.port, password=self._password, socket_timeout=5)
+        return redis.Redis(port=self.port, password=self.password, socket_timeout=5)
 
     def flush(self) -> None:
         """Removes every key."""
@@ -88,7 +102,7 @@ class RedisServer:
 
     @property
     def _credentials(self) -> str:
-        return f":{self._password}@" if self._password else ""
+        return f":{self.password}@" if self.password else ""
 
     def _start(self) -> Process:
         self.socket.unlink(missing_ok=True)
