@@ -4,20 +4,21 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from callout.config.problems import Rejected
+from callout.config.problems import Problem, Rejected
 from callout.config.settings import FLAGS, Settings
 from callout.observe import logs
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
 from gatewright.run import handover, systemd
+from gatewright.run.er import FROM_ENVIRONMENT, ErRatelimit, read_er
 from gatewright.run.feed import MakeFeed
 from gatewright.run.handover import Inheritance
 from gatewright.run.opa_envoy import OpaEnvoy, read_opa_envoy
@@ -39,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="opa-envoy-plugin's configuration; its bundles decide instead of a bundle of ours",
     )
+    parser.add_argument(
+        "--er-config",
+        nargs="?",
+        const=FROM_ENVIRONMENT,
+        metavar="DIR",
+        help="envoyproxy/ratelimit's folder of limits, and its environment, instead of a bundle of "
+        "ours; without DIR that of RUNTIME_ROOT",
+    )
     for name, path in FLAGS.items():
         parser.add_argument(f"--{name}", metavar="VALUE", help=f"the setting {'.'.join(path)}")
 
@@ -51,13 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     except (OSError, msgspec.MsgspecError, ValueError) as error:
         print(f"gatewright: cannot take over: {error}", file=sys.stderr)
         return 1
-    replaced = None
-    if arguments.opa_envoy_config is not None:
-        replaced = read_opa_envoy(arguments.opa_envoy_config, os.environ, given)
+    replaced = _replaced(arguments, given)
 
     def read() -> Settings | Rejected:
         if isinstance(replaced, Rejected):
             return replaced
+        if isinstance(replaced, ErRatelimit):
+            environ = replaced.environ(os.environ)
+            return replaced.settings(read_settings(arguments.settings, given, environ))
         found = read_settings(arguments.settings, given)
         if isinstance(found, Rejected) or replaced is None:
             return found
@@ -76,7 +86,25 @@ def run(arguments: argparse.Namespace) -> int:
         feed = replaced.feed
         for each in replaced.warnings:
             _log.warning("configuration", problem=str(each))
+    elif isinstance(replaced, ErRatelimit):
+        feed = replaced.feed
+        for each in replaced.warnings(settings):
+            _log.warning("configuration", problem=str(each))
     return asyncio.run(_serve(settings, arguments.settings, read, inheritance, feed))
+
+
+def _replaced(
+    arguments: argparse.Namespace, given: Mapping[str, object]
+) -> OpaEnvoy | ErRatelimit | Rejected | None:
+    """What is run by instead of a bundle of ours; None: by one of ours."""
+    if arguments.er_config is None:
+        if arguments.opa_envoy_config is None:
+            return None
+        return read_opa_envoy(arguments.opa_envoy_config, os.environ, given)
+    if arguments.opa_envoy_config is not None:
+        message = "expected nothing beside --er-config"
+        return Rejected((Problem("--opa-envoy-config", 0, 0, "", message),))
+    return read_er(arguments.er_config, os.environ, given)
 
 
 async def _serve(

@@ -8,7 +8,9 @@ from callout.config import settings
 from callout.config.problems import Problem, Rejected
 
 
-def read_settings(path: Path | None, flags: Mapping[str, object]) -> settings.Settings | Rejected:
+def read_settings(
+    path: Path | None, flags: Mapping[str, object], environ: Mapping[str, str] = os.environ
+) -> settings.Settings | Rejected:
     """Reads them once; see `callout.config.settings.load`."""
     content = None
     if path is not None:
@@ -17,4 +19,4 @@ def read_settings(path: Path | None, flags: Mapping[str, object]) -> settings.Se
         except OSError as error:
             message = f"expected a file with settings: {error.strerror}"
             return Rejected((Problem(str(path), 0, 0, "", message),))
-    return settings.load(content, os.environ, flags, str(path or "gatewright.yaml"))
+    return settings.load(content, environ, flags, str(path or "gatewright.yaml"))

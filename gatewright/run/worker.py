@@ -18,6 +18,7 @@ import structlog
 import uvloop
 
 from callout.config.settings import Settings
+from callout.grpc.call import Face
 from callout.grpc.health import HealthBoard
 from callout.observe import logs
 from callout.serve.certificates import Certificates
@@ -30,6 +31,7 @@ from gatewright.run.generation import Generation
 from gatewright.run.options import serve_options
 from gatewright.run.questions import Question
 from gatewright.run.telemetry import Telemetry
+from ratelimit.envoy import SERVICE
 
 _log = structlog.get_logger("gatewright.worker")
 
@@ -58,6 +60,9 @@ class Worker:
         """Called when it cannot do its work: the process must end, and be replaced."""
         self.generation = Generation(self._loaded, self._refused)
         self._health = HealthBoard()
+        if "limit" in settings.faces:
+            # What envoyproxy/ratelimit calls itself; probes of its users ask for it.
+            self._health.add(Face("ratelimit", SERVICE, ()))
         self._telemetry = Telemetry(settings.telemetry, metrics, place)
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None

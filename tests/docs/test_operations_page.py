@@ -140,7 +140,7 @@ def test_the_table_of_metrics_is_the_exposition(service: Service) -> None:
 
 
 def test_every_series_that_some_page_names_is_in_the_table() -> None:
-    tables = ("metrics", "bundle-metrics")
+    tables = ("metrics", "bundle-metrics", "xds-metrics")
     written = {pages.code(row[0])[0] for name in tables for row in pages.table(PAGE, name)}
     for page in (*pages.PAGES, "ARCHITECTURE.md", "RATIONALE.md", "THREAT_MODEL.md"):
         named = set(re.findall(r"`(gatewright_\w+)", pages.read(page)))
@@ -176,7 +176,7 @@ def test_the_table_of_the_admin_port_is_the_admin_port(service: Service) -> None
 def test_health_knows_the_names_that_are_given(service: Service) -> None:
     assert '`""`, a full service name, or `authz` and `limit`' in pages.read(PAGE)
     with service.client() as client:
-        for name in ("", "authz", "limit", "envoy.service.auth.v3.Authorization"):
+        for name in ("", "authz", "limit", "ratelimit", "envoy.service.auth.v3.Authorization"):
             assert client.health(name) == "SERVING", name
 
 

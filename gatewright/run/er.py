@@ -1,0 +1,100 @@
+"""`--er-config [DIR]`: envoyproxy/ratelimit's folder and environment instead of a bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from callout.config.bundle import Bundle
+from callout.config.problems import Problem, Rejected
+from callout.config.settings import PREFIX, Settings
+from gatewright.run import er_environment
+from gatewright.run.er_environment import DEBUG, GRPC, ErEnvironment
+from gatewright.run.feed import DirectoryFeed, Feed, Offer
+from ratelimit.config import FOLDER
+
+FROM_ENVIRONMENT: Final = ""
+"""What the flag is without a folder: RUNTIME_ROOT/RUNTIME_SUBDIRECTORY/RUNTIME_APPDIRECTORY."""
+
+_RUNTIME: Final = ("RUNTIME_ROOT", "RUNTIME_SUBDIRECTORY", "RUNTIME_APPDIRECTORY")
+
+
+@dataclass(frozen=True)
+class ErRatelimit:
+    """Where the files are, and what the environment says."""
+
+    folder: str
+    environment: ErEnvironment
+
+    def environ(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """The environment with what it says in our words; words of ours win."""
+        return {**self.environment.variables, f"{PREFIX}FACES": "limit", **environ}
+
+    def settings(self, found: Settings | Rejected) -> Settings | Rejected:
+        """Settings that listen where envoyproxy/ratelimit does, unless something else is said."""
+        if isinstance(found, Rejected):
+            return self.environment.renamed(found)
+        default = Settings.model_validate({}).listen
+        changed: dict[str, Any] = {}
+        for name, (host, port) in (("grpc", GRPC), ("admin", DEBUG)):
+            if getattr(found.listen, name) == getattr(default, name):
+                changed[name] = f"{host}:{port}"
+        return found.model_copy(update={"listen": found.listen.model_copy(update=changed)})
+
+    def warnings(self, settings: Settings) -> tuple[Problem, ...]:
+        """What its operator should look at."""
+        if settings.redis is not None:
+            return self.environment.warnings
+        message = "is not set: counters are in memory, of this process alone"
+        alone = Problem("REDIS_URL", 0, 0, "", message, severity="warning")
+        return (*self.environment.warnings, alone)
+
+    def feed(self, offer: Offer) -> Feed:
+        """What brings the files."""
+
+        async def offered(found: Bundle | Rejected) -> tuple[Problem, ...]:
+            return await offer(found if isinstance(found, Rejected) else as_bundle(found))
+
+        # Failures to read at all are logged by what watches, and tried again.
+        return DirectoryFeed(self.folder, offered, on_failure=lambda: None)
+
+
+def read_er(
+    folder: str, environ: Mapping[str, str], given: Mapping[str, object]
+) -> ErRatelimit | Rejected:
+    """What the flag, the environment and the other flags say together. Pure.
+
+    Args:
+        folder: what the flag names.
+        environ: the whole environment.
+        given: the command line's flags.
+    """
+    if given.get("bundle") is not None:
+        problem = Problem("--bundle", 0, 0, "", "expected nothing beside --er-config")
+        return Rejected((problem,))
+    environment = er_environment.read(environ)
+    if isinstance(environment, Rejected):
+        return environment
+    if folder == FROM_ENVIRONMENT:
+        return ErRatelimit(environment.folder, environment)
+    set_too = [name for name in _RUNTIME if environ.get(name)]
+    if set_too and Path(folder) != Path(environment.folder):
+        message = "names another folder than --er-config: expected one of them"
+        return Rejected(tuple(Problem(name, 0, 0, "", message) for name in set_too))
+    return ErRatelimit(folder, environment)
+
+
+def as_bundle(found: Bundle) -> Bundle | Rejected:
+    """The folder as the folder `ratelimit/` of a bundle.
+
+    Every file is one of limits, whatever its name: envoyproxy/ratelimit reads all that there are
+    (github.com/lyft/goruntime).
+    """
+    files: dict[str, bytes] = {}
+    for path, data in found.files.items():
+        name = path if path.endswith((".yaml", ".yml")) else f"{path}.yaml"
+        if name != path and name in found.files:
+            message = f"expected another name: beside {name} it cannot be told apart"
+            return Rejected((Problem(path, 0, 0, "", message),))
+        files[f"{FOLDER}/{name}"] = data
+    return Bundle(files)

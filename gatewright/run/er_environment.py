@@ -1,0 +1,534 @@
+"""The environment of envoyproxy/ratelimit, as settings of ours. Pure.
+
+`VARIABLES` has every variable that its src/settings/settings.go reads: each becomes a setting, or
+is refused, or is warned about because it cannot change a decision here. Those that it reads only
+beside a switch (`BACKEND_TYPE=memcache`) are looked at when the switch is on, as there.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from callout.config.problems import Problem, Rejected
+from callout.config.settings import PREFIX
+
+Kind: TypeAlias = Literal["text", "bool", "int", "number", "duration"]
+Use: TypeAlias = Literal["used", "refused", "idle", "beside"]
+Value: TypeAlias = str | bool | int | float
+
+
+class Variable(NamedTuple):
+    """One variable of envoyproxy/ratelimit."""
+
+    name: str
+    kind: Kind
+    """How it is read there (github.com/kelseyhightower/envconfig)."""
+    use: Use
+    """`used`: it is a setting here. `refused`: what it asks for is not there. `idle`: it has no
+    effect on decisions, and is warned about. `beside`: it says more of what another switches on."""
+    what: str
+    """The setting that it is; why it is refused or idle; the variable that it stands beside."""
+    same: tuple[Value, ...] = ()
+    """Values, texts in lower case, that ask for what is so in any case: nothing is said."""
+
+
+_OFF: Final = (False,)
+
+VARIABLES: Final = (
+    Variable("GRPC_HOST", "text", "used", "listen.grpc"),
+    Variable("GRPC_PORT", "int", "used", "listen.grpc"),
+    Variable("GRPC_UDS", "text", "used", "listen.grpc"),
+    Variable("DEBUG_HOST", "text", "used", "listen.admin"),
+    Variable("DEBUG_PORT", "int", "used", "listen.admin"),
+    Variable("HOST", "text", "refused", "there is no HTTP port: calls are gRPC"),
+    Variable("PORT", "int", "refused", "there is no HTTP port: probe `/readyz` of DEBUG_PORT"),
+    Variable("GRPC_MAX_CONNECTION_AGE", "duration", "used", "connections.max_age"),
+    Variable("GRPC_MAX_CONNECTION_AGE_GRACE", "duration", "used", "connections.max_age_grace"),
+    Variable("GRPC_MAX_CONCURRENT_STREAMS", "int", "used", "http2.max_streams", (0,)),
+    Variable("MAX_CONCURRENT_REQUESTS", "int", "used", "connections.max_calls", (0,)),
+    Variable(
+        "REQUEST_TIMEOUT",
+        "duration",
+        "refused",
+        "the deadline of a request is its caller's: the `timeout` of Envoy's filter",
+        (0.0,),
+    ),
+    Variable("GRPC_SERVER_USE_TLS", "bool", "used", "tls"),
+    Variable("GRPC_SERVER_TLS_CERT", "text", "used", "tls.cert"),
+    Variable("GRPC_SERVER_TLS_KEY", "text", "used", "tls.key"),
+    Variable("GRPC_CLIENT_TLS_CACERT", "text", "used", "tls.client_ca"),
+    Variable("GRPC_CLIENT_TLS_SAN", "text", "used", "tls.client_san"),
+    Variable("LOG_LEVEL", "text", "used", "telemetry.level"),
+    Variable("LOG_FORMAT", "text", "used", "telemetry.log"),
+    # --- where rules come from ---
+    Variable("CONFIG_TYPE", "text", "refused", "rules come from files: expected FILE", ("file",)),
+    Variable(
+        "FORCE_START_WITHOUT_INITIAL_CONFIG",
+        "bool",
+        "idle",
+        "it starts in any case, and answers errors until there are good files",
+        (True,),
+    ),
+    Variable("RUNTIME_ROOT", "text", "used", "the folder"),
+    Variable("RUNTIME_SUBDIRECTORY", "text", "used", "the folder"),
+    Variable("RUNTIME_APPDIRECTORY", "text", "used", "the folder"),
+    Variable(
+        "RUNTIME_IGNOREDOTFILES",
+        "bool",
+        "idle",
+        "names that begin with a dot are left out in any case, so that each file of a ConfigMap "
+        "is read once",
+        (True,),
+    ),
+    Variable(
+        "RUNTIME_WATCH_ROOT",
+        "bool",
+        "idle",
+        "both are followed: a link that is turned, and files that change",
+    ),
+    Variable("MERGE_DOMAIN_CONFIG", "bool", "refused", "a domain is in one file", _OFF),
+    Variable("DESCRIPTOR_KEY_CONFIG", "text", "refused", "keys are as descriptors have them"),
+    *(
+        Variable(f"CONFIG_GRPC_XDS_{name}", "text", "beside", "CONFIG_TYPE")
+        for name in (
+            "NODE_ID",
+            "NODE_METADATA",
+            "SERVER_URL",
+            "SERVER_CONNECT_RETRY_INTERVAL",
+            "CLIENT_ADDITIONAL_HEADERS",
+            "SERVER_USE_TLS",
+            "CLIENT_TLS_CERT",
+            "CLIENT_TLS_KEY",
+            "SERVER_TLS_CACERT",
+            "SERVER_TLS_SAN",
+        )
+    ),
+    *(
+        Variable(f"XDS_CLIENT_{name}", "text", "beside", "CONFIG_TYPE")
+        for name in (
+            "BACKOFF_INITIAL_INTERVAL",
+            "BACKOFF_MAX_INTERVAL",
+            "BACKOFF_RANDOM_FACTOR",
+            "BACKOFF_JITTER",
+            "MAX_MSG_SIZE_IN_BYTES",
+        )
+    ),
+    # --- how is counted and answered ---
+    Variable("SHADOW_MODE", "bool", "refused", "write `shadow_mode: true` into the rules", _OFF),
+    Variable("QUOTA_MODE", "bool", "refused", "there are no quotas", _OFF),
+    Variable("RESPONSE_DYNAMIC_METADATA", "bool", "refused", "answers have no metadata", _OFF),
+    Variable(
+        "LIMIT_RESPONSE_HEADERS_ENABLED",
+        "bool",
+        "refused",
+        "`enable_x_ratelimit_headers` of Envoy's filter makes headers of what is answered",
+        _OFF,
+    ),
+    Variable("LIMIT_LIMIT_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
+    Variable("LIMIT_REMAINING_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
+    Variable("LIMIT_RESET_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
+    Variable(
+        "LIMIT_REQUEST_HEADERS_ENABLED", "bool", "refused", "upstreams are told nothing", _OFF
+    ),
+    Variable("LIMIT_REQUEST_LIMIT_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
+    Variable("LIMIT_REQUEST_REMAINING_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
+    Variable("LIMIT_REQUEST_RESET_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
+    Variable("USE_CALENDAR_MONTH_RATE_LIMIT", "bool", "refused", "a month is 30 days", _OFF),
+    Variable(
+        "STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT",
+        "bool",
+        "refused",
+        "every descriptor of a request is counted",
+        _OFF,
+    ),
+    Variable(
+        "CACHE_KEY_PREFIX", "text", "refused", "names of counters are ours, and begin with `rl:`"
+    ),
+    Variable("EXPIRATION_JITTER_MAX_SECONDS", "int", "idle", "counters expire with their windows"),
+    Variable("LOCAL_CACHE_SIZE_IN_BYTES", "int", "idle", "every request asks the counters", (0,)),
+    Variable(
+        "HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED",
+        "bool",
+        "idle",
+        "it is healthy once there are good files, and stays so",
+        (True,),
+    ),
+    # --- counters ---
+    Variable(
+        "BACKEND_TYPE", "text", "refused", "counters are in Redis: expected redis", ("redis",)
+    ),
+    Variable("REDIS_SOCKET_TYPE", "text", "used", "redis"),
+    Variable("REDIS_URL", "text", "used", "redis"),
+    Variable("REDIS_AUTH", "text", "used", "redis"),
+    Variable("REDIS_TLS", "bool", "used", "redis"),
+    Variable("REDIS_TLS_CLIENT_CERT", "text", "used", "redis"),
+    Variable("REDIS_TLS_CLIENT_KEY", "text", "used", "redis"),
+    Variable("REDIS_TLS_CACERT", "text", "used", "redis"),
+    Variable("REDIS_TLS_SKIP_HOSTNAME_VERIFICATION", "bool", "used", "redis"),
+    Variable("REDIS_TYPE", "text", "refused", "there is one server: expected SINGLE", ("single",)),
+    Variable("REDIS_SENTINEL_AUTH", "text", "beside", "REDIS_TYPE"),
+    Variable("REDIS_AUTH_FILE", "text", "refused", "the password is in REDIS_AUTH"),
+    Variable("REDIS_AWS_IAM_AUTH", "bool", "refused", "the password is in REDIS_AUTH", _OFF),
+    *(
+        Variable(f"REDIS_AWS_IAM_{name}", "text", "beside", "REDIS_AWS_IAM_AUTH")
+        for name in ("CACHE_NAME", "USER_ID", "SERVERLESS", "REGION")
+    ),
+    Variable("REDIS_PERSECOND", "bool", "refused", "all counters are in one Redis", _OFF),
+    *(
+        Variable(f"REDIS_PERSECOND_{name}", "text", "beside", "REDIS_PERSECOND")
+        for name in (
+            "SOCKET_TYPE",
+            "TYPE",
+            "URL",
+            "POOL_SIZE",
+            "AUTH",
+            "AUTH_FILE",
+            "AWS_IAM_AUTH",
+            "AWS_IAM_CACHE_NAME",
+            "AWS_IAM_USER_ID",
+            "AWS_IAM_SERVERLESS",
+            "TLS",
+            "SENTINEL_AUTH",
+            "PIPELINE_WINDOW",
+            "PIPELINE_LIMIT",
+            "USE_EXPLICIT_PIPELINE",
+            "CLUSTER_PIPELINE_PARALLELISM",
+            "TIMEOUT",
+            "POOL_ON_EMPTY_BEHAVIOR",
+        )
+    ),
+    *(
+        Variable(
+            f"REDIS_{name}",
+            "text",
+            "idle",
+            "a worker has one connection, and writes once for all requests that have come",
+        )
+        for name in (
+            "POOL_SIZE",
+            "POOL_ON_EMPTY_BEHAVIOR",
+            "PIPELINE_WINDOW",
+            "PIPELINE_LIMIT",
+            "USE_EXPLICIT_PIPELINE",
+            "CLUSTER_PIPELINE_PARALLELISM",
+        )
+    ),
+    *(
+        Variable(
+            f"REDIS_{name}",
+            "text",
+            "idle",
+            "a request waits until its caller's deadline, and connecting is tried again until "
+            "it succeeds",
+        )
+        for name in (
+            "TIMEOUT",
+            "STARTUP_INITIAL_INTERVAL",
+            "STARTUP_MAX_INTERVAL",
+            "STARTUP_MAX_ELAPSED_TIME",
+            "CLOSE_CONNECTION_ON_READONLY_ERROR",
+        )
+    ),
+    Variable(
+        "REDIS_HEALTH_CHECK_ACTIVE_CONNECTION",
+        "bool",
+        "refused",
+        "health says nothing of Redis: `gatewright_redis_breaker` does",
+        _OFF,
+    ),
+    *(
+        Variable(f"MEMCACHE_{name}", "text", "beside", "BACKEND_TYPE")
+        for name in (
+            "HOST_PORT",
+            "MAX_IDLE_CONNS",
+            "SRV",
+            "SRV_REFRESH",
+            "TLS",
+            "TLS_CLIENT_CERT",
+            "TLS_CLIENT_KEY",
+            "TLS_CACERT",
+            "TLS_SKIP_HOSTNAME_VERIFICATION",
+        )
+    ),
+    # --- what is told ---
+    Variable("USE_STATSD", "bool", "refused", "statistics are at `/metrics` of DEBUG_PORT", _OFF),
+    Variable("STATSD_HOST", "text", "beside", "USE_STATSD"),
+    Variable("STATSD_PORT", "text", "beside", "USE_STATSD"),
+    Variable(
+        "USE_DOG_STATSD", "bool", "refused", "statistics are at `/metrics` of DEBUG_PORT", _OFF
+    ),
+    Variable("USE_DOG_STATSD_MOGRIFIERS", "text", "beside", "USE_DOG_STATSD"),
+    Variable("STATS_FLUSH_INTERVAL", "text", "beside", "USE_STATSD"),
+    Variable(
+        "USE_PROMETHEUS",
+        "bool",
+        "refused",
+        "statistics are at `/metrics` of DEBUG_PORT, under other names",
+        _OFF,
+    ),
+    Variable("PROMETHEUS_ADDR", "text", "beside", "USE_PROMETHEUS"),
+    Variable("PROMETHEUS_PATH", "text", "beside", "USE_PROMETHEUS"),
+    Variable("PROMETHEUS_MAPPER_YAML", "text", "beside", "USE_PROMETHEUS"),
+    Variable("PROMETHEUS_RESPONSE_TIME_AS_MILLISECONDS", "text", "beside", "USE_PROMETHEUS"),
+    Variable("DISABLE_STATS", "bool", "idle", "statistics are made when they are asked for"),
+    Variable("EXTRA_TAGS", "text", "refused", "statistics have no tags of your own"),
+    Variable("NEAR_LIMIT_RATIO", "number", "refused", "no statistic says near a limit", (0.8,)),
+    Variable("SANITIZE_DESCRIPTOR_METRIC_DOTS", "bool", "refused", "no statistic has values", _OFF),
+    Variable("TRACING_ENABLED", "bool", "refused", "set GATEWRIGHT_TELEMETRY__OTLP instead", _OFF),
+    *(
+        Variable(f"TRACING_{name}", "text", "beside", "TRACING_ENABLED")
+        for name in (
+            "SERVICE_NAME",
+            "SERVICE_NAMESPACE",
+            "SERVICE_INSTANCE_ID",
+            "EXPORTER_PROTOCOL",
+            "SAMPLING_RATE",
+        )
+    ),
+)
+"""In the order of the documentation."""
+
+GRPC: Final = ("0.0.0.0", 8081)  # noqa: S104 - where envoyproxy/ratelimit listens
+DEBUG: Final = ("127.0.0.1", 6070)
+"""The port of envoyproxy/ratelimit; it listens there on every address, without authentication."""
+
+_LEVELS: Final = {
+    **dict.fromkeys(("panic", "fatal", "error"), "error"),
+    **dict.fromkeys(("warn", "warning"), "warning"),
+    "info": "info",
+    **dict.fromkeys(("debug", "trace"), "debug"),
+}
+"""Those of github.com/sirupsen/logrus in ours."""
+
+
+@dataclass(frozen=True)
+class ErEnvironment:
+    """What the environment says, in our words."""
+
+    variables: Mapping[str, str]
+    """Variables of ours: `GATEWRIGHT_REDIS`."""
+    names: Mapping[str, str]
+    """By each of them, the variable of envoyproxy/ratelimit that it was made of."""
+    folder: str
+    """Where its files are."""
+    warnings: tuple[Problem, ...]
+
+    def renamed(self, rejected: Rejected) -> Rejected:
+        """Problems with our variables as problems with those that were written."""
+        return Rejected(
+            tuple(
+                dataclasses.replace(each, file=self.names.get(each.file, each.file))
+                for each in rejected.problems
+            )
+        )
+
+
+def read(environ: Mapping[str, str]) -> ErEnvironment | Rejected:
+    """Reads all that is set; empty is as not set.
+
+    Returns:
+        Everything that is wrong, each problem naming its variable and never showing its value.
+    """
+    values: dict[str, Value] = {}
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    for variable in VARIABLES:
+        name, text = variable.name, environ.get(variable.name, "")
+        if not text or variable.use == "beside":
+            continue
+        value = _parsed(variable.kind, text)
+        if value is None:
+            problems.append(_problem(name, f"expected {_EXPECTED[variable.kind]}"))
+        elif (value.lower() if isinstance(value, str) else value) in variable.same:
+            continue
+        elif variable.use == "refused":
+            problems.append(_problem(name, f"not supported: {variable.what}"))
+        elif variable.use == "idle":
+            message = f"has no effect: {variable.what}"
+            warnings.append(Problem(name, 0, 0, "", message, severity="warning"))
+        else:
+            values[name] = value
+    ours = _Ours(values)
+    problems += ours.problems
+    if problems:
+        return Rejected(tuple(problems))
+    return ErEnvironment(ours.variables, ours.names, _folder(values), tuple(warnings))
+
+
+def _folder(values: Mapping[str, Value]) -> str:
+    root = str(values.get("RUNTIME_ROOT", "/srv/runtime_data/current")).rstrip("/")
+    below = str(values.get("RUNTIME_SUBDIRECTORY", "")).strip("/")
+    application = str(values.get("RUNTIME_APPDIRECTORY", "config")).strip("/")
+    return "/".join([root, *filter(None, (below, application))])
+
+
+class _Ours:
+    """Makes variables of ours."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self.variables: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        self._values = values
+        self._listen()
+        self._tls()
+        self._redis()
+        self._log()
+        for name, path in (
+            ("GRPC_MAX_CONNECTION_AGE", "connections.max_age"),
+            ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
+            ("GRPC_MAX_CONCURRENT_STREAMS", "http2.max_streams"),
+            ("MAX_CONCURRENT_REQUESTS", "connections.max_calls"),
+        ):
+            if name in values:
+                self._set(path, str(values[name]), name)
+
+    def _text(self, name: str) -> str:
+        return str(self._values.get(name, ""))
+
+    def _set(self, path: str, text: str, name: str) -> None:
+        variable = PREFIX + path.upper().replace(".", "__")
+        self.variables[variable] = text
+        self.names[variable] = name
+
+    def _wrong(self, name: str, message: str) -> None:
+        self.problems.append(_problem(name, message))
+
+    def _listen(self) -> None:
+        values = self._values
+        if path := self._text("GRPC_UDS"):
+            self._set("listen.grpc", f"unix:{path}", "GRPC_UDS")
+        elif not values.keys().isdisjoint(("GRPC_HOST", "GRPC_PORT")):
+            name = "GRPC_PORT" if "GRPC_PORT" in values else "GRPC_HOST"
+            self._set("listen.grpc", _address(values, "GRPC", GRPC), name)
+        if not values.keys().isdisjoint(("DEBUG_HOST", "DEBUG_PORT")):
+            name = "DEBUG_PORT" if "DEBUG_PORT" in values else "DEBUG_HOST"
+            self._set("listen.admin", _address(values, "DEBUG", DEBUG), name)
+
+    def _tls(self) -> None:
+        if not self._values.get("GRPC_SERVER_USE_TLS"):
+            return
+        for name, path in (
+            ("GRPC_SERVER_TLS_CERT", "tls.cert"),
+            ("GRPC_SERVER_TLS_KEY", "tls.key"),
+        ):
+            if text := self._text(name):
+                self._set(path, text, name)
+            else:
+                self._wrong(name, "expected a file beside GRPC_SERVER_USE_TLS, found nothing")
+        for name, path in (
+            ("GRPC_CLIENT_TLS_CACERT", "tls.client_ca"),
+            ("GRPC_CLIENT_TLS_SAN", "tls.client_san"),
+        ):
+            if text := self._text(name):
+                self._set(path, text, name)
+
+    def _redis(self) -> None:
+        url = self._text("REDIS_URL")
+        if not url:
+            if "REDIS_AUTH" in self._values or self._values.get("REDIS_TLS"):
+                self._wrong("REDIS_URL", "expected an address beside what is said of Redis")
+            return
+        socket_type = (self._text("REDIS_SOCKET_TYPE") or "unix").lower()
+        tls = bool(self._values.get("REDIS_TLS"))
+        user, colon, password = self._text("REDIS_AUTH").partition(":")
+        if not colon:
+            user, password = "", user
+        account = f"{quote(user, '')}:{quote(password, '')}@" if password else ""
+        if "://" in url:
+            self._wrong("REDIS_URL", "expected an address; a URL is for the setting `redis`")
+        elif socket_type == "unix":
+            if tls:
+                self._wrong("REDIS_TLS", "expected REDIS_SOCKET_TYPE tcp beside it")
+            self._set("redis", f"unix://{account}{quote(url)}", "REDIS_URL")
+        elif socket_type != "tcp":
+            self._wrong("REDIS_SOCKET_TYPE", "expected tcp or unix")
+        elif not _HOST_PORT.fullmatch(url):
+            self._wrong("REDIS_URL", "expected one `host:port`")
+        else:
+            host = url if not url.startswith(":") else f"localhost{url}"
+            more = f"?{urlencode(self._redis_tls())}" if tls and self._redis_tls() else ""
+            self._set(
+                "redis", f"{'rediss' if tls else 'redis'}://{account}{host}{more}", "REDIS_URL"
+            )
+
+    def _redis_tls(self) -> dict[str, str]:
+        """As redis-py takes it in a URL."""
+        files = {
+            "ssl_certfile": self._text("REDIS_TLS_CLIENT_CERT"),
+            "ssl_keyfile": self._text("REDIS_TLS_CLIENT_KEY"),
+            "ssl_ca_certs": self._text("REDIS_TLS_CACERT"),
+        }
+        found = {name: path for name, path in files.items() if path}
+        if self._values.get("REDIS_TLS_SKIP_HOSTNAME_VERIFICATION"):
+            found["ssl_check_hostname"] = "false"
+        return found
+
+    def _log(self) -> None:
+        if text := self._text("LOG_LEVEL"):
+            level = _LEVELS.get(text.lower())
+            if level is None:
+                self._wrong("LOG_LEVEL", f"expected one of {', '.join(_LEVELS)}")
+            else:
+                self._set("telemetry.level", level, "LOG_LEVEL")
+        if text := self._text("LOG_FORMAT"):
+            self._set("telemetry.log", "json" if text.lower() == "json" else "text", "LOG_FORMAT")
+
+
+def _address(values: Mapping[str, Value], which: str, default: tuple[str, int]) -> str:
+    host = str(values.get(f"{which}_HOST", default[0]))
+    port = values.get(f"{which}_PORT", default[1])
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _problem(name: str, message: str) -> Problem:
+    return Problem(name, 0, 0, "", message)
+
+
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):[0-9]{1,5}")
+_BOOLS: Final = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+"""As Go's strconv.ParseBool."""
+_INT: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{0,18})?")
+_DURATION: Final = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{0,9})?(?:ns|us|µs|ms|s|m|h))+")
+_PART: Final = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
+_SECONDS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+"""As Go's time.ParseDuration."""
+_EXPECTED: Final[Mapping[Kind, str]] = {
+    "text": "a text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "number": "a number",
+    "duration": "a duration as Go writes it: `24h`, `1m30s`, `250ms`",
+}
+
+
+def _parsed(kind: Kind, text: str) -> Value | None:
+    """The value; None: it is none, and envoyproxy/ratelimit would not start."""
+    if kind == "bool":
+        return _BOOLS.get(text)
+    if kind == "int":
+        return int(text) if _INT.fullmatch(text) else None
+    if kind == "number":
+        return float(text) if _NUMBER.fullmatch(text) else None
+    if kind == "duration":
+        if text == "0":
+            return 0.0
+        if not _DURATION.fullmatch(text) or len(text) > 64:
+            return None
+        return sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(text))
+    return text

@@ -1,0 +1,112 @@
+"""`gatewright serve --er-config` with the folder and the environment of envoyproxy/ratelimit."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from callout.testing.redis import RedisServer
+from callout.testing.requests import rate_limit_request
+from tests.end_to_end.conftest import until
+from tests.end_to_end.serve import Serve
+
+OK, OVER = 1, 2
+
+
+def limits(requests: int) -> str:
+    rule = f"{{key: tenant, rate_limit: {{unit: year, requests_per_unit: {requests}}}}}"
+    return f"domain: edge\ndescriptors:\n  - {rule}\n"
+
+
+def config_map(folder: Path, version: str, files: dict[str, str]) -> None:
+    """As the kubelet mounts one: real files in a folder with a dot, `..data` turned to it."""
+    (folder / f"..{version}").mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"..{version}" / name).write_text(text)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..new").symlink_to(f"..{version}")
+    (folder / "..new").rename(folder / "..data")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("er")
+    config_map(folder / "one" / "rl" / "config", "1", {"edge": limits(2)})
+    (folder / "current").symlink_to("one")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def serve(root: Path, redis_server: RedisServer) -> Iterator[Serve]:
+    redis_server.flush()
+    environ = {
+        "RUNTIME_ROOT": str(root / "current"),
+        "RUNTIME_SUBDIRECTORY": "rl",
+        "REDIS_URL": redis_server.unix_url.removeprefix("unix://").partition("?")[0],
+        "REDIS_POOL_SIZE": "10",
+        "USE_STATSD": "false",
+        "LOG_FORMAT": "json",
+    }
+    with closing(Serve(root, None, "--er-config", "--workers", "1", environ=environ)) as running:
+        yield running
+
+
+def asked(serve: Serve, tenant: str, times: int) -> list[int]:
+    request = rate_limit_request("edge", {"tenant": tenant})
+    with serve.client() as client:
+        return [client.should_rate_limit(request, timeout=10).overall_code for _ in range(times)]
+
+
+def test_the_limits_of_a_config_map_hold_and_each_file_is_read_once(serve: Serve) -> None:
+    assert asked(serve, "a", 3) == [OK, OK, OVER]
+
+
+def test_what_has_no_effect_is_a_line_of_the_log(serve: Serve) -> None:
+    (line,) = serve.said("configuration")
+
+    assert line["problem"].startswith("REDIS_POOL_SIZE: warning: has no effect")
+
+
+def test_health_knows_the_name_of_envoyproxy_ratelimit(serve: Serve) -> None:
+    with serve.client() as client:
+        assert client.health("ratelimit") == "SERVING"
+
+
+def test_changes_of_a_config_map_and_of_the_root_are_followed(root: Path, serve: Serve) -> None:
+    config_map(root / "one" / "rl" / "config", "2", {"edge": limits(3)})
+    until(lambda: serve.metric("gatewright_config_load_total", result="loaded") >= 2, 30)
+    until(lambda: len(set(serve.config()["workers"].values())) == 1, 30)
+    assert asked(serve, "b", 4) == [OK, OK, OK, OVER]
+
+    (root / "two" / "rl" / "config").mkdir(parents=True)
+    (root / "two" / "rl" / "config" / "edge.yaml").write_text(limits(1))
+    (root / "next").symlink_to("two")
+    (root / "next").rename(root / "current")
+    until(lambda: serve.metric("gatewright_config_load_total", result="loaded") >= 3, 30)
+    until(lambda: len(set(serve.config()["workers"].values())) == 1, 30)
+    assert asked(serve, "c", 2) == [OK, OVER]
+
+
+def test_a_wrong_environment_ends_the_start_with_all_that_is_wrong(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gatewright.cli.main import main
+
+    monkeypatch.setenv("RUNTIME_ROOT", str(tmp_path))
+    monkeypatch.setenv("GRPC_PORT", "tcp://10.0.0.1:8081")
+    monkeypatch.setenv("REDIS_PERSECOND", "true")
+
+    assert main(["serve", "--er-config"]) == 1
+    told = capfd.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["GRPC_PORT", "REDIS_PERSECOND"]
+
+
+def test_both_ways_of_running_in_anothers_place_are_one_too_many(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from gatewright.cli.main import main
+
+    assert main(["serve", "--er-config", "x", "--opa-envoy-config", "y"]) == 1
+    assert "--opa-envoy-config" in capfd.readouterr().err

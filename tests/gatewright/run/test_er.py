@@ -1,0 +1,260 @@
+"""Running in the place of envoyproxy/ratelimit: its environment and its folder in our words."""
+
+from pathlib import Path
+
+import pytest
+
+from callout.config import settings
+from callout.config.bundle import Bundle
+from callout.config.problems import Rejected
+from callout.config.settings import Settings
+from gatewright.run import er, er_environment
+from gatewright.run.er import FROM_ENVIRONMENT, ErRatelimit, as_bundle, read_er
+from gatewright.run.er_environment import VARIABLES, ErEnvironment
+
+FILE = b"domain: edge\ndescriptors:\n  - {key: tenant}\n"
+
+
+def environment(**environ: str) -> ErEnvironment:
+    found = er_environment.read(environ)
+    assert isinstance(found, ErEnvironment), found
+    return found
+
+
+def problems(**environ: str) -> dict[str, str]:
+    found = er_environment.read(environ)
+    assert isinstance(found, Rejected), found
+    return {each.file: each.message for each in found.problems}
+
+
+def loaded(**environ: str) -> Settings:
+    """Settings as `serve` reads them in this environment."""
+    replaced = read_er("/limits", environ, {})
+    assert isinstance(replaced, ErRatelimit), replaced
+    found = replaced.settings(settings.load(None, replaced.environ(environ), {}))
+    assert isinstance(found, Settings), found
+    return found
+
+
+def test_every_variable_has_one_row() -> None:
+    names = [each.name for each in VARIABLES]
+
+    assert len(names) == len(set(names)) == 138
+    beside = {each.what for each in VARIABLES if each.use == "beside"}
+    assert beside <= set(names)
+
+
+def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None:
+    found = loaded()
+
+    assert found.listen.grpc == "0.0.0.0:8081"
+    assert found.listen.admin == "127.0.0.1:6070"
+    assert found.faces == ("limit",)
+
+
+@pytest.mark.parametrize(
+    ("environ", "path", "value"),
+    [
+        ({"GRPC_PORT": "9"}, "listen.grpc", "0.0.0.0:9"),
+        ({"GRPC_HOST": "127.0.0.1"}, "listen.grpc", "127.0.0.1:8081"),
+        ({"GRPC_HOST": "::1", "GRPC_PORT": "9"}, "listen.grpc", "[::1]:9"),
+        ({"GRPC_UDS": "/run/rl.sock", "GRPC_PORT": "9"}, "listen.grpc", "unix:/run/rl.sock"),
+        ({"DEBUG_PORT": "9"}, "listen.admin", "127.0.0.1:9"),
+        ({"DEBUG_HOST": "0.0.0.0"}, "listen.admin", "0.0.0.0:6070"),
+        ({"GRPC_MAX_CONNECTION_AGE": "1h30m"}, "connections.max_age", 5400.0),
+        ({"GRPC_MAX_CONNECTION_AGE_GRACE": "1500ms"}, "connections.max_age_grace", 1.5),
+        ({"GRPC_MAX_CONCURRENT_STREAMS": "16"}, "http2.max_streams", 16),
+        ({"GRPC_MAX_CONCURRENT_STREAMS": "0"}, "http2.max_streams", 1024),
+        ({"MAX_CONCURRENT_REQUESTS": "32"}, "connections.max_calls", 32),
+        ({"LOG_LEVEL": "WARN"}, "telemetry.level", "warning"),
+        ({"LOG_LEVEL": "trace"}, "telemetry.level", "debug"),
+        ({"LOG_FORMAT": "text"}, "telemetry.log", "text"),
+        ({"LOG_FORMAT": "JSON"}, "telemetry.log", "json"),
+        (
+            {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "redis:6379"},
+            "redis",
+            "redis://redis:6379",
+        ),
+        ({"REDIS_URL": "/run/redis.sock"}, "redis", "unix:///run/redis.sock"),
+        (
+            {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": ":6379", "REDIS_AUTH": "p@ss/"},
+            "redis",
+            "redis://:p%40ss%2F@localhost:6379",
+        ),
+        (
+            {"REDIS_URL": "/run/redis.sock", "REDIS_AUTH": "er:a:b"},
+            "redis",
+            "unix://er:a%3Ab@/run/redis.sock",
+        ),
+        (
+            {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "redis:6379", "REDIS_TLS": "true"},
+            "redis",
+            "rediss://redis:6379",
+        ),
+        (
+            {
+                "REDIS_SOCKET_TYPE": "tcp",
+                "REDIS_URL": "redis:6379",
+                "REDIS_TLS": "1",
+                "REDIS_TLS_CACERT": "/ca.crt",
+                "REDIS_TLS_CLIENT_CERT": "/a.crt",
+                "REDIS_TLS_CLIENT_KEY": "/a.key",
+                "REDIS_TLS_SKIP_HOSTNAME_VERIFICATION": "true",
+            },
+            "redis",
+            "rediss://redis:6379?ssl_certfile=%2Fa.crt&ssl_keyfile=%2Fa.key"
+            "&ssl_ca_certs=%2Fca.crt&ssl_check_hostname=false",
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_variable_is_a_setting(environ: dict[str, str], path: str, value: object) -> None:
+    found: object = loaded(**environ)
+    for step in path.split("."):
+        found = getattr(found, step)
+
+    assert found == value
+
+
+def test_tls_of_the_grpc_port() -> None:
+    files = {"GRPC_SERVER_TLS_CERT": "s.crt", "GRPC_SERVER_TLS_KEY": "s.key"}
+    clients = {"GRPC_CLIENT_TLS_CACERT": "ca.crt", "GRPC_CLIENT_TLS_SAN": "edge.example"}
+
+    found = loaded(GRPC_SERVER_USE_TLS="true", **files, **clients).tls
+
+    assert found is not None
+    assert (found.cert, found.key, found.client_ca) == ("s.crt", "s.key", "ca.crt")
+    assert found.client_san == ("edge.example",)
+    assert loaded(**files, **clients).tls is None
+    assert set(problems(GRPC_SERVER_USE_TLS="true")) == set(files)
+
+
+def test_our_own_variables_and_flags_win() -> None:
+    environ = {"GRPC_PORT": "9", "GATEWRIGHT_LISTEN__GRPC": "127.0.0.1:7"}
+
+    assert loaded(**environ).listen.grpc == "127.0.0.1:7"
+
+
+def test_what_a_setting_refuses_is_told_of_the_variable_that_was_written() -> None:
+    replaced = read_er("/limits", {"GRPC_MAX_CONNECTION_AGE": "10ms"}, {})
+    assert isinstance(replaced, ErRatelimit)
+
+    found = replaced.settings(settings.load(None, replaced.environ({}), {}))
+
+    assert isinstance(found, Rejected)
+    assert [each.file for each in found.problems] == ["GRPC_MAX_CONNECTION_AGE"]
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda each: each.name)
+def test_no_variable_is_ignored(variable: er_environment.Variable) -> None:
+    """What is set is used, refused, warned about, or belongs to another that is off."""
+    samples = {"text": "x", "bool": "true", "int": "7", "number": "0.5", "duration": "1m"}
+    text = samples[variable.kind]
+    if True in variable.same:
+        text = "false"
+
+    found = er_environment.read({variable.name: text})
+
+    if variable.use == "refused":
+        assert isinstance(found, Rejected)
+        assert [each.file for each in found.problems] == [variable.name]
+        assert variable.what in found.problems[0].message
+    elif variable.use == "idle":
+        assert isinstance(found, ErEnvironment)
+        assert [each.file for each in found.warnings] == [variable.name]
+        assert found.variables == {}
+    elif variable.use == "beside":
+        assert isinstance(found, ErEnvironment)
+        switch = next(each for each in VARIABLES if each.name == variable.what)
+        assert switch.use == "refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GRPC_PORT", "tcp://10.0.0.1:8081"),
+        ("GRPC_SERVER_USE_TLS", "yes"),
+        ("GRPC_MAX_CONNECTION_AGE", "24"),
+        ("GRPC_MAX_CONNECTION_AGE", "-1h"),
+        ("NEAR_LIMIT_RATIO", "most"),
+        ("LOG_LEVEL", "loud"),
+        ("REDIS_SOCKET_TYPE", "udp"),
+    ],
+)
+def test_what_envoyproxy_ratelimit_cannot_read_is_refused(name: str, text: str) -> None:
+    found = problems(**{"REDIS_URL": "h:1", name: text})
+
+    assert set(found) == {name}
+    assert text not in found[name].split("expected", 1)[1].split()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "a:1,b:2", "REDIS_AUTH": "s3cret"},
+        {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "redis://:s3cret@a:1"},
+        {"REDIS_AUTH": "s3cret"},
+        {"REDIS_URL": "/sock", "REDIS_TLS": "true", "REDIS_AUTH": "s3cret"},
+    ],
+)
+def test_no_problem_shows_a_password(environ: dict[str, str]) -> None:
+    found = problems(**environ)
+
+    assert found
+    assert "s3cret" not in str(found)
+
+
+def test_values_that_ask_for_what_is_so_are_silent() -> None:
+    environ = {"USE_STATSD": "false", "BACKEND_TYPE": "redis", "REDIS_TYPE": "SINGLE"}
+    found = environment(**environ, CONFIG_TYPE="FILE", NEAR_LIMIT_RATIO="0.8", SHADOW_MODE="0")
+
+    assert found.variables == {}
+    assert found.warnings == ()
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert environment(GRPC_PORT="", USE_STATSD="", CACHE_KEY_PREFIX="").variables == {}
+
+
+def test_the_folder_is_that_of_the_runtime() -> None:
+    assert environment().folder == "/srv/runtime_data/current/config"
+    assert environment(RUNTIME_ROOT="/data/", RUNTIME_SUBDIRECTORY="rl").folder == "/data/rl/config"
+    assert environment(RUNTIME_ROOT="/d", RUNTIME_APPDIRECTORY="x").folder == "/d/x"
+
+
+def test_a_folder_beside_another_of_the_environment_is_refused() -> None:
+    environ = {"RUNTIME_ROOT": "/data"}
+
+    assert isinstance(read_er("/other", environ, {}), Rejected)
+    for same in ("/data/config", "/data/config/", FROM_ENVIRONMENT):
+        found = read_er(same, environ, {})
+        assert isinstance(found, ErRatelimit)
+        assert Path(found.folder) == Path("/data/config")
+
+
+def test_a_bundle_beside_it_is_refused() -> None:
+    assert isinstance(read_er("/limits", {}, {"bundle": "b"}), Rejected)
+
+
+def test_counters_in_memory_are_warned_about() -> None:
+    replaced = er.read_er("/limits", {}, {})
+    assert isinstance(replaced, ErRatelimit)
+
+    assert [each.file for each in replaced.warnings(loaded())] == ["REDIS_URL"]
+    assert replaced.warnings(loaded(REDIS_URL="/sock")) == ()
+
+
+def test_every_file_is_one_of_limits_whatever_its_name() -> None:
+    found = as_bundle(Bundle({"a.yaml": FILE, "b.yml": FILE, "edge": FILE, "sub/c.txt": FILE}))
+
+    assert isinstance(found, Bundle)
+    assert sorted(found.files) == [
+        "ratelimit/a.yaml",
+        "ratelimit/b.yml",
+        "ratelimit/edge.yaml",
+        "ratelimit/sub/c.txt.yaml",
+    ]
+
+
+def test_two_files_that_would_have_one_name_are_refused() -> None:
+    assert isinstance(as_bundle(Bundle({"edge": FILE, "edge.yaml": FILE})), Rejected)
