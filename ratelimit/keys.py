@@ -8,6 +8,8 @@ split; the window's length is in the name, so that changing a limit's unit start
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+PREFIX = b"rl:"
+"""Of all counters."""
 _LONGEST = 200
 """Bytes; what is longer is replaced by its hash, so that a client's long path is not a long key."""
 

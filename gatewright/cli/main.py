@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gatewright.cli import build, check, serve, up, version
 from gatewright.cli.authz import group as authz
 from gatewright.cli.command import Command
+from gatewright.cli.ratelimit import group as ratelimit
 
 COMMANDS: dict[str, Command] = {
     "up": up,
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "build": build,
     "authz": authz,
+    "ratelimit": ratelimit,
     "version": version,
 }
 

@@ -1,0 +1,26 @@
+"""`gatewright ratelimit COMMAND`: finds the command and runs it."""
+
+import argparse
+
+from gatewright.cli.command import Command
+from gatewright.cli.ratelimit import keys, trial
+
+HELP = "for authors of limits: try a request, look at counters"
+
+COMMANDS: dict[str, Command] = {
+    "try": trial,
+    "keys": keys,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its commands."""
+    subparsers = parser.add_subparsers(dest="ratelimit_command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add_arguments(sub)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The chosen one's exit status."""
+    return COMMANDS[arguments.ratelimit_command].run(arguments)

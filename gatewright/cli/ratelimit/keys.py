@@ -1,0 +1,104 @@
+"""`gatewright ratelimit keys COUNTER...`: what counters in Redis say; sets them back."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from callout.config.problems import Rejected
+from callout.redis.connection import connection
+from callout.redis.outcome import Unavailable
+from callout.redis.pipeline import ErrorReply, Replies, pack
+from gatewright.cli.settings import read_settings
+from ratelimit.keys import PREFIX
+
+HELP = "what counters in Redis say, or set them back; exit 0 all there, 1 some not, 2 cannot ask"
+_BAD: Final = 2
+_WITHIN: Final = 1.0
+"""Seconds that Redis may take to answer."""
+_MOST: Final = 1000
+"""Counters of one call: it is one write, that serving shares Redis with."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    parser.add_argument(
+        "counters", nargs="+", metavar="COUNTER", help="names as `ratelimit try` tells them"
+    )
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings of `serve`")
+    parser.add_argument("--redis", metavar="URL", help="default: the settings'")
+    parser.add_argument("--reset", action="store_true", help="forget what they counted")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints each counter as it was."""
+    names = [each.encode("utf-8", "surrogateescape") for each in arguments.counters]
+    # What is no counter of ours is nothing that this command may delete.
+    foreign = next((each for each in names if not each.startswith(PREFIX)), None)
+    if foreign is not None or len(names) > _MOST:
+        return _bad(f"expected at most {_MOST} names that begin with `{PREFIX.decode()}`")
+    settings = read_settings(arguments.settings, {"redis": arguments.redis})
+    if isinstance(settings, Rejected):
+        for each in settings.problems:
+            print(each, file=sys.stderr)
+        return _BAD
+    if settings.redis is None:
+        return _bad("expected --redis: counters in memory are the serving process's own")
+    found = asyncio.run(_asked(settings.redis, names, arguments.reset))
+    if isinstance(found, Unavailable):
+        return _bad(f"the counters are not available: {found.reason}")
+    rows = [_row(name, *found[index : index + 2]) for name, index in _numbered(names)]
+    if arguments.json:
+        print(json.dumps({"reset": arguments.reset, "counters": rows}, indent=2))
+    else:
+        for row in rows:
+            print(_line(row, arguments.reset))
+    return 0 if all(row["there"] for row in rows) else 1
+
+
+def _bad(reason: str) -> int:
+    print(f"gatewright: {reason}", file=sys.stderr)
+    return _BAD
+
+
+def _numbered(names: Sequence[bytes]) -> list[tuple[bytes, int]]:
+    return [(name, 2 * index) for index, name in enumerate(names)]
+
+
+async def _asked(url: str, names: Sequence[bytes], reset: bool) -> Replies | Unavailable:
+    """The value and the rest of its time of each."""
+    commands = [pack(command, name) for name in names for command in (b"GET", b"TTL")]
+    if reset:
+        commands += [pack(b"DEL", name) for name in names]
+    client = connection(url)
+    await client.start()
+    try:
+        found = client.send(commands, time.monotonic() + _WITHIN, lambda outcome: outcome)
+        return await found if isinstance(found, asyncio.Future) else found
+    finally:
+        await client.close()
+
+
+def _row(name: bytes, value: object, rest: object) -> dict[str, Any]:
+    """A counter of another algorithm than the fixed window has no number: it is only there."""
+    there = value is not None
+    count = int(value) if isinstance(value, bytes) and value.isdigit() else None
+    return {
+        "counter": name.decode(errors="backslashreplace"),
+        "there": there,
+        "count": count if not isinstance(value, ErrorReply) else None,
+        "expires": rest if isinstance(rest, int) and rest >= 0 else None,
+    }
+
+
+def _line(row: dict[str, Any], reset: bool) -> str:
+    if not row["there"]:
+        return f"{row['counter']}  not there: nothing was counted, or its window ended"
+    count = "of another kind" if row["count"] is None else row["count"]
+    expires = "" if row["expires"] is None else f", kept for {row['expires']} s"
+    return f"{row['counter']}  {count}{', was reset' if reset else expires}"

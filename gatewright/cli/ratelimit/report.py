@@ -1,0 +1,131 @@
+"""What `ratelimit try` says, as one JSON document; `told` makes lines of the same."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from callout.config.documents import Policy
+from callout.config.snapshot import Snapshot
+from callout.config.source import Mark
+from ratelimit.answers import label
+from ratelimit.decide import decide
+from ratelimit.domains import OWN_DOMAIN
+from ratelimit.plan import Counted, Plan
+from ratelimit.planner import SECTION
+from ratelimit.policy_limits import PolicyLimits
+from ratelimit.request import Request
+from ratelimit.rules import Rule, Tree, match
+from ratelimit.stores.contract import Hit
+
+
+class Tried(NamedTuple):
+    """All that is known of one request."""
+
+    request: Request
+    plan: Plan
+    hits: Sequence[Hit]
+    before: Mapping[bytes, int]
+    """What the counters say, by their names; one that is not there says 0."""
+    now: float
+    """Seconds since the epoch."""
+
+
+class Places:
+    """Where limits are written."""
+
+    def __init__(self, snapshot: Snapshot, documents: Sequence[Policy]) -> None:
+        self._trees = snapshot.parts[SECTION]
+        self._policies = {each.name: each.source for each in documents}
+        self._writers = {
+            item.limit: item.policy
+            for effective in snapshot.policies.effective
+            if isinstance(block := effective.block(SECTION), PolicyLimits)
+            for item in block.limits
+        }
+
+    def of_policy(self, counted: Counted) -> Mark | None:
+        """Of a limit of a policy: where its name stands in the policy that wrote its rate."""
+        source = self._policies.get(self._writers.get(counted.limit, ""))
+        listed = source.at("limits").value if source is not None else None
+        if source is None or not isinstance(listed, list):
+            return None
+        for index, each in enumerate(listed):
+            if isinstance(each, Mapping) and each.get("name") == counted.limit.name:
+                return source.at("limits", index).mark
+        return None
+
+    def rule(self, request: Request, index: int) -> Rule | None:
+        """Of a descriptor in a domain of files: the rule that it meets."""
+        descriptor = request.descriptors[index]
+        trees = self._trees
+        tree = trees.get(request.domain) if isinstance(trees, Mapping) else None
+        if not isinstance(tree, Tree) or descriptor.override is not None:
+            return None
+        found = match(tree, descriptor.entries)
+        return found.rule if found is not None else None
+
+
+def report(tried: Tried, places: Places) -> dict[str, Any]:
+    """The document; see docs/rate-limiting.md."""
+    plan, request = tried.plan, tried.request
+    counts = []
+    after = dict(tried.before)
+    for hit in tried.hits:  # a counter that is hit twice sees its first hit the second time
+        after[hit.key] = after.get(hit.key, 0) + hit.addend
+        counts.append(after[hit.key])
+    answer = decide(plan, counts, tried.now)
+    reason = "over_limit" if answer.limit is not None else "within_limit"
+    descriptors = []
+    place = 0
+    for index, (group, verdict) in enumerate(zip(plan.groups, answer.verdicts, strict=True)):
+        rule = places.rule(request, index) if request.domain != OWN_DOMAIN else None
+        limits = []
+        for counted in group.counted:
+            mark = places.of_policy(counted) if request.domain == OWN_DOMAIN else _mark(rule)
+            hit = tried.hits[place]
+            limits.append(_limit(counted, mark, hit, counts[place], tried.now))
+            place += 1
+        descriptors.append(
+            {
+                "entries": [list(each) for each in request.descriptors[index].entries],
+                "code": "OVER_LIMIT" if verdict.over else "OK",
+                "rule": _place(_mark(rule)) if rule is not None else None,
+                "unlimited": group.unlimited,
+                "limits": limits,
+            }
+        )
+    return {
+        "code": "OVER_LIMIT" if answer.over else "OK",
+        "reason": reason if plan.counted else plan.reason,
+        "shadow": answer.shadow,
+        "domain": request.domain,
+        "policy": plan.policy,
+        "descriptors": descriptors,
+    }
+
+
+def _mark(rule: Rule | None) -> Mark | None:
+    return rule.mark if rule is not None else None
+
+
+def _place(mark: Mark | None) -> dict[str, Any] | None:
+    return {"file": mark.file, "line": mark.line} if mark is not None else None
+
+
+def _limit(counted: Counted, mark: Mark | None, hit: Hit, count: int, now: float) -> dict[str, Any]:
+    limit = counted.limit
+    return {
+        "limit": label(limit),
+        "rate": f"{limit.requests}/{limit.unit.name}",
+        "mode": "shadow" if counted.shadow else "quota" if counted.quota else "enforce",
+        "place": _place(mark),
+        "counter": hit.key.decode(errors="backslashreplace"),
+        "before": count - hit.addend,
+        "hits": hit.addend,
+        "over": count > limit.requests,
+        "resets": hit.ends - int(now),
+    }
+
+
+def exit_code(told: Mapping[str, Any]) -> int:
+    """0: the request passes; 1: it is over a limit."""
+    return 0 if told["code"] == "OK" else 1

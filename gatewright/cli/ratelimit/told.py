@@ -1,0 +1,39 @@
+"""The report of `ratelimit try` in lines for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """All of it."""
+    shadow = ", but the limit is in shadow" if told["shadow"] else ""
+    yield f"{told['code']} ({told['reason']}{shadow})"
+    if told["policy"] and told["policy"] != told["domain"]:
+        yield f"  policy   {told['policy']}"
+    for descriptor in told["descriptors"]:
+        yield f"  {_entries(descriptor['entries'])}"
+        if not descriptor["limits"]:
+            yield f"    {_unlimited(descriptor)}"
+        for limit in descriptor["limits"]:
+            yield from _limit(limit)
+
+
+def _entries(entries: list[list[str]]) -> str:
+    return ", ".join(f"{key}={value}" if value else key for key, value in entries)
+
+
+def _unlimited(descriptor: Mapping[str, Any]) -> str:
+    rule = descriptor["rule"]
+    where = f", {rule['file']}:{rule['line']}" if rule is not None else ""
+    return f"unlimited{where}" if descriptor["unlimited"] else f"no limit counts{where}"
+
+
+def _limit(limit: Mapping[str, Any]) -> Iterator[str]:
+    place = limit["place"]
+    where = f", {place['file']}:{place['line']}" if place is not None else ""
+    name = f"{limit['limit']}: " if limit["limit"] != limit["rate"] else ""
+    mode = "" if limit["mode"] == "enforce" else f" ({limit['mode']})"
+    yield f"    {name}{limit['rate']}{mode}{where}"
+    after = limit["before"] + limit["hits"]
+    yield f"      {'over' if limit['over'] else 'within'}: {limit['before']} before, {after} after"
+    yield f"      counter {limit['counter']}"
