@@ -51,18 +51,13 @@ class Algorithm(ABC):
     window: int
     """Milliseconds. No state is believed that is from further in the future than this."""
 
-    @property
-    @abstractmethod
-    def span(self) -> int:
-        """Milliseconds after its last change when a state says nothing more: its time to live."""
+    span: int
+    """Milliseconds after a state's time (its first number) when it says nothing more."""
+    shape: str
+    """What a state can be read by, and part of the counter's name: `sliding/60000`.
 
-    @property
-    @abstractmethod
-    def shape(self) -> str:
-        """What a state can be read by, and part of the counter's name: `sliding/60000`.
-
-        Not the limit itself: who raises it in the middle of a window frees those who wait.
-        """
+    Not the limit itself: who raises it in the middle of a window frees those who wait.
+    """
 
     @abstractmethod
     def roll(self, state: State, now: int) -> State:

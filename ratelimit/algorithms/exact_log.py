@@ -4,7 +4,7 @@ Bound: at most L in any interval of length W, and never less than it allows. The
 up to two numbers for each hit, so the limit may be no more than 1,000; above it, sub-buckets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ratelimit.algorithms.contract import Algorithm, State
@@ -22,19 +22,14 @@ class ExactLog(Algorithm):
     capacity: int
     window: int
 
+    span: int = field(init=False)
+    shape: str = field(init=False)
+
     def __post_init__(self) -> None:
         if self.capacity > MOST_LOGGED:
             raise ValueError(f"a log of more than {MOST_LOGGED} hits")
-
-    @property
-    def span(self) -> int:
-        """A window."""
-        return self.window
-
-    @property
-    def shape(self) -> str:
-        """By the window."""
-        return f"log/{self.window}"
+        object.__setattr__(self, "span", self.window)
+        object.__setattr__(self, "shape", f"log/{self.window}")
 
     def roll(self, state: State, now: int) -> State:
         """Without the hits that are a window old."""

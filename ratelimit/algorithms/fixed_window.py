@@ -4,7 +4,7 @@ Bound: at most L in each window, and at most 2 L in any interval of its length (
 one, and again at the start of the next). One number a counter; what is counted by plain INCRBY.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ratelimit.algorithms.contract import Algorithm, State
@@ -19,15 +19,12 @@ class FixedWindow(Algorithm):
     capacity: int
     window: int
 
-    @property
-    def span(self) -> int:
-        """A window."""
-        return self.window
+    span: int = field(init=False)
+    shape: str = field(init=False)
 
-    @property
-    def shape(self) -> str:
-        """By the window."""
-        return f"fixed/{self.window}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "span", self.window)
+        object.__setattr__(self, "shape", f"fixed/{self.window}")
 
     def roll(self, state: State, now: int) -> State:
         """The window of now."""

@@ -7,7 +7,7 @@ evenly, is admitted within a few percent of L. Under steady demand it admits cei
 L in a window, for shares are rounded up. Three numbers a counter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ratelimit.algorithms.contract import Algorithm, State
@@ -22,15 +22,12 @@ class SlidingWindow(Algorithm):
     capacity: int
     window: int
 
-    @property
-    def span(self) -> int:
-        """Until the last window is out of sight."""
-        return 2 * self.window
+    span: int = field(init=False)
+    shape: str = field(init=False)
 
-    @property
-    def shape(self) -> str:
-        """By the window."""
-        return f"sliding/{self.window}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "span", 2 * self.window)
+        object.__setattr__(self, "shape", f"sliding/{self.window}")
 
     def roll(self, state: State, now: int) -> State:
         """The window of now, and the one before."""

@@ -28,18 +28,13 @@ class SubBuckets(Algorithm):
     length: int = field(init=False)
     """Of a part, in milliseconds, rounded up: k parts are never less than the window."""
 
+    span: int = field(init=False)
+    shape: str = field(init=False)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "length", -(-self.window // self.parts))
-
-    @property
-    def span(self) -> int:
-        """Until the newest part is out of sight."""
-        return self.length * (self.parts + 1)
-
-    @property
-    def shape(self) -> str:
-        """By the window and its parts."""
-        return f"buckets/{self.window}/{self.parts}"
+        object.__setattr__(self, "span", self.length * (self.parts + 1))
+        object.__setattr__(self, "shape", f"buckets/{self.window}/{self.parts}")
 
     def roll(self, state: State, now: int) -> State:
         """The parts up to that of now."""

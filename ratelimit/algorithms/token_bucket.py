@@ -6,7 +6,7 @@ hits (W / L) would have to be rounded. Bound: at most burst + L d / W in any int
 Three numbers a counter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, State
@@ -24,21 +24,17 @@ class TokenBucket(Algorithm):
     refill: int
     """Tokens that come back in each window."""
 
+    span: int = field(init=False)
+    shape: str = field(init=False)
+
     def __post_init__(self) -> None:
         if not self.refill and self.capacity:
             raise ValueError("a bucket that is never filled again")
-        if self.span > LONGEST_WINDOW:
+        span = -(-self.capacity * self.window // self.refill) if self.refill else self.window
+        if span > LONGEST_WINDOW:
             raise ValueError("a bucket that takes longer than 366 days to fill")
-
-    @property
-    def span(self) -> int:
-        """Until an empty bucket is full."""
-        return -(-self.capacity * self.window // self.refill) if self.refill else self.window
-
-    @property
-    def shape(self) -> str:
-        """By the window, for a fraction is of that."""
-        return f"bucket/{self.window}"
+        object.__setattr__(self, "span", span)
+        object.__setattr__(self, "shape", f"bucket/{self.window}")
 
     def roll(self, state: State, now: int) -> State:
         """With what came back until now."""

@@ -24,8 +24,9 @@ class StateStore(Protocol):
     ) -> "T | asyncio.Future[T]":
         """Do what `decide_together` or `decide_each` says, as one step that no other divides.
 
-        A state may be forgotten `Algorithm.span` after it was last changed, and not before, unless
-        there is no room. A store that has a clock of its own goes by that instead of `now`.
+        A state may be forgotten `Algorithm.span` after its time (its first number), or after it was
+        last changed, but not before, unless there is no room. A store that has a clock of its own
+        goes by that instead of `now`.
 
         Args:
             uses: at least one.
