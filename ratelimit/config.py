@@ -40,21 +40,23 @@ class LimitsSection(Section):
                 continue
             if item.off:
                 continue
-            limit = rate(item.rate, item.name) if item.rate is not None else None
-            if not isinstance(limit, Limit):
+            if item.rate is None:
                 problems.append(
                     block.problem((index,), f"the limit `{item.name}` needs a `rate`: N/UNIT")
                 )
                 continue
-            limits.append(
-                PolicyLimit(
-                    policy=block.at(index, "rate").policy,
-                    by=item.by,
-                    limit=limit,
-                    on_error="deny" if item.onError == "deny(503)" else item.onError,
-                    mode=item.mode,
+            for text in (item.rate,) if isinstance(item.rate, str) else item.rate:
+                limit = rate(text, item.name)
+                assert isinstance(limit, Limit), "validated"  # noqa: S101
+                limits.append(
+                    PolicyLimit(
+                        policy=block.at(index, "rate").policy,
+                        by=item.by,
+                        limit=limit,
+                        on_error="deny" if item.onError == "deny(503)" else item.onError,
+                        mode=item.mode,
+                    )
                 )
-            )
         if problems:
             return Rejected(tuple(problems))
         return PolicyLimits(tuple(limits), any("path" in limit.by for limit in limits))

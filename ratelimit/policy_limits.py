@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from callout.config.validate import Block
 from ratelimit.limits import InvalidRate, Limit, rate
+from ratelimit.plan import OnError
 
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
 
@@ -28,6 +29,26 @@ def _is_rate(text: str) -> str:
     return text
 
 
+Rate: TypeAlias = Annotated[str, AfterValidator(_is_rate)]
+
+MOST_RATES = 8
+"""Of one limit: each is a counter that every request adds to."""
+
+
+def _are_rates(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(texts) <= MOST_RATES:
+        raise ValueError(f"expected 1 to {MOST_RATES} rates, found {len(texts)}")
+    lengths: dict[int, str] = {}
+    for text in texts:
+        read = rate(text)
+        if isinstance(read, Limit):
+            # Two of a length would be one counter, which each request adds to twice.
+            if other := lengths.get(read.unit.seconds):
+                raise ValueError(f"expected windows that differ, found {other!r} and {text!r}")
+            lengths[read.unit.seconds] = text
+    return texts
+
+
 def _not_empty(text: str) -> str:
     if not text:
         raise ValueError("expected a name, found an empty text")
@@ -41,9 +62,9 @@ class LimitItem(Block):
     """Names the limit in merges, counters, answers and metrics."""
     by: tuple[Annotated[str, AfterValidator(_counted_by)], ...] = ()
     """What each has a counter of its own; empty: one counter for all."""
-    rate: Annotated[str, AfterValidator(_is_rate)] | None = None
-    """`100/min`; required unless the limit is off."""
-    onError: Literal["allow", "deny(503)"] = "deny(503)"  # noqa: N815 (the word in the file)
+    rate: Rate | Annotated[tuple[Rate, ...], AfterValidator(_are_rates)] | None = None
+    """`100/min`, or several: `[10/s, 500/h]`; required unless the limit is off."""
+    onError: Literal["allow", "share", "deny(503)"] = "deny(503)"  # noqa: N815 (word in the file)
     """What becomes of the request when the counters cannot be asked."""
     mode: Mode | None = None
     """None: the policy's."""
@@ -59,7 +80,7 @@ class PolicyLimit:
     """The policy that wrote its rate: those that only inherit it share its counters."""
     by: tuple[str, ...]
     limit: Limit
-    allow_on_error: bool
+    on_error: OnError
     mode: Mode | None
 
 

@@ -214,3 +214,47 @@ def test_a_mistake_in_an_operators_file_rejects_the_bundle_too() -> None:
     rejected = built({"ratelimit/x.yaml": "domain: gatewright"})
     assert isinstance(rejected, Rejected)
     assert rejected.problems[0].file == "ratelimit/x.yaml"
+
+
+async def test_a_window_is_as_long_as_is_written() -> None:
+    shop = world("name: slow, rate: 2/90s")
+    shop.clock.move(-(shop.clock() % 90))
+    assert await codes(shop, 3) == ["OK", "OK", "OVER_LIMIT"]
+    assert shop.seen.last.detail == "slow 2/90 seconds"
+    assert (await shop.visit()).statuses[0].duration_until_reset.seconds == 90
+    shop.clock.move(89)
+    assert await codes(shop, 1) == ["OVER_LIMIT"]
+    shop.clock.move(1)
+    assert await codes(shop, 1) == ["OK"]
+
+
+async def test_a_limit_with_several_windows_holds_all_of_them() -> None:
+    shop = world("name: both, by: [address], rate: [2/s, 3/5min]")
+    shop.clock.move(-(shop.clock() % 300))
+    assert await codes(shop, 3) == ["OK", "OK", "OVER_LIMIT"]
+    assert shop.seen.last.detail == "both 2/second"
+    shop.clock.move(1)
+    assert await codes(shop, 1) == ["OVER_LIMIT"]  # what one window refuses, the other counts too
+    assert shop.seen.last.detail == "both 3/5 minutes"
+    shop.clock.move(299)
+    assert await codes(shop, 2) == ["OK", "OK"]
+
+
+NO_RATES = {
+    "[]": "rate: expected 1 to 8 rates, found 0",
+    "[" + ", ".join(f"1/{n}s" for n in range(1, 10)) + "]": "expected 1 to 8 rates, found 9",
+    "[1/s, 2/sec]": "expected windows that differ, found '1/s' and '2/sec'",
+    "[1/min, 5/h, 2/60s]": "expected windows that differ, found '1/min' and '2/60s'",
+    "[1/s, 1/s]": "expected windows that differ, found '1/s' and '1/s'",
+    "[1/s, often]": "rate[1]: expected N/UNIT",
+    "1/0min": "rate: expected N/UNIT",
+}
+
+
+@pytest.mark.parametrize("written", NO_RATES)
+def test_what_is_no_rate_is_told_with_its_place(written: str) -> None:
+    rejected = built({"p.yaml": policy("p", limits(f"name: a, rate: {written}"))})
+    assert isinstance(rejected, Rejected)
+    (problem,) = rejected.problems
+    assert str(problem).startswith("p.yaml:6:")
+    assert NO_RATES[written] in str(problem)
