@@ -1,0 +1,1 @@
+"""Counters for statsd and dogstatsd, over UDP."""

@@ -1,0 +1,143 @@
+"""What envoyproxy/ratelimit counts of each rule, as it counts it. Pure.
+
+`ratelimit.service.rate_limit.DOMAIN.KEY.total_hits` and its siblings: src/limiter/base_limiter.go
+there. Numbers are of hits, not of requests: a request may have many.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from ratelimit.plan import Counted, Plan
+
+STATISTICS: Final = (
+    "total_hits",
+    "over_limit",
+    "near_limit",
+    "over_limit_with_local_cache",
+    "within_limit",
+    "shadow_mode",
+)
+"""Of each rule, in the order of a row."""
+PREFIX: Final = "ratelimit.service.rate_limit."
+MOST_RULES: Final = 10_000
+"""Names that are counted apart: `detailed_metric` makes one of each value that a client sends."""
+OTHER: Final = "other"
+"""After the domain, the name of all rules for which there is no place any more."""
+NEAR_LIMIT_RATIO: Final = 0.8
+
+_REPLACED: Final = str.maketrans(dict.fromkeys((*":|", *map(chr, range(32)), "\x7f"), "_"))
+"""Of a name: what envoyproxy/ratelimit replaces (`:` and `|` end it in statsd), and control
+characters: a client's line break would be another statistic."""
+
+
+class Statistic(NamedTuple):
+    """One number of one rule."""
+
+    rule: str
+    """`domain.key_value.key`."""
+    name: str
+    """One of `STATISTICS`."""
+    value: int
+    """Since the beginning."""
+
+
+class ErStats:
+    """Counts by rule; bounded, however many values clients send."""
+
+    def __init__(
+        self, near_limit_ratio: float = NEAR_LIMIT_RATIO, most_rules: int = MOST_RULES
+    ) -> None:
+        """Counts.
+
+        Args:
+            near_limit_ratio: NEAR_LIMIT_RATIO: from this share of a limit on, hits are near it.
+            most_rules: names that are counted apart.
+        """
+        self._ratio = _float32(near_limit_ratio)
+        self._most = most_rules
+        self._rows: dict[str, list[int]] = {}
+
+    def count(self, plan: Plan, counts: Sequence[int], known: bool = False) -> None:
+        """Counts one request.
+
+        Args:
+            plan: what was counted by.
+            counts: the counters after its own hits, one for each of `plan.counted`.
+            known: they were known to be over, and the store was not asked.
+        """
+        for counted, after in zip(plan.counted, counts, strict=True):
+            if counted.statistic:
+                self._count(self._row(counted.statistic, plan.policy), counted, after, known)
+
+    def _count(self, row: list[int], counted: Counted, after: int, known: bool) -> None:
+        hits, most = counted.addend, counted.limit.requests
+        row[0] += hits
+        if known:
+            row[1] += hits
+            row[3] += hits
+            if counted.shadow:
+                row[5] += hits
+            return
+        near = _near(most, self._ratio)
+        before = max(after - hits, 0)
+        if after > most:
+            over = hits if before >= most else after - most
+            row[1] += over
+            if before < most:
+                row[2] += most - max(near, before)
+            if counted.shadow:
+                row[5] += over
+        else:
+            row[4] += hits
+            if after > near:
+                row[2] += hits if before >= near else after - near
+
+    def _row(self, rule: str, domain: str) -> list[int]:
+        row = self._rows.get(rule)
+        if row is None:
+            # As many more names as there are domains, which are the operator's.
+            name = rule if len(self._rows) < self._most else f"{domain}.{OTHER}"
+            row = self._rows.setdefault(name, [0] * len(STATISTICS))
+        return row
+
+    def statistics(self) -> Iterator[Statistic]:
+        """Every number that is not 0."""
+        for rule, row in self._rows.items():
+            for name, value in zip(STATISTICS, row, strict=True):
+                if value:
+                    yield Statistic(rule, name, value)
+
+
+def statsd_name(statistic: Statistic) -> str:
+    """`ratelimit.service.rate_limit.domain.key_value.over_limit`."""
+    return f"{PREFIX}{statistic.rule.translate(_REPLACED)}.{statistic.name}"
+
+
+def prometheus_labels(rule: str) -> Mapping[str, str] | None:
+    """As envoyproxy/ratelimit's mapping has them (src/stats/prom/default_mapper.yaml).
+
+    Entries after the second have no label: such rules are one series. None: it has no series.
+    """
+    domain, *keys = rule.translate(_REPLACED).split(".")
+    return dict(zip(("domain", "key1", "key2"), (domain, *keys), strict=False)) if keys else None
+
+
+PROMETHEUS: Final = {
+    name: f"ratelimit_service_rate_limit_{name}"
+    for name in STATISTICS
+    if name != "over_limit_with_local_cache"
+}
+"""By statistic, the series that envoyproxy/ratelimit shows; its mapping leaves the other out."""
+
+
+@lru_cache(4096)
+def _near(most: int, ratio: float) -> int:
+    """The last hit that is not near the limit. The product is rounded to a float32, as there."""
+    return int(_float32(_float32(most) * ratio))
+
+
+def _float32(number: float) -> float:
+    rounded: float = struct.unpack("f", struct.pack("f", number))[0]
+    return rounded
