@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, Reply, Then, pack
@@ -48,78 +48,84 @@ class Sender(Protocol):
         ...
 
 
-def run(
-    sender: Sender,
-    script: Script,
-    keys: Sequence[bytes],
-    arguments: Sequence[bytes],
-    deadline: float | None,
-    then: Callable[[Reply | Unavailable], T],
-) -> "asyncio.Future[T]":
-    """Run a script once, and hand its reply to `then`.
+class Runner:
+    """Runs scripts through one client, and hands each reply to its caller.
 
-    It is sent again, with its source, only after Redis said NOSCRIPT: then it has surely not been
-    executed. After anything else nothing is sent again, so nothing is counted twice.
-
-    Args:
-        sender: the client, of the running loop.
-        script: what to run.
-        keys: its KEYS.
-        arguments: its ARGV.
-        deadline: seconds of `time.monotonic` for both attempts together; None: the client's own,
-            for each.
-        then: makes the result; its exceptions become the future's.
+    A script is sent again only after Redis said NOSCRIPT: then it has surely not been executed.
+    After anything else nothing is sent again, so nothing is counted twice.
     """
-    running = _Running(sender, script, keys, arguments, deadline, then)
-    sender.send([script.known(keys, arguments)], deadline, running.first)
-    return running.future
 
+    def __init__(self, sender: Sender) -> None:
+        """Send through `sender`, in the loop that it belongs to."""
+        self._sender = sender
+        self._brought: set[Script] = set()
+        """Those whose source is on its way. A Redis that was restarted says NOSCRIPT to all that
+        is in flight; the source (6 kB) with each of a thousand is more than may wait."""
 
-class _Running(Generic[T]):
-    """One call that waits for its reply."""
-
-    __slots__ = ("_arguments", "_deadline", "_keys", "_script", "_sender", "_then", "future")
-
-    def __init__(
+    def run(
         self,
-        sender: Sender,
         script: Script,
         keys: Sequence[bytes],
         arguments: Sequence[bytes],
         deadline: float | None,
         then: Callable[[Reply | Unavailable], T],
-    ) -> None:
-        self._sender = sender
-        self._script = script
-        self._keys = keys
-        self._arguments = arguments
-        self._deadline = deadline
-        self._then = then
-        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    ) -> "asyncio.Future[T]":
+        """Run a script once.
 
-    def first(self, outcome: Replies | Unavailable) -> None:
-        """The replies to the digest."""
-        if not isinstance(outcome, Unavailable):
-            (reply,) = outcome
-            if isinstance(reply, ErrorReply) and reply.message.startswith("NOSCRIPT"):
-                command = self._script.whole(self._keys, self._arguments)
-                self._sender.send([command], self._deadline, self.settle)
-                return
-        self.settle(outcome)
+        Args:
+            script: what to run.
+            keys: its KEYS.
+            arguments: its ARGV.
+            deadline: seconds of `time.monotonic` for all attempts together; None: the client's
+                own, for each.
+            then: makes the result; its exceptions become the future's.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    def settle(self, outcome: Replies | Unavailable) -> None:
-        """The last word."""
-        if self.future.done():
-            return  # the caller gave up
-        reply: Reply | Unavailable
+        def settle(outcome: Replies | Unavailable) -> None:
+            if future.done():
+                return  # the caller gave up
+            try:
+                future.set_result(then(self._read(outcome)))
+            except Exception as error:
+                future.set_exception(error)
+
+        def bring(outcome: Replies | Unavailable) -> None:
+            """Send the source, unless it went ahead: then the digest is enough."""
+            if not _unknown(outcome):
+                settle(outcome)
+            elif script in self._brought:
+                self._sender.send([script.known(keys, arguments)], deadline, insist)
+            else:
+                self._brought.add(script)
+                self._sender.send([script.whole(keys, arguments)], deadline, brought)
+
+        def brought(outcome: Replies | Unavailable) -> None:
+            self._brought.discard(script)
+            settle(outcome)
+
+        def insist(outcome: Replies | Unavailable) -> None:
+            """In a Cluster the source may have gone to another node."""
+            if _unknown(outcome):
+                self._sender.send([script.whole(keys, arguments)], deadline, settle)
+            else:
+                settle(outcome)
+
+        self._sender.send([script.known(keys, arguments)], deadline, bring)
+        return future
+
+    def _read(self, outcome: Replies | Unavailable) -> Reply | Unavailable:
         if isinstance(outcome, Unavailable):
-            reply = outcome
-        else:
-            (reply,) = outcome
-            if isinstance(reply, ErrorReply):
-                self._sender.not_serving(reply)
-                reply = Unavailable("error", reply.message)
-        try:
-            self.future.set_result(self._then(reply))
-        except Exception as error:
-            self.future.set_exception(error)
+            return outcome
+        (reply,) = outcome
+        if isinstance(reply, ErrorReply):
+            self._sender.not_serving(reply)
+            return Unavailable("error", reply.message)
+        answer: Reply = reply
+        return answer
+
+
+def _unknown(outcome: Replies | Unavailable) -> bool:
+    if isinstance(outcome, Unavailable):
+        return False
+    return isinstance(outcome[0], ErrorReply) and outcome[0].message.startswith("NOSCRIPT")

@@ -21,7 +21,7 @@ from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.contract import StoreUnavailable
-from ratelimit.stores.redis_scripts.script import Script, Sender, run
+from ratelimit.stores.redis_scripts.script import Runner, Script, Sender
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class RedisStates:
             clock: makes milliseconds of the `now` that `use` is given, for tests; None: Redis
                 looks at its own clock.
         """
-        self._sender = sender
+        self._runner = Runner(sender)
         self._prefix = prefix
         self._clock = clock
 
@@ -87,7 +87,7 @@ class RedisStates:
             return then(_verdicts(reply, len(uses)))
 
         script = _script(frozenset(kinds))
-        return run(self._sender, script, keys, arguments, deadline, read)
+        return self._runner.run(script, keys, arguments, deadline, read)
 
 
 @cache
