@@ -19,6 +19,7 @@ from callout.config.peers import Connections, Http2
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
 from callout.config.validate import SECRET, Block, annotations_at, validate
+from callout.config.xds import Xds
 from callout.config.yaml import parse
 from callout.redis.connect import Dialer
 from callout.serve import client_names
@@ -250,6 +251,9 @@ class Settings(Block):
     decision_logs: DecisionLogs | None = None
     """Decision logs in OPA's event format. None: there are none, and no request pays for them."""
     answers: Answers = Answers()
+    xds: Xds | None = None
+    """A management server whose rate limit domains are added to those of the bundle. None: the
+    bundle has all."""
     admin: Admin = Admin()
     overload: Overload = Overload()
     connections: Connections = Connections()
@@ -332,6 +336,8 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if settings.counts_in_memory and settings.workers not in ("auto", 1):
         message = f"expected 1 while counters are in memory (no redis), found {settings.workers}"
         problems.append(source.problem(("workers",), message))
+    if settings.xds is not None and "limit" not in settings.faces:
+        problems.append(source.problem(("xds",), "expected the face `limit` beside it"))
     tls = settings.tls
     if settings.transport == "grpcio" and tls is not None:
         # Refused rather than left out: grpcio for Python has no way to say them.

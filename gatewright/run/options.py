@@ -6,6 +6,7 @@ from pathlib import Path
 from callout.config.answers import Answers
 from callout.config.opa import Opa, opa_of
 from callout.config.settings import Settings
+from callout.config.xds import Xds
 from callout.grpc.health import HealthBoard
 from callout.serve.admission import AdmissionOptions
 from callout.serve.certificates import Certificates
@@ -14,6 +15,8 @@ from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 from extauthz.policy.opa_server.access import Access
 from ratelimit.answers import Extras
+from ratelimit.xds.backoff import Backoff
+from ratelimit.xds.options import XdsOptions, XdsTls
 
 RESERVED = 128
 """Descriptors that connections leave for Redis, key sets, metrics and files: whoever only opens
@@ -69,6 +72,24 @@ def opa_options(written: str | tuple[str, ...] | Opa) -> tuple[tuple[str, ...], 
 def extras(answers: Answers) -> Extras:
     """What answers of limits say beside their verdict."""
     return Extras(answers.headers, answers.metadata)
+
+
+def xds_options(xds: Xds) -> XdsOptions:
+    """The management server of rate limit domains."""
+    tls = None
+    if xds.tls is not None:
+        files = {
+            name: each and Path(each)
+            for name, each in xds.tls.model_dump(exclude={"server_name"}).items()
+        }
+        tls = XdsTls(**files, server_name=xds.tls.server_name or "")
+    return XdsOptions(
+        server=xds.server,
+        node=xds.node_id,
+        tls=tls,
+        max_message=xds.max_message,
+        backoff=Backoff(xds.backoff_initial, xds.backoff_max),
+    )
 
 
 def admission_options(settings: Settings) -> AdmissionOptions | None:

@@ -36,10 +36,10 @@ from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.decision_logs import check_places
-from gatewright.run.feed import DirectoryFeed, MakeFeed, Offer
+from gatewright.run.feed import DirectoryFeed, Feed, MakeFeed, Offer
 from gatewright.run.folder import Folder
 from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
-from gatewright.run.options import server_tls
+from gatewright.run.options import server_tls, xds_options
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
@@ -95,6 +95,7 @@ class Service:
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
         self._feed = (feed or self._directory)(self._offered)
+        self._xds_has_no_place = feed is not None and settings.xds is not None
         if self._feed.metrics is not None:
             self._fleet.registry.register(self._feed.metrics)
         self._watching: asyncio.Task[None] | None = None
@@ -122,9 +123,11 @@ class Service:
 
         Raises:
             StartFailed: An address is taken, a certificate cannot be read, decision logs cannot be
-                written.
+                written, settings have no place beside what brings the bundles.
         """
         settings = self._settings
+        if self._xds_has_no_place:
+            raise StartFailed("cannot start: xds adds to a bundle of ours, and there is none")
         workers = settings.worker_count(len(os.sched_getaffinity(0)))
         tls = server_tls(settings)
         if tls is not None:
@@ -324,11 +327,19 @@ class Service:
 
     # --- the bundle ---
 
-    def _directory(self, offer: Offer) -> DirectoryFeed:
-        return DirectoryFeed(
-            self._settings.bundle,
-            offer,
-            on_failure=lambda: self._fleet.config_load("rejected"),
+    def _directory(self, offer: Offer) -> Feed:
+        directory, xds = self._settings.bundle, self._settings.xds
+
+        def failed() -> None:
+            self._fleet.config_load("rejected")
+
+        if xds is None:
+            return DirectoryFeed(directory, offer, on_failure=failed)
+        # Here: gRPC's client costs 8 MB that most services have no use for.
+        from gatewright.run.xds_feed import XdsFeed
+
+        return XdsFeed(
+            directory, xds_options(xds), xds.initial_fetch_timeout, offer, on_failure=failed
         )
 
     async def _offered(self, bundle: Bundle | Rejected) -> tuple[Problem, ...]:
