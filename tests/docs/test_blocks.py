@@ -28,7 +28,7 @@ BLOCKS = {
     "docs/operations.md": 2,
     "docs/performance.md": 0,
     "docs/reliability.md": 0,
-    "docs/rate-limiting.md": 2,
+    "docs/rate-limiting.md": 13,
     "docs/rego.md": 29,
 }
 ELSEWHERE = {"make run\n": "test_make_run", "make test\n": "here: it must not call itself"}
@@ -45,6 +45,7 @@ def test_there_are_as_many_blocks_as_were_counted() -> None:
         "README.md",
         "docs/authorization.md",
         "docs/configuration.md",
+        "docs/rate-limiting.md",
         "docs/rego.md",
     ]
     assert BAD_BUNDLES == ["docs/configuration.md", "docs/rego.md"]
