@@ -41,6 +41,7 @@ KINDS: Final = {
     "document": r"json input: (?P<name>[^\n]+)\n",
     "envoy": r"yaml\n# envoy: (?P<name>\S+)\n",
     "eval": r"text\n# eval: (?P<name>[^\n]+)\n",
+    "try": r"text\n# try: (?P<name>[^\n]+)\n",
     "picture": r"text\n(?P<name>)[^#]",
 }
 """What a block may be, by its info string and the first line: nothing else is documentation."""
