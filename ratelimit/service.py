@@ -15,6 +15,7 @@ from callout.observe.decision import Verdict as Seen
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from callout.observe.text import without_query
+from ratelimit.answers import NOTHING, Extras
 from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.envoy import METHOD, SERVICE, encode, parse
 from ratelimit.plan import Plan, Refusal
@@ -43,6 +44,7 @@ class RateLimitService:
         observer: Observer,
         now: Callable[[], float] = time.time,
         remembered: int = 16_384,
+        extras: Extras = NOTHING,
     ) -> None:
         """Serve.
 
@@ -52,12 +54,15 @@ class RateLimitService:
             observer: is told of each decision.
             now: seconds since the epoch, for windows.
             remembered: plans of recent requests that are kept.
+            extras: what answers say beside their verdict.
         """
         self._snapshot = snapshot
         self._store = store
         self._observer = observer
         self._failures = Paced()
         self._now = now
+        self._extras = extras
+        self._always = extras.always
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -168,6 +173,8 @@ class RateLimitService:
             else:
                 verdict, reason = "allow", planned.reason
             reply = encode(answer)
+            if answer.limit is not None or self._always:
+                reply += self._extras.of(planned, answer)
             self._tell(message, planned, verdict, reason, started, digest, answer)
             return reply
         except Exception as error:

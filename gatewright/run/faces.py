@@ -13,7 +13,7 @@ from extauthz.policy.opa_server.metrics import follow_opa
 from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
-from gatewright.run.options import opa_options
+from gatewright.run.options import extras, opa_options
 from gatewright.run.telemetry import Telemetry
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
@@ -46,9 +46,9 @@ class Faces:
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         made = {
             "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),
-            "limit": lambda: RateLimitService(snapshot, store, telemetry.observer).face(
-                settings.overload.limit
-            ),
+            "limit": lambda: RateLimitService(
+                snapshot, store, telemetry.observer, extras=extras(settings.answers)
+            ).face(settings.overload.limit),
         }
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
         """What the transport offers."""
