@@ -110,6 +110,8 @@ class XdsFeed:
         if isinstance(files, str):
             return files
         async with self._turn:
+            if files == self._files:
+                return None  # each new stream begins with what there is
             newest = self._newest.digest if isinstance(self._newest, Bundle) else ""
             this = Bundle(files).digest, newest
             if self._refused is not None and self._refused[0] == this:
