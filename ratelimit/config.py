@@ -45,6 +45,8 @@ class LimitsSection(Section):
                     block.problem((index,), f"the limit `{item.name}` needs a `rate`: N/UNIT")
                 )
                 continue
+            when = _conditions(block, index, "when", item.when, problems)
+            unless = _conditions(block, index, "unless", item.unless, problems)
             for text in (item.rate,) if isinstance(item.rate, str) else item.rate:
                 limit = rate(text, item.name)
                 assert isinstance(limit, Limit), "validated"  # noqa: S101
@@ -55,6 +57,8 @@ class LimitsSection(Section):
                         limit=limit,
                         on_error="deny" if item.onError == "deny(503)" else item.onError,
                         mode=item.mode,
+                        when=when,
+                        unless=unless,
                     )
                 )
         if problems:
@@ -68,3 +72,19 @@ class LimitsSection(Section):
     ) -> Mapping[str, Tree] | Rejected:
         """The domains of the operator's own files."""
         return load(bundle.under(FOLDER))
+
+
+def _conditions(
+    block: Source,
+    index: int,
+    key: str,
+    written: Mapping[str, Sequence[str]] | None,
+    problems: list[Problem],
+) -> Conditions | None:
+    if written is None:
+        return None
+    conditions = read(written)
+    if isinstance(conditions, Conditions):
+        return conditions
+    problems += [block.problem((index, key, *path), message) for path, message in conditions]
+    return None

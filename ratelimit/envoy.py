@@ -6,7 +6,8 @@
 from functools import lru_cache
 
 from envoy.service.ratelimit.v3 import rls_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ratelimit.decide import Answer, Verdict
 from ratelimit.limits import DAY, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR, Limit
@@ -21,8 +22,9 @@ MOST_DESCRIPTORS = 1000
 MOST_ENTRIES = 256
 """In one descriptor: a rule tree is not deeper than its file's YAML may be."""
 
-_OVERRIDE_UNITS = {1: SECOND, 2: MINUTE, 3: HOUR, 4: DAY, 5: MONTH, 6: YEAR}
-"""envoy.type.v3.RateLimitUnit: 0 is UNKNOWN, and there is no week."""
+_OVERRIDE_UNITS = {1: SECOND, 2: MINUTE, 3: HOUR, 4: DAY, 5: MONTH, 6: YEAR, 7: WEEK}
+"""envoy.type.v3.RateLimitUnit: 0 is UNKNOWN. It has no week, but protobuf lets any number through,
+and 7 is what envoyproxy/ratelimit takes for one."""
 _UNIT_CODES = {SECOND: 1, MINUTE: 2, HOUR: 3, DAY: 4, MONTH: 5, YEAR: 6, WEEK: 7}
 """RateLimitResponse.RateLimit.Unit. A multiple of a unit has no code: told as UNKNOWN, Envoy leaves
 the window out of its `x-ratelimit-limit`."""
@@ -50,6 +52,8 @@ def parse(message: bytes) -> Request | BadRequest:
     common = request.hits_addend or 1
     descriptors = []
     for one in given:
+        if one.ByteSize() != _known_size(one) and _gives_back(one):
+            return BadRequest("is_negative_hits is not supported")
         entries = tuple([(entry.key, entry.value) for entry in one.entries])
         if len(entries) > MOST_ENTRIES:
             return BadRequest(f"a descriptor has more than {MOST_ENTRIES} entries")

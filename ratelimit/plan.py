@@ -6,7 +6,6 @@ from ratelimit.keys import window_key
 from ratelimit.limits import Limit, window_start
 from ratelimit.stores.contract import Hit
 
-
 OnError: TypeAlias = Literal["allow", "deny", "share"]
 """What becomes of a request when the counters cannot be asked: it passes this limit, or not, or as
 long as this worker's part of the limit allows (`local/share.py`)."""

@@ -140,7 +140,7 @@ def _plan(
     counted = []
     for item in block.limits if block is not None else ():
         applies = item.mode or mode
-        if applies == "off":
+        if applies == "off" or not item.applies(facts):
             continue
         by = values(item.by, facts)
         if by is None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 from callout.config.validate import Block
 from ratelimit.limits import InvalidRate, Limit, rate
 from ratelimit.plan import OnError
+from ratelimit.when import Conditions
 
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
 
@@ -66,6 +67,11 @@ class LimitItem(Block):
     """`100/min`, or several: `[10/s, 500/h]`; required unless the limit is off."""
     onError: Literal["allow", "share", "deny(503)"] = "deny(503)"  # noqa: N815 (word in the file)
     """What becomes of the request when the counters cannot be asked."""
+    when: dict[str, tuple[str, ...]] | None = None
+    """Whom the limit is for: all of `address: [10.0.0.0/8]`, `identity.plan: [free, "trial-*"]`;
+    None: everybody."""
+    unless: dict[str, tuple[str, ...]] | None = None
+    """Whom it is not for, said the same way."""
     mode: Mode | None = None
     """None: the policy's."""
     off: bool = False
@@ -82,6 +88,14 @@ class PolicyLimit:
     limit: Limit
     on_error: OnError
     mode: Mode | None
+    when: Conditions | None = None
+    unless: Conditions | None = None
+
+    def applies(self, facts: "Facts") -> bool:
+        """Whether this request is one that the limit is for; true where that cannot be known."""
+        return (
+            self.when is None or self.when.hold(facts.address, facts.identity) is not False
+        ) and (self.unless is None or self.unless.hold(facts.address, facts.identity) is not True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,12 +17,15 @@ from callout.observe.place import place_of
 from callout.observe.text import without_query
 from ratelimit.answers import NOTHING, Extras
 from ratelimit.decide import Answer, decide, without_counts
-from ratelimit.envoy import METHOD, SERVICE, encode, parse
+from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
+from ratelimit.er_stats import ErStats
+from ratelimit.local.denied import Denied
+from ratelimit.local.share import LocalShare
 from ratelimit.plan import Plan, Refusal
 from ratelimit.planner import Planned, Planner
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest
-from ratelimit.stores.contract import Store, StoreUnavailable
+from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,9 @@ class RateLimitService:
         now: Callable[[], float] = time.time,
         remembered: int = 16_384,
         extras: Extras = NOTHING,
+        denied: Denied | None = None,
+        share: LocalShare | None = None,
+        stats: ErStats | None = None,
     ) -> None:
         """Serve.
 
@@ -55,6 +61,9 @@ class RateLimitService:
             now: seconds since the epoch, for windows.
             remembered: plans of recent requests that are kept.
             extras: what answers say beside their verdict.
+            denied: counters that need not be asked for again at once; None: each is asked for.
+            share: decides for limits with `onError: share` while the store is away.
+            stats: counts as envoyproxy/ratelimit does; None: nothing is.
         """
         self._snapshot = snapshot
         self._store = store
@@ -63,6 +72,9 @@ class RateLimitService:
         self._now = now
         self._extras = extras
         self._always = extras.always
+        self._denied = denied
+        self._share = share
+        self._stats = stats
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -99,11 +111,17 @@ class RateLimitService:
             if not plan.counted:
                 return self._answer(message, plan, (), 0.0, started, digest)
             now = self._now()
+            hits = plan.hits(now)
+            denied = self._denied
+            if denied is not None and now < denied.until:
+                known = denied.counts(plan, hits, now)
+                if known is not None:
+                    return self._answer(message, plan, known, now, started, digest)
             return self._store.add(
-                plan.hits(now),
+                hits,
                 now,
                 answer_by(call.deadline, started),
-                lambda counts: self._answer(message, plan, counts, now, started, digest),
+                lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
             )
         except Exception as error:
             return self._broken(started, error)
@@ -139,15 +157,23 @@ class RateLimitService:
         now: float,
         started: float,
         digest: str,
+        hits: Sequence[Hit] | None = None,
     ) -> Reply:
+        """By the counters after `hits`; None: by counters that were known, nothing is counted."""
         try:
             verdict: Seen
             if isinstance(counts, StoreUnavailable):
+                if self._stats is not None:
+                    self._stats.redis_errors += 1
                 without = without_counts(planned)
+                if without is None and self._share is not None:
+                    shared = self._share.answer(planned, now)
+                    if shared is not None:
+                        return self._degraded(message, planned, shared, started, digest)
                 reply: Reply
                 late = counts.reason == "late"
                 if without is not None:
-                    reply = encode(without)
+                    reply = encode(without) + DEGRADED
                 elif late:
                     # Who floods us must not get the error that Envoy may let pass.
                     reply = self._overloaded
@@ -166,8 +192,15 @@ class RateLimitService:
                 )
                 return reply
             answer = decide(planned, counts, now)
+            if self._stats is not None:
+                self._stats.count(planned, counts, hits is None)
             if answer.over or answer.shadow:
                 verdict, reason = "deny", "over_limit"
+                if self._denied is not None and counts:
+                    if hits is None:
+                        answer = answer._replace(known=True)
+                    else:
+                        self._denied.note(planned, hits, counts, now)
             elif planned.counted:
                 verdict, reason = "allow", "within_limit"
             else:
@@ -179,6 +212,17 @@ class RateLimitService:
             return reply
         except Exception as error:
             return self._broken(started, error)
+
+    def _degraded(
+        self, message: bytes, planned: Plan, answer: Answer, started: float, digest: str
+    ) -> bytes:
+        """By this worker's part of the limits, because the store is away."""
+        verdict: Seen = "deny" if answer.over or answer.shadow else "allow"
+        reply = encode(answer) + DEGRADED
+        if answer.limit is not None or self._always:
+            reply += self._extras.of(planned, answer)
+        self._tell(message, planned, verdict, "degraded", started, digest, answer)
+        return reply
 
     def _tell(
         self,
@@ -225,6 +269,8 @@ class RateLimitService:
 
     def _failed(self, started: float, reason: str, status: Status) -> Status:
         observer, seconds = self._observer, time.monotonic() - started
+        if self._stats is not None:
+            self._stats.service_errors += 1
         sample = 0.0
         if observer.wants_text:
             sample = observer.sample("limit", "error", "", reason, seconds)

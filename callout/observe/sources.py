@@ -64,3 +64,13 @@ def follow_breaker(metrics: Metrics, backend: str, state: Callable[[], str]) -> 
         lambda: BREAKER_STATES.get(state(), max(BREAKER_STATES.values())),
         across="max",
     )
+
+
+def follow_replicas(metrics: Metrics, replicas: Callable[[], int]) -> None:
+    """How many workers count in the same Redis."""
+    metrics.follow_gauge(
+        "gatewright_redis_replicas",
+        "Workers that count in the same Redis; 0: not known yet.",
+        replicas,
+        across="max",
+    )

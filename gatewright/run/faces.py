@@ -1,20 +1,26 @@
 """The faces that a worker answers, with what each needs: one place where services are made."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
-from callout.observe.sources import follow_breaker, follow_overload
-from callout.redis.client import Client
+from callout.observe.sources import follow_breaker, follow_overload, follow_replicas
+from callout.redis.contract import Redis
+from callout.redis.heartbeat import Heartbeat
+from callout.redis.presence import Presence
 from extauthz.cache.metrics import follow_cache
 from extauthz.policy.opa_server.metrics import follow_opa
 from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
+from gatewright.run.er_statistics import statistics
 from gatewright.run.options import extras, opa_options
 from gatewright.run.telemetry import Telemetry
+from ratelimit.local.denied import Denied
+from ratelimit.local.share import LocalShare
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
 from ratelimit.stores.memory import MemoryStore
@@ -33,21 +39,37 @@ class Faces:
         """Makes what `settings.faces` names; connects in `start`."""
         parts = telemetry.parts
         self._keys = parts.keys()
-        self._redis: Client | None = None
+        self._redis: Redis | None = None
+        self._heartbeat: Heartbeat | None = None
+        denied: Denied | None = None
+        share: LocalShare | None = None
         store: Store = MemoryStore()
         if settings.redis is not None:
             self._redis = client = parts.redis(settings.redis)
             store = RedisStore(client)
+            denied, presence = Denied(), Presence(secrets.token_hex(8).encode())
+            share = LocalShare(lambda: presence.place, denied)
+            self._heartbeat = Heartbeat(client, presence)
+            follow_replicas(
+                telemetry.metrics, lambda: presence.place.of if presence.place is not None else 0
+            )
             follow_breaker(telemetry.metrics, "redis", lambda: client.state)
         self._opa = None
         if settings.opa is not None:
             self._opa = parts.opa(*opa_options(settings.opa))
             follow_opa(telemetry.metrics, self._opa)
+        self._stats, self._statsd = statistics(settings)
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         made = {
             "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),
             "limit": lambda: RateLimitService(
-                snapshot, store, telemetry.observer, extras=extras(settings.answers)
+                snapshot,
+                store,
+                telemetry.observer,
+                extras=extras(settings.answers),
+                denied=denied,
+                share=share,
+                stats=self._stats,
             ).face(settings.overload.limit),
         }
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
@@ -71,9 +93,17 @@ class Faces:
         """Connects; a neighbour that is away is tried again in the background."""
         if self._redis is not None:
             await self._redis.start()
+        if self._heartbeat is not None:
+            self._heartbeat.start()
+        if self._statsd is not None:
+            self._statsd.start()
 
     async def close(self) -> None:
         """Closes the connections."""
+        if self._statsd is not None:
+            await self._statsd.close()
+        if self._heartbeat is not None:
+            await self._heartbeat.close()
         if self._redis is not None:
             await self._redis.close()
         if self._opa is not None:

@@ -136,7 +136,7 @@ def test_the_table_of_metrics_is_the_exposition(service: Service) -> None:
     while len(_families(service)) < len(written) and time.monotonic() < end:
         time.sleep(0.1)
     assert _families(service) == written
-    assert len(written) == 33
+    assert len(written) == 34
 
 
 def test_every_series_that_some_page_names_is_in_the_table() -> None:

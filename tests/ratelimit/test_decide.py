@@ -18,7 +18,7 @@ BAN = Limit(0, DAY, "ban")
 
 
 def counted(limit: Limit, shadow: bool = False, allow_on_error: bool = False) -> Counted:
-    return Counted(limit, b"k", 1, shadow, allow_on_error)
+    return Counted(limit, b"k", 1, shadow, "allow" if allow_on_error else "deny")
 
 
 def plan(*groups: Group) -> Plan:

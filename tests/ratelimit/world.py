@@ -55,12 +55,18 @@ class Seen:
 class World:
     """What a test talks to."""
 
-    def __init__(self, files: Mapping[str, str], store: Store | None = None) -> None:
+    def __init__(
+        self, files: Mapping[str, str], store: Store | None = None, **options: Any
+    ) -> None:
         self.clock = Clock()
         self.seen = Seen()
         self.snapshot: Snapshot | None = snapshot(files)
         self.service = RateLimitService(
-            lambda: self.snapshot, store or MemoryStore(), self.seen, self.clock
+            lambda: self.snapshot,
+            MemoryStore() if store is None else store,
+            self.seen,
+            self.clock,
+            **options,
         )
 
     def load(self, files: Mapping[str, str]) -> None:

@@ -1,0 +1,1 @@
+"""What one worker knows and decides without the store: keys that are over, and its share."""
