@@ -18,10 +18,12 @@ from callout.config.opa import Opa, OpaServer, OpaServers
 from callout.config.peers import Connections, Http2
 from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
+from callout.config.statsd import Statsd
 from callout.config.validate import SECRET, Block, annotations_at, validate
 from callout.config.xds import Xds
 from callout.config.yaml import parse
-from callout.redis.connect import Dialer
+from callout.redis import servers
+from callout.redis.connection import connection
 from callout.serve import client_names
 from callout.serve.address import parse as parse_address
 
@@ -71,9 +73,10 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
 
 
 def _redis(text: str) -> str:
-    _url(text, ("redis", "rediss", "unix"))
+    if servers.read(text) is None:
+        _url(text, ("redis", "rediss", "unix"))
     try:
-        Dialer(text, timeout=1.0)
+        connection(text)
     except ValueError:
         raise ValueError("expected a URL with options that redis-py knows") from None
     return text
@@ -195,6 +198,9 @@ class Telemetry(Block):
     (`http://127.0.0.1:4318/v1/traces`) over HTTP; `https` likewise. None: nothing is traced, and
     no request pays for it."""
     traces: Traces = Traces()
+    statsd: Statsd | None = None
+    """Where statistics of rate limit rules are sent, under envoyproxy/ratelimit's names. None:
+    nowhere, and no request pays for them."""
 
 
 class Overload(Block):
@@ -243,7 +249,9 @@ class Settings(Block):
     redis: Annotated[str, SECRET, pydantic.AfterValidator(_redis)] | None = pydantic.Field(
         None, repr=False
     )
-    """`redis://`, `rediss://` or `unix://`: where counters are. None: in memory."""
+    """`redis://`, `rediss://` or `unix://`: where counters are; `redis+sentinel://` with the name
+    of a master and `redis+cluster://` with some nodes name several servers, and `rediss+` has TLS.
+    None: in memory."""
     opa: OpaServer | OpaServers | Opa | None = pydantic.Field(None, repr=False)
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`; a list of
     several; or a mapping that also has what they are shown."""

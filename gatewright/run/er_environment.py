@@ -254,14 +254,18 @@ VARIABLES: Final = (
         )
     ),
     # --- what is told ---
-    Variable("USE_STATSD", "bool", "refused", "statistics are at `/metrics` of DEBUG_PORT", _OFF),
-    Variable("STATSD_HOST", "text", "beside", "USE_STATSD"),
-    Variable("STATSD_PORT", "text", "beside", "USE_STATSD"),
+    Variable("USE_STATSD", "bool", "used", "telemetry.statsd"),
+    Variable("USE_DOG_STATSD", "bool", "used", "telemetry.statsd.style"),
+    Variable("STATSD_HOST", "text", "used", "telemetry.statsd.address"),
+    Variable("STATSD_PORT", "int", "used", "telemetry.statsd.address"),
+    Variable("STATS_FLUSH_INTERVAL", "duration", "used", "telemetry.statsd.every"),
+    Variable("EXTRA_TAGS", "text", "used", "telemetry.statsd.tags"),
+    Variable("NEAR_LIMIT_RATIO", "number", "used", "telemetry.statsd.near_limit_ratio"),
+    Variable("DISABLE_STATS", "bool", "used", "telemetry.statsd"),
+    Variable("USE_DOG_STATSD_MOGRIFIERS", "text", "refused", "names are sent as they are"),
     Variable(
-        "USE_DOG_STATSD", "bool", "refused", "statistics are at `/metrics` of DEBUG_PORT", _OFF
+        "SANITIZE_DESCRIPTOR_METRIC_DOTS", "bool", "refused", "dots of values stay in names", _OFF
     ),
-    Variable("USE_DOG_STATSD_MOGRIFIERS", "text", "beside", "USE_DOG_STATSD"),
-    Variable("STATS_FLUSH_INTERVAL", "text", "beside", "USE_STATSD"),
     Variable(
         "USE_PROMETHEUS",
         "bool",
@@ -273,10 +277,6 @@ VARIABLES: Final = (
     Variable("PROMETHEUS_PATH", "text", "beside", "USE_PROMETHEUS"),
     Variable("PROMETHEUS_MAPPER_YAML", "text", "beside", "USE_PROMETHEUS"),
     Variable("PROMETHEUS_RESPONSE_TIME_AS_MILLISECONDS", "text", "beside", "USE_PROMETHEUS"),
-    Variable("DISABLE_STATS", "bool", "idle", "statistics are made when they are asked for"),
-    Variable("EXTRA_TAGS", "text", "refused", "statistics have no tags of your own"),
-    Variable("NEAR_LIMIT_RATIO", "number", "refused", "no statistic says near a limit", (0.8,)),
-    Variable("SANITIZE_DESCRIPTOR_METRIC_DOTS", "bool", "refused", "no statistic has values", _OFF),
     Variable("TRACING_ENABLED", "bool", "refused", "set GATEWRIGHT_TELEMETRY__OTLP instead", _OFF),
     *(
         Variable(f"TRACING_{name}", "text", "beside", "TRACING_ENABLED")
@@ -377,6 +377,7 @@ class _Ours:
         self._tls()
         self._redis()
         self._log()
+        self._statsd()
         for name, path in (
             ("GRPC_MAX_CONNECTION_AGE", "connections.max_age"),
             ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
@@ -476,6 +477,27 @@ class _Ours:
                 self._set("telemetry.level", level, "LOG_LEVEL")
         if text := self._text("LOG_FORMAT"):
             self._set("telemetry.log", "json" if text.lower() == "json" else "text", "LOG_FORMAT")
+
+    def _statsd(self) -> None:
+        """Nothing is sent unless it is said: that service sends to localhost by default."""
+        values = self._values
+        plain, dog = bool(values.get("USE_STATSD")), bool(values.get("USE_DOG_STATSD"))
+        if plain and dog:
+            self._wrong("USE_DOG_STATSD", "expected one of it and USE_STATSD")
+        if values.get("DISABLE_STATS") or not (plain or dog):
+            return
+        name = "STATSD_PORT" if "STATSD_PORT" in values else "STATSD_HOST"
+        address = _address(values, "STATSD", ("localhost", 8125))
+        self._set("telemetry.statsd.address", address, name)
+        if dog:
+            self._set("telemetry.statsd.style", "dogstatsd", "USE_DOG_STATSD")
+        for name, path in (
+            ("STATS_FLUSH_INTERVAL", "telemetry.statsd.every"),
+            ("EXTRA_TAGS", "telemetry.statsd.tags"),
+            ("NEAR_LIMIT_RATIO", "telemetry.statsd.near_limit_ratio"),
+        ):
+            if name in values:
+                self._set(path, str(values[name]), name)
 
 
 def _address(values: Mapping[str, Value], which: str, default: tuple[str, int]) -> str:

@@ -1,5 +1,7 @@
 """`gatewright serve --er-config` with the folder and the environment of envoyproxy/ratelimit."""
 
+import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -39,14 +41,26 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def serve(root: Path, redis_server: RedisServer) -> Iterator[Serve]:
+def statsd() -> Iterator[socket.socket]:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(30)
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def serve(root: Path, redis_server: RedisServer, statsd: socket.socket) -> Iterator[Serve]:
     redis_server.flush()
     environ = {
         "RUNTIME_ROOT": str(root / "current"),
         "RUNTIME_SUBDIRECTORY": "rl",
         "REDIS_URL": redis_server.unix_url.removeprefix("unix://").partition("?")[0],
         "REDIS_POOL_SIZE": "10",
-        "USE_STATSD": "false",
+        "USE_STATSD": "true",
+        "STATSD_HOST": "127.0.0.1",
+        "STATSD_PORT": str(statsd.getsockname()[1]),
+        "STATS_FLUSH_INTERVAL": "100ms",
+        "EXTRA_TAGS": "env:test",
         "LOG_FORMAT": "json",
     }
     with closing(Serve(root, None, "--er-config", "--workers", "1", environ=environ)) as running:
@@ -63,10 +77,28 @@ def test_the_limits_of_a_config_map_hold_and_each_file_is_read_once(serve: Serve
     assert asked(serve, "a", 3) == [OK, OK, OVER]
 
 
-def test_what_has_no_effect_is_a_line_of_the_log(serve: Serve) -> None:
-    (line,) = serve.said("configuration")
+def test_statsd_hears_of_the_rule_what_envoyproxy_ratelimit_counts(
+    serve: Serve, statsd: socket.socket
+) -> None:
+    asked(serve, "counted", 5)
+    prefix = "ratelimit.service.rate_limit.edge.tenant."
+    heard: Counter[str] = Counter()
+    # The test before asked three times, and its hits may have been sent already.
+    while heard["total_hits"] < 8:
+        for line in statsd.recv(65_536).decode().splitlines():
+            name, value = line.removesuffix("|c").split(":")
+            assert name.startswith(prefix)
+            assert name.endswith(".__env=test")
+            heard[name.removeprefix(prefix).removesuffix(".__env=test")] += int(value)
 
-    assert line["problem"].startswith("REDIS_POOL_SIZE: warning: has no effect")
+    assert heard == {"total_hits": 8, "within_limit": 4, "over_limit": 4, "near_limit": 2}
+
+
+def test_what_has_no_effect_is_a_line_of_the_log(serve: Serve) -> None:
+    told = [line["problem"] for line in serve.said("configuration")]
+
+    assert len(told) == 1
+    assert told[0].startswith("REDIS_POOL_SIZE: warning: has no effect")
 
 
 def test_health_knows_the_name_of_envoyproxy_ratelimit(serve: Serve) -> None:

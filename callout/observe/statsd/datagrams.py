@@ -5,7 +5,9 @@ https://docs.datadoghq.com/developers/dogstatsd/datagram_shell: `name:3|c|#tag:v
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+Style: TypeAlias = Literal["statsd", "dogstatsd"]
 
 MOST_BYTES: Final = 1432
 """Of a datagram: what an Ethernet frame takes, so that none is sent in pieces of which one may be
@@ -30,23 +32,29 @@ class Deltas:
 
 
 def datagrams(
-    counters: Iterable[tuple[str, int]], tags: Mapping[str, str], most: int = MOST_BYTES
+    counters: Iterable[tuple[str, int]],
+    tags: Mapping[str, str],
+    style: Style = "dogstatsd",
+    most: int = MOST_BYTES,
 ) -> Iterator[bytes]:
     """Datagrams with as many counters each as fit.
 
     Args:
         counters: names, which have no `:`, `|` or control character, and what they grew by.
-        tags: of all of them, as dogstatsd takes them; empty: plain statsd.
+        tags: of all of them.
+        style: `statsd`: at the end of names, as github.com/lyft/gostats writes them.
         most: bytes of one datagram. A counter that is longer by itself is left out: a server cuts
             it off, and what is left of a name is another's.
     """
-    end = b"|c"
-    if tags:
+    end, suffix = b"|c", ""
+    if style == "statsd":
+        suffix = "".join(f".__{name}={value}" for name, value in tags.items())
+    elif tags:
         end += b"|#" + b",".join(f"{name}:{value}".encode() for name, value in tags.items())
     lines: list[bytes] = []
     size = 0
     for name, grown in counters:
-        line = b"%b:%d%b" % (name.encode("utf-8", "replace"), grown, end)
+        line = b"%b:%d%b" % ((name + suffix).encode("utf-8", "replace"), grown, end)
         if len(line) > most:
             continue
         if lines and size + 1 + len(line) > most:

@@ -4,7 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
-from callout.observe.statsd.datagrams import Deltas, datagrams
+import structlog
+
+from callout.observe.statsd.datagrams import Deltas, Style, datagrams
+
+_log = structlog.get_logger("callout.statsd")
 
 
 class StatsdSender:
@@ -17,6 +21,7 @@ class StatsdSender:
         read: Callable[[], Iterable[tuple[str, int]]],
         every: float,
         tags: Mapping[str, str],
+        style: Style = "dogstatsd",
     ) -> None:
         """Prepares.
 
@@ -25,16 +30,18 @@ class StatsdSender:
             port: of the server.
             read: gives the counters, by the names that are sent.
             every: seconds between two flushes.
-            tags: of all counters; empty: plain statsd.
+            tags: of all counters.
+            style: how tags are written.
         """
         self._where = (host, port)
         self._read = read
         self._every = every
         self._tags = tags
+        self._style = style
         self._deltas = Deltas()
         self._task: asyncio.Task[None] | None = None
-        self.failures = 0
-        """Flushes that could not be sent; what they had is lost, as with any datagram."""
+        self.failing = False
+        """The last flush could not be sent; what it had is lost, as with any datagram."""
 
     def start(self) -> None:
         """Begins to send."""
@@ -57,12 +64,15 @@ class StatsdSender:
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 asyncio.DatagramProtocol, remote_addr=self._where
             )
-        except OSError:
-            self.failures += 1
+        except (OSError, UnicodeError) as error:  # the latter: a host that no name can be
+            if not self.failing:
+                _log.warning("statistics cannot be sent", error=type(error).__name__)
+            self.failing = True
             return
+        self.failing = False
         # Closing sends what still waits for the socket.
         with contextlib.closing(transport):
-            for each in datagrams(grown, self._tags):
+            for each in datagrams(grown, self._tags, self._style):
                 transport.sendto(each)
 
     async def _run(self) -> None:

@@ -41,13 +41,20 @@ def test_tags_are_those_of_dogstatsd() -> None:
     tags = {"env": "test", "version": "1"}
 
     assert list(datagrams([("a", 3)], tags)) == [b"a:3|c|#env:test,version:1"]
+    assert list(datagrams([("a", 3)], {}, "dogstatsd")) == [b"a:3|c"]
+
+
+def test_tags_of_plain_statsd_are_in_names() -> None:
+    tags = {"env": "test", "version": "1"}
+
+    assert list(datagrams([("a", 3)], tags, "statsd")) == [b"a.__env=test.__version=1:3|c"]
 
 
 @given(st.lists(st.tuples(st.text("ab.é", min_size=1), st.integers(1, 2**70))), st.integers(8, 99))
 def test_every_counter_that_fits_is_in_one_datagram_whole(
     counters: list[tuple[str, int]], most: int
 ) -> None:
-    sent = list(datagrams(counters, {}, most))
+    sent = list(datagrams(counters, {}, "statsd", most))
 
     assert all(len(each) <= most for each in sent)
     lines = [f"{name}:{grown}|c".encode() for name, grown in counters]
@@ -71,7 +78,7 @@ async def test_a_server_hears_each_hit_once(server: socket.socket) -> None:
     counters["b"] = 2
     await sender.close()
     assert await asyncio.to_thread(server.recv, 65_536) == b"b:2|c|#env:test"
-    assert sender.failures == 0
+    assert not sender.failing
 
 
 async def test_many_counters_are_several_datagrams(server: socket.socket) -> None:
@@ -98,4 +105,4 @@ async def test_a_server_that_is_away_or_has_no_name_stops_nothing(server: socket
     await away.flush()
     await nameless.flush()
 
-    assert nameless.failures == 1
+    assert nameless.failing

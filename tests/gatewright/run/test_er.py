@@ -116,6 +116,29 @@ def test_a_variable_is_a_setting(environ: dict[str, str], path: str, value: obje
     assert found == value
 
 
+def test_statistics_are_sent_where_statsd_is() -> None:
+    assert loaded().telemetry.statsd is None
+    assert loaded(STATSD_HOST="a", USE_STATSD="false").telemetry.statsd is None
+    assert loaded(USE_STATSD="true", DISABLE_STATS="true").telemetry.statsd is None
+
+    plain = loaded(USE_STATSD="true").telemetry.statsd
+    assert plain is not None
+    assert (plain.host_and_port, plain.style) == (("localhost", 8125), "statsd")
+    dog = loaded(
+        USE_DOG_STATSD="true",
+        STATSD_HOST="10.0.0.1",
+        STATSD_PORT="9125",
+        EXTRA_TAGS="env:prod,app:shop",
+        STATS_FLUSH_INTERVAL="1s",
+        NEAR_LIMIT_RATIO="0.5",
+    ).telemetry.statsd
+    assert dog is not None
+    assert (dog.host_and_port, dog.style) == (("10.0.0.1", 9125), "dogstatsd")
+    assert dog.tag_values == {"app": "shop", "env": "prod"}
+    assert (dog.every, dog.near_limit_ratio) == (1.0, 0.5)
+    assert set(problems(USE_STATSD="1", USE_DOG_STATSD="1")) == {"USE_DOG_STATSD"}
+
+
 def test_tls_of_the_grpc_port() -> None:
     files = {"GRPC_SERVER_TLS_CERT": "s.crt", "GRPC_SERVER_TLS_KEY": "s.key"}
     clients = {"GRPC_CLIENT_TLS_CACERT": "ca.crt", "GRPC_CLIENT_TLS_SAN": "edge.example"}
@@ -206,7 +229,7 @@ def test_no_problem_shows_a_password(environ: dict[str, str]) -> None:
 
 def test_values_that_ask_for_what_is_so_are_silent() -> None:
     environ = {"USE_STATSD": "false", "BACKEND_TYPE": "redis", "REDIS_TYPE": "SINGLE"}
-    found = environment(**environ, CONFIG_TYPE="FILE", NEAR_LIMIT_RATIO="0.8", SHADOW_MODE="0")
+    found = environment(**environ, CONFIG_TYPE="FILE", SHADOW_MODE="0")
 
     assert found.variables == {}
     assert found.warnings == ()
