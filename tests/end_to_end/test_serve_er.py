@@ -91,6 +91,8 @@ def test_statsd_hears_of_the_rule_what_envoyproxy_ratelimit_counts(
             assert name.endswith(".__env=test")
             heard[name.removeprefix(prefix).removesuffix(".__env=test")] += int(value)
 
+    # How many requests are answered without Redis depends on how fast they come.
+    assert heard.pop("over_limit_with_local_cache", 0) <= 3
     assert heard == {"total_hits": 8, "within_limit": 4, "over_limit": 4, "near_limit": 2}
 
 
