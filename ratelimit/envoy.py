@@ -50,9 +50,10 @@ def parse(message: bytes) -> Request | BadRequest:
     if len(given) > MOST_DESCRIPTORS:
         return BadRequest(f"more than {MOST_DESCRIPTORS} descriptors")
     common = request.hits_addend or 1
+    has_tag = b" " in message
     descriptors = []
     for one in given:
-        if one.ByteSize() != _known_size(one) and _gives_back(one):
+        if has_tag and _gives_back(one):
             return BadRequest("is_negative_hits is not supported")
         entries = tuple([(entry.key, entry.value) for entry in one.entries])
         if len(entries) > MOST_ENTRIES:
@@ -78,6 +79,16 @@ def _degraded() -> bytes:
 DEGRADED = _degraded()
 """To be put behind an answer that was decided without the counters: `degraded` as dynamic metadata.
 Where the answer has metadata already, protobuf puts the two together."""
+
+
+def _gives_back(descriptor: Message) -> bool:
+    """Whether `bool is_negative_hits = 4` is true: hits to give back must not be counted.
+
+    The API has the field since 2026, the messages that we are built with do not. Its tag is 0x20;
+    where a message has one anywhere, this takes 0.2 us more.
+    """
+    fields = UnknownFieldSet(descriptor)
+    return any(each.field_number == 4 and each.wire_type == 0 and each.data for each in fields)
 
 
 def encode(answer: Answer) -> bytes:

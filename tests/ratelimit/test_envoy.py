@@ -64,19 +64,31 @@ def with_unit(unit: int) -> bytes:
 
 def test_a_limit_of_the_request_is_mapped_by_its_unit() -> None:
     units = []
-    for unit in range(1, 7):
+    for unit in range(1, 8):
         request = parse(with_unit(unit))
         assert isinstance(request, Request)
         override = request.descriptors[0].override
         assert override is not None
         assert override.requests == 7
         units.append(override.unit.name)
-    assert units == ["second", "minute", "hour", "day", "month", "year"]
+    assert units == ["second", "minute", "hour", "day", "month", "year", "week"]
 
 
 def test_a_limit_of_the_request_without_a_known_unit_is_refused_and_no_crash() -> None:
-    for unit in (0, 7, 99, -1):
+    for unit in (0, 8, 99, -1):
         assert refused(with_unit(unit)) == "the limit of a descriptor has an unknown unit"
+
+
+def test_hits_that_are_given_back_are_refused_rather_than_counted() -> None:
+    # `bool is_negative_hits = 4` of the descriptor, which no field of ours stands for
+    for given_back, entries in ((b"\x20\x01", {"k": "v"}), (b"\x20\x02", {"k": "\x20\x01"})):
+        request = rate_limit_request("d", {"other": "x"}, entries)
+        request.descriptors[1].MergeFromString(given_back)
+        assert refused(request.SerializeToString()) == "is_negative_hits is not supported"
+    for innocent in (b"\x20\x00", b"\x28\x01", b"\x2a\x02\x20\x01"):
+        request = rate_limit_request("d", {"k": "\x20\x01"})
+        request.descriptors[0].MergeFromString(innocent)
+        assert isinstance(parse(request.SerializeToString()), Request)
 
 
 def test_requests_that_say_nothing_are_refused_in_envoyproxy_ratelimits_words() -> None:

@@ -271,7 +271,7 @@ class Model:
             if before < most:
                 count["near_limit"] = most - max(near, before)
             if limit.shadow_mode:
-                count["shadow_mode"] = asked.hits
+                count["shadow_mode"] = count["over_limit"]
         else:
             count["within_limit"] = asked.hits
             if after > near:

@@ -1,0 +1,289 @@
+"""Ours beside the model of envoyproxy/ratelimit: rules, names, answers and counters, fuzzed."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+from envoy.service.ratelimit.v3 import rls_pb2
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from callout.testing.requests import rate_limit_request
+from ratelimit.domains import load
+from ratelimit.er_stats import ErStats
+from ratelimit.keys import descriptor_key, window_key
+from ratelimit.rules import Match, Tree, match
+from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.memory import MemoryStore
+from tests.ratelimit.er.model import Asked, ConfigError, Entries, Model, RateLimit, Response
+from tests.ratelimit.world import World
+
+T = TypeVar("T")
+KEYS = ("k", "l")
+VALUES = ("", "a", "b", "ab", "a*", "*b", "*", "a*b", "b*a*")
+ASKED_VALUES = ("", "a", "b", "ab", "acb", "bba", "a*", "*", "c")
+GLUED_KEYS = ("k", "k_a", "l*", "k_")
+GLUED_VALUES = ("", "a", "a_b", "a*", "*_b", "_", "*")
+GLUED_ASKED = ("", "a", "b", "a_b", "a_c_b", "_", "a*", "*")
+
+FLAG = st.sampled_from([False, False, True])
+NAMES = st.sampled_from(["", "", "one", "two"])
+
+
+@st.composite
+def limits(draw: st.DrawFn) -> dict[str, Any]:
+    name = draw(NAMES)
+    replaces = [{"name": each} for each in ("one", "two") if each != name and draw(FLAG)]
+    written: dict[str, Any] = {"name": name} if name else {}
+    if replaces:
+        written["replaces"] = replaces
+    if draw(FLAG) and draw(FLAG):
+        return written | {"unlimited": True}
+    written["unit"] = draw(st.sampled_from(["second", "Minute", "HOUR", "day", "week", "month"]))
+    written["requests_per_unit"] = draw(st.sampled_from([0, 1, 2, 3, 5, 8, 100, 2**32 - 1]))
+    if draw(FLAG) and draw(FLAG):
+        written["unit_multiplier"] = draw(st.integers(2, 9))
+    return written
+
+
+@st.composite
+def descriptors(
+    draw: st.DrawFn, keys: tuple[str, ...], values: tuple[str, ...], depth: int = 0
+) -> list[dict[str, Any]]:
+    listed = []
+    for key, value in draw(
+        st.lists(st.tuples(st.sampled_from(keys), st.sampled_from(values)), max_size=5, unique=True)
+    ):
+        one: dict[str, Any] = {"key": key} | ({"value": value} if value else {})
+        for flag in ("shadow_mode", "quota_mode", "detailed_metric", "value_to_metric"):
+            if draw(FLAG):
+                one[flag] = True
+        if "*" in value and draw(FLAG):
+            one["share_threshold"] = True
+        if draw(st.integers(0, 3)):
+            one["rate_limit"] = draw(limits())
+        if depth < 2 and draw(FLAG):
+            one["descriptors"] = draw(descriptors(keys, values, depth + 1))
+        listed.append(one)
+    return listed
+
+
+def both(written: list[dict[str, Any]], **how: bool) -> tuple[Tree, Model]:
+    """Ours, and the model's."""
+    document = {"domain": "d", "descriptors": written}
+    loaded = load({"x.yaml": json.dumps(document).encode()}, **how)
+    assert isinstance(loaded, dict), loaded
+    return loaded["d"], Model([document])
+
+
+def same_rule(ours: Match | None, model: RateLimit | None, entries: Entries) -> None:
+    if ours is None or model is None:
+        assert ours is None
+        assert model is None
+        return
+    rule = ours.rule
+    assert ours.key == model.full_key
+    assert (rule.name, rule.replaces) == (model.name, set(model.replaces))
+    assert (rule.shadow, rule.quota) == (model.shadow_mode, model.quota_mode)
+    if rule.limit is None:
+        assert model.unlimited
+    else:
+        assert (rule.limit.requests, rule.limit.unit.seconds) == (
+            model.requests_per_unit,
+            model.divider,
+        )
+    assert ours.entries == tuple(
+        (key, model.share_patterns.get(index, value)) for index, (key, value) in enumerate(entries)
+    )
+
+
+def asked_for(keys: tuple[str, ...], values: tuple[str, ...]) -> Iterator[Entries]:
+    """All descriptors of one and two entries."""
+    pairs = [(key.replace("*", "x"), value) for key in keys for value in values]
+    yield ()
+    for pair in pairs:
+        yield (pair,)
+        for second in pairs:
+            yield (pair, second)
+
+
+@settings(max_examples=60, deadline=None)
+@given(descriptors(KEYS, VALUES))
+def test_every_descriptor_meets_the_rule_that_the_model_finds(
+    written: list[dict[str, Any]],
+) -> None:
+    tree, model = both(written)
+    for entries in asked_for(KEYS, ASKED_VALUES):
+        same_rule(match(tree, entries), model.get_limit("d", Asked(entries, 1)), entries)
+
+
+@settings(max_examples=60, deadline=None)
+@given(descriptors(GLUED_KEYS, GLUED_VALUES))
+def test_with_keys_glued_every_confusion_is_the_same(written: list[dict[str, Any]]) -> None:
+    document = {"domain": "d", "descriptors": written}
+    refused = load({"x.yaml": json.dumps(document).encode()}, joined=True)
+    if not isinstance(refused, dict):
+        with pytest.raises(ConfigError) as error:
+            Model([document])
+        assert str(error.value) in [each.message for each in refused.problems]
+        return
+    tree, model = both(written, joined=True)
+    for entries in asked_for(GLUED_KEYS, GLUED_ASKED):
+        same_rule(match(tree, entries), model.get_limit("d", Asked(entries, 1)), entries)
+
+
+class Counting(MemoryStore):
+    """Remembers what it answered last."""
+
+    counts: Sequence[int] | StoreUnavailable = ()
+
+    def add(
+        self,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> T:
+        def remembered(counts: Sequence[int] | StoreUnavailable) -> T:
+            self.counts = counts
+            return then(counts)
+
+        return super().add(hits, now, deadline, remembered)
+
+
+class Conversation:
+    """The same requests to the service and to the model, at the same times."""
+
+    def __init__(self, written: list[dict[str, Any]], random: Random) -> None:
+        document = {"domain": "d", "descriptors": written}
+        self.store = Counting()
+        self.stats = ErStats()
+        self.world = World({"ratelimit/x.yaml": json.dumps(document)}, self.store)
+        self.world.seen.wants_text = False
+        self.model = Model([document])
+        self.random = random
+        self.units: dict[str, int] = {}
+        """The window of each of the model's counters. One counter with two (an override of another
+        unit, at a time where both windows begin) is confused there, and two counters here."""
+
+    def request(self) -> list[Asked]:
+        asked = []
+        for _ in range(self.random.choice([1, 1, 2, 3])):
+            entries = tuple(
+                (self.random.choice(KEYS), self.random.choice(ASKED_VALUES))
+                for _ in range(self.random.choice([1, 1, 1, 2]))
+            )
+            override = None
+            if self.random.random() < 0.1:
+                override = (self.random.choice([0, 1, 4]), self.random.choice(["MINUTE", "WEEK"]))
+            asked.append(Asked(entries, self.random.choice([0, 1, 1, 1, 2, 5, 100]), override))
+        return asked
+
+    def confused(self, asked: list[Asked], now: int) -> bool:
+        for one, limit in zip(asked, self.model.limits("d", asked), strict=True):
+            if limit is not None and not limit.unlimited:
+                key = self.model.cache_key("d", one.entries, limit, now)
+                if self.units.setdefault(key, limit.divider) != limit.divider:
+                    return True
+        return False
+
+    def step(self) -> bool:
+        """One request; False: it was left out."""
+        self.world.clock.move(self.random.choice([0, 0, 0, 0.5, 1, 7, 61, 4000, 90_000]))
+        now = int(self.world.clock())
+        asked = self.request()
+        if self.confused(asked, now):
+            return False
+        expected = self.model.should_rate_limit("d", asked, now)
+        message = self.message(asked)
+        reply = self.world.reply(message)
+        assert isinstance(reply, bytes)
+        plan = self.world.service._plans.get(message)
+        assert plan is not None
+        if plan.counted:
+            assert not isinstance(self.store.counts, StoreUnavailable)
+            self.stats.count(plan, self.store.counts)
+        self.same_answer(asked, expected, rls_pb2.RateLimitResponse.FromString(reply))
+        self.same_counters(asked, now)
+        return True
+
+    @staticmethod
+    def message(asked: list[Asked]) -> bytes:
+        request = rate_limit_request("d", *[{} for _ in asked])
+        for descriptor, one in zip(request.descriptors, asked, strict=True):
+            for key, value in one.entries:
+                descriptor.entries.add(key=key, value=value)
+            descriptor.hits_addend.value = one.hits
+            if one.override is not None:
+                descriptor.limit.requests_per_unit = one.override[0]
+                unit = rls_pb2.RateLimitResponse.RateLimit.Unit.Value(one.override[1])
+                descriptor.limit.unit = unit
+        message: bytes = request.SerializeToString()
+        return message
+
+    def same_answer(self, asked: list[Asked], expected: Response, answered: Any) -> None:
+        code = rls_pb2.RateLimitResponse.Code.Name
+        assert code(answered.overall_code) == expected.code
+        limits = self.model.limits("d", asked)
+        for ours, theirs, limit in zip(answered.statuses, expected.statuses, limits, strict=True):
+            assert code(ours.code) == theirs.code
+            if limit is not None and limit.shadow_mode and not theirs.remaining:
+                # On purpose: what is left of a limit in shadow is not told when it is nothing.
+                assert not ours.HasField("current_limit")
+                continue
+            assert ours.limit_remaining == theirs.remaining
+            assert ours.duration_until_reset.seconds == theirs.reset
+            if theirs.limit is None or limit is None:
+                assert not ours.HasField("current_limit")
+                continue
+            requests, unit, name = theirs.limit
+            told = ours.current_limit
+            assert (told.requests_per_unit, told.name) == (requests, name)
+            shown = "UNKNOWN" if limit.multiplier > 1 else unit
+            assert rls_pb2.RateLimitResponse.RateLimit.Unit.Name(told.unit) == shown
+
+    def same_counters(self, asked: list[Asked], now: int) -> None:
+        for one, limit in zip(asked, self.model.limits("d", asked), strict=True):
+            if limit is None or limit.unlimited:
+                continue
+            counted = [
+                (key, limit.share_patterns.get(index, value))
+                for index, (key, value) in enumerate(one.entries)
+            ]
+            start = now // limit.divider * limit.divider
+            key = window_key(descriptor_key("d", limit.divider, counted), start)
+            theirs = self.model.cache_key("d", one.entries, limit, now)
+            assert self.model.ends[theirs] == start + limit.divider
+            ours = self.store._windows[start + limit.divider]
+            assert ours[key] == self.model.counters[theirs]
+
+    def same_statistics(self) -> None:
+        ours = {f"{each.rule}.{each.name}": each.value for each in self.stats.statistics()}
+        assert ours == +self.model.stats
+
+
+CONVERSATIONS = 210
+REQUESTS = 100
+
+
+def test_twenty_thousand_requests_are_answered_and_counted_as_the_model_does() -> None:
+    compared = 0
+
+    @settings(
+        max_examples=CONVERSATIONS,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],  # to shrink takes minutes
+    )
+    @given(descriptors(KEYS, VALUES), st.integers(0, 2**32))
+    def conversation(written: list[dict[str, Any]], seed: int) -> None:
+        nonlocal compared
+        between = Conversation(written, Random(seed))
+        compared += sum(between.step() for _ in range(REQUESTS))
+        between.same_statistics()
+
+    conversation()
+    assert compared >= 20_000
