@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.decision import Observer
-from callout.redis.client import Client
+from callout.redis.connection import connection
+from callout.redis.contract import Redis
 from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
@@ -22,9 +23,9 @@ class Parts:
         """Who fetches key sets."""
         return JwksFetcher()
 
-    def redis(self, url: str) -> Client:
+    def redis(self, url: str) -> Redis:
         """The connection to Redis."""
-        return Client(url)
+        return connection(url)
 
     def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
         """The connections to OPA servers."""

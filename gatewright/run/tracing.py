@@ -23,7 +23,8 @@ from callout.observe.traces.redis_client import TracedRedis
 from callout.observe.traces.sampler import Sampler
 from callout.observe.traces.span import Value
 from callout.observe.traces.tracer import Tracer
-from callout.redis.client import Client
+from callout.redis.connection import connection
+from callout.redis.contract import Redis
 from extauthz.decision_logs.recorder import Recorder
 from extauthz.identity.contract import KeySource
 from extauthz.identity.jwks_fetch import JwksFetcher
@@ -93,9 +94,9 @@ class Tracing(Parts):
         """Key servers are strangers: they are not told of our traces."""
         return JwksFetcher(trace_configs=(http_spans("jwks", hands_on=False),))
 
-    def redis(self, url: str) -> Client:
+    def redis(self, url: str) -> Redis:
         """With a span for each request."""
-        return TracedRedis(url)
+        return TracedRedis(connection(url))
 
     def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
         """With a span for each question, which the server is told of."""

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from callout.redis.client import Client
+from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, pack
 from ratelimit.recent import Recent
@@ -27,7 +27,7 @@ class RedisStore:
     again after a failure, so a hit is never counted twice.
     """
 
-    def __init__(self, client: Client, remembered: int = 65_536) -> None:
+    def __init__(self, client: Redis, remembered: int = 65_536) -> None:
         """Count through `client`, remembering so many counters that have their EXPIRE."""
         self._client = client
         self._known: Recent[bytes, bytes] = Recent(remembered)

@@ -6,15 +6,31 @@ from typing import TypeVar
 
 from callout.observe.traces.span import CLIENT
 from callout.observe.traces.tracer import CURRENT
-from callout.redis.client import Client
+from callout.redis.breaker import State
+from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import Replies, Then
+from callout.redis.pipeline import ErrorReply, Replies, Then
 
 T = TypeVar("T")
 
 
-class TracedRedis(Client):
-    """The Redis client, with a span for each request of a call that is traced."""
+class TracedRedis:
+    """Redis, with a span for each request of a call that is traced."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Stand before `redis`."""
+        self._redis = redis
+        self.start = redis.start
+        self.close = redis.close
+
+    @property
+    def state(self) -> State:
+        """Of the breaker."""
+        return self._redis.state
+
+    def not_serving(self, error: ErrorReply) -> None:
+        """See `Client.not_serving`."""
+        self._redis.not_serving(error)
 
     def send(
         self, commands: Sequence[bytes], deadline: float | None, then: Then[T]
@@ -22,7 +38,7 @@ class TracedRedis(Client):
         """See `Client.send`."""
         caller = CURRENT.get()
         if caller is None:
-            return super().send(commands, deadline, then)
+            return self._redis.send(commands, deadline, then)
         span = caller.child("redis", CLIENT)
         names = {_name(each) for each in commands}
         span.attributes = {
@@ -40,7 +56,7 @@ class TracedRedis(Client):
             finally:
                 CURRENT.reset(before)
 
-        answer = super().send(commands, deadline, told)
+        answer = self._redis.send(commands, deadline, told)
         if isinstance(answer, asyncio.Future):
             # A caller that has given up is not told.
             answer.add_done_callback(lambda _: span.end("cancelled"))
