@@ -11,6 +11,7 @@ from ratelimit.domains import load
 from ratelimit.limits import Limit, rate
 from ratelimit.policy_limits import LimitItem, PolicyLimit, PolicyLimits
 from ratelimit.rules import Tree
+from ratelimit.when import Conditions, read
 
 FOLDER = "ratelimit"
 """Of the bundle: envoyproxy/ratelimit files."""

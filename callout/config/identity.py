@@ -20,7 +20,8 @@ MAX_TEXT: Final = 16_384
 """Bytes of an `id` that is read at all."""
 
 _BY: Final = "identity."
-_HASHED: Final = "sha256:"
+HASHED: Final = "sha256:"
+"""What stands for a value that is too long begins so, and no other value does."""
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 _decoder: Final = msgspec.json.Decoder(dict[str, str])
 _NOBODY: Final[Mapping[str, str]] = {}
@@ -36,10 +37,14 @@ def fields_in_use(policies: Sequence[Source]) -> tuple[str, ...]:
     found: set[str] = set()
     for policy in policies:
         for limit in _items(policy.at("limits").value):
-            by = limit.get("by") if isinstance(limit, dict) else None
+            if not isinstance(limit, dict):
+                continue
+            used = [*_items(limit.get("by"))]
+            for conditions in (limit.get("when"), limit.get("unless")):
+                used += conditions if isinstance(conditions, dict) else ()
             found.update(
                 each.removeprefix(_BY)
-                for each in _items(by)
+                for each in used
                 if isinstance(each, str) and each.startswith(_BY)
             )
         emit = policy.at("auth", "emit").value
@@ -69,9 +74,9 @@ def _bounded(value: str) -> str:
         fits = len(value.encode()) <= MAX_VALUE
     except UnicodeEncodeError:
         fits = False  # half of a surrogate pair, which JSON escapes in a token can make
-    if fits and not value.startswith(_HASHED):
+    if fits and not value.startswith(HASHED):
         return value
-    return _HASHED + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return HASHED + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _items(value: Any) -> list[Any]:

@@ -73,3 +73,12 @@ def test_nobody_can_name_themselves_as_the_hash_of_another() -> None:
 def test_half_a_surrogate_pair_does_no_harm() -> None:
     assert decode(encode({"sub": "\ud800"}))["sub"].startswith("sha256:")
     assert encode({"sub": "\ud800"}) != encode({"sub": "\ud801"})
+
+
+def test_fields_that_choose_whom_a_limit_is_for_are_in_use() -> None:
+    limits = """
+limits:
+  - {name: a, when: {identity.plan: [x], address: [10.0.0.0/8]}, unless: {identity.org.id: [y]}}
+  - {name: b, when: [identity.no], unless: identity.no}
+"""
+    assert fields_in_use([source(limits)]) == ("org.id", "plan")
