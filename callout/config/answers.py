@@ -1,8 +1,34 @@
 """The settings `answers`: what a rate limit's answer says beside its verdict."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
+
+import pydantic
 
 from callout.config.validate import Block
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+"""A field name, RFC 9110, 5.1."""
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("expected the name of a header")
+    return text
+
+
+Name = Annotated[str, pydantic.AfterValidator(_name)]
+
+
+class Names(Block):
+    """How the headers of `draft-03` are called: as in envoyproxy/ratelimit, each may be another."""
+
+    limit: Name = "RateLimit-Limit"
+    """That with the limit."""
+    remaining: Name = "RateLimit-Remaining"
+    """That with what is left of it."""
+    reset: Name = "RateLimit-Reset"
+    """That with the seconds until its window ends."""
 
 
 class Answers(Block):
@@ -14,5 +40,6 @@ class Answers(Block):
     `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` too, with every answer; `ietf`:
     `RateLimit-Policy` and `RateLimit` instead, as the later drafts have it. A microsecond and a
     half a request, so they are not the default."""
+    names: Names = Names()
     metadata: bool = True
     """Whether Envoy is told as dynamic metadata which limit refused, or would have in shadow."""

@@ -14,7 +14,7 @@ from callout.serve.counters import Counters
 from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 from extauthz.policy.opa_server.access import Access
-from ratelimit.answers import Extras
+from ratelimit.answers import Extras, Names
 from ratelimit.xds.backoff import Backoff
 from ratelimit.xds.options import XdsOptions, XdsTls
 
@@ -71,7 +71,7 @@ def opa_options(written: str | tuple[str, ...] | Opa) -> tuple[tuple[str, ...], 
 
 def extras(answers: Answers) -> Extras:
     """What answers of limits say beside their verdict."""
-    return Extras(answers.headers, answers.metadata)
+    return Extras(answers.headers, answers.metadata, Names(**answers.names.model_dump()))
 
 
 def xds_options(xds: Xds) -> XdsOptions:

@@ -8,6 +8,9 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callout.config.problems import Rejected
+from callout.config.settings import Settings, load
+from gatewright.run.options import extras
 from ratelimit.answers import Extras, Headers, Names, deciding
 from ratelimit.decide import NOT_LIMITED, UNLIMITED, Answer, Verdict
 from ratelimit.envoy import encode
@@ -179,3 +182,27 @@ def test_what_is_told_is_of_the_same_mind_as_the_answer(
     else:
         assert shown is not None
         assert shown.remaining == min(each.remaining for each in candidates)
+
+
+def settings_of(**environ: str) -> Settings | Rejected:
+    return load(None, {f"GATEWRIGHT_ANSWERS__{name}": value for name, value in environ.items()}, {})
+
+
+def test_the_settings_choose_them() -> None:
+    found = settings_of(HEADERS="draft-03", NAMES__RESET="X-Reset", METADATA="false")
+    assert isinstance(found, Settings)
+    response = said(extras(found.answers), plan(MINUTE), REFUSED)
+    assert [each.key for each in response.response_headers_to_add] == [
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "X-Reset",
+        "Retry-After",
+    ]
+    assert not response.HasField("dynamic_metadata")
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "a\r\nb", ":status", "é", "x" * 101])
+def test_what_is_no_name_of_a_header_is_refused_at_start(name: str) -> None:
+    found = settings_of(NAMES__LIMIT=name)
+    assert isinstance(found, Rejected)
+    assert "expected the name of a header" in found.problems[0].message
