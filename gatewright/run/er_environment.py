@@ -64,7 +64,13 @@ VARIABLES: Final = (
     Variable("LOG_LEVEL", "text", "used", "telemetry.level"),
     Variable("LOG_FORMAT", "text", "used", "telemetry.log"),
     # --- where rules come from ---
-    Variable("CONFIG_TYPE", "text", "refused", "rules come from files: expected FILE", ("file",)),
+    Variable(
+        "CONFIG_TYPE",
+        "text",
+        "refused",
+        "expected FILE; a management server is the settings `xds`, without --er-config",
+        ("file",),
+    ),
     Variable(
         "FORCE_START_WITHOUT_INITIAL_CONFIG",
         "bool",
@@ -118,18 +124,14 @@ VARIABLES: Final = (
     ),
     # --- how is counted and answered ---
     Variable("SHADOW_MODE", "bool", "refused", "write `shadow_mode: true` into the rules", _OFF),
-    Variable("QUOTA_MODE", "bool", "refused", "there are no quotas", _OFF),
-    Variable("RESPONSE_DYNAMIC_METADATA", "bool", "refused", "answers have no metadata", _OFF),
+    Variable("QUOTA_MODE", "bool", "refused", "write `quota_mode: true` into the rules", _OFF),
     Variable(
-        "LIMIT_RESPONSE_HEADERS_ENABLED",
-        "bool",
-        "refused",
-        "`enable_x_ratelimit_headers` of Envoy's filter makes headers of what is answered",
-        _OFF,
+        "RESPONSE_DYNAMIC_METADATA", "bool", "refused", "no answer has the rules' `metadata`", _OFF
     ),
-    Variable("LIMIT_LIMIT_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
-    Variable("LIMIT_REMAINING_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
-    Variable("LIMIT_RESET_HEADER", "text", "beside", "LIMIT_RESPONSE_HEADERS_ENABLED"),
+    Variable("LIMIT_RESPONSE_HEADERS_ENABLED", "bool", "used", "answers.headers"),
+    Variable("LIMIT_LIMIT_HEADER", "text", "used", "answers.names.limit"),
+    Variable("LIMIT_REMAINING_HEADER", "text", "used", "answers.names.remaining"),
+    Variable("LIMIT_RESET_HEADER", "text", "used", "answers.names.reset"),
     Variable(
         "LIMIT_REQUEST_HEADERS_ENABLED", "bool", "refused", "upstreams are told nothing", _OFF
     ),
@@ -378,6 +380,7 @@ class _Ours:
         self._redis()
         self._log()
         self._statsd()
+        self._headers()
         for name, path in (
             ("GRPC_MAX_CONNECTION_AGE", "connections.max_age"),
             ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
@@ -477,6 +480,15 @@ class _Ours:
                 self._set("telemetry.level", level, "LOG_LEVEL")
         if text := self._text("LOG_FORMAT"):
             self._set("telemetry.log", "json" if text.lower() == "json" else "text", "LOG_FORMAT")
+
+    def _headers(self) -> None:
+        if not self._values.get("LIMIT_RESPONSE_HEADERS_ENABLED"):
+            return
+        self._set("answers.headers", "draft-03", "LIMIT_RESPONSE_HEADERS_ENABLED")
+        for which in ("limit", "remaining", "reset"):
+            name = f"LIMIT_{which.upper()}_HEADER"
+            if text := self._text(name):
+                self._set(f"answers.names.{which}", text, name)
 
     def _statsd(self) -> None:
         """Nothing is sent unless it is said: that service sends to localhost by default."""

@@ -139,6 +139,17 @@ def test_statistics_are_sent_where_statsd_is() -> None:
     assert set(problems(USE_STATSD="1", USE_DOG_STATSD="1")) == {"USE_DOG_STATSD"}
 
 
+def test_headers_of_answers() -> None:
+    names = {"LIMIT_LIMIT_HEADER": "X-Limit", "LIMIT_RESET_HEADER": "X-Reset"}
+    assert loaded(**names).answers == loaded().answers
+
+    found = loaded(LIMIT_RESPONSE_HEADERS_ENABLED="true", **names).answers
+
+    assert found.headers == "draft-03"
+    assert (found.names.limit, found.names.remaining) == ("X-Limit", "RateLimit-Remaining")
+    assert found.names.reset == "X-Reset"
+
+
 def test_tls_of_the_grpc_port() -> None:
     files = {"GRPC_SERVER_TLS_CERT": "s.crt", "GRPC_SERVER_TLS_KEY": "s.key"}
     clients = {"GRPC_CLIENT_TLS_CACERT": "ca.crt", "GRPC_CLIENT_TLS_SAN": "edge.example"}
