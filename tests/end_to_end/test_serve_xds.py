@@ -109,6 +109,10 @@ def test_limits_of_a_server_over_mutual_tls(ending: ExitStack, tmp_path: Path) -
     until(lambda: answer(serve, "one") == OVER)
     assert serve.metric("gatewright_xds_streams_ended_total") >= 1
 
+    serve.restart()
+    assert answer(serve, "one") == OVER
+    assert serve.metric("gatewright_xds_connected") == 1
+
 
 def test_a_mistake_in_the_bundle_holds_up_no_limit_of_the_server(
     ending: ExitStack, tmp_path: Path
