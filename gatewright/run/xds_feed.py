@@ -110,7 +110,7 @@ class XdsFeed:
         if isinstance(files, str):
             return files
         async with self._turn:
-            if files == self._files:
+            if files == self._files and self._refused is None:
                 return None  # each new stream begins with what there is
             newest = self._newest.digest if isinstance(self._newest, Bundle) else ""
             this = Bundle(files).digest, newest

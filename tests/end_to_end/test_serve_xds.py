@@ -16,6 +16,8 @@ from tests.end_to_end.serve import Serve, run, write_bundle
 from tests.ratelimit.xds.ads_server import AdsServer
 from tests.ratelimit.xds.test_client import World
 
+# Each starts processes and waits for bundles: a minute, on a machine that others keep busy.
+pytestmark = pytest.mark.timeout(300)
 OK, OVER = 1, 2
 LOCAL = "domain: local\ndescriptors:\n- {key: k, rate_limit: {unit: year, requests_per_unit: 0}}\n"
 

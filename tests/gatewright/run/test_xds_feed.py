@@ -133,6 +133,20 @@ async def test_what_was_refused_is_judged_again_only_when_the_directory_has_chan
         assert offers.reloader.problems == ()
 
 
+async def test_a_server_that_goes_back_to_what_was_good_ends_the_problem(
+    folder: Path, ads: AdsServer
+) -> None:
+    async with feeding(folder, ads) as (_, offers):
+        ads.put(resource("one"))
+        await until(lambda: offers.domains == {"local", "one"})
+        ads.put(resource("local"))
+        await until(lambda: offers.reloader.problems)
+        ads.put(resource("one"))
+        await until(ads.acked)
+        assert offers.reloader.problems == ()
+        assert offers.domains == {"local", "one"}
+
+
 async def test_a_new_stream_with_the_same_offers_nothing(folder: Path, ads: AdsServer) -> None:
     ads.put(resource("one"), resource("two"))
     async with feeding(folder, ads) as (_, offers):
