@@ -13,6 +13,9 @@ from callout.config.problems import Problem, Rejected
 from callout.config.source import Source
 from ratelimit.rules import Wildcard
 
+_NOWHERE = "\U0010ffff"
+"""A character that Unicode gives to nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Written:
@@ -93,42 +96,45 @@ def _of_siblings(siblings: Sequence[_Written]) -> Iterator[Problem]:
         by_key.setdefault(each.key, []).append(each)
         yield from _of_siblings(each.below)
     for same in by_key.values():
-        for index, each in enumerate(same):
-            earlier = same if not each.value else same[:index] if each.wild else ()
-            hidden = next((other for other in earlier if _covers(other, each)), None)
-            if hidden is not None:
-                yield _doubt(
-                    each,
-                    f"never applies: {hidden.name} ({hidden.place}) takes all of its values",
-                )
-                continue
-            yield from _hides(each, _behind(each, same))
+        yield from _of_one_key(same)
 
 
-def _covers(taker: _Written, taken: _Written) -> bool:
-    """Whether each value that meets `taken` meets `taker` before it."""
-    if not taker.wild or taker is taken:
-        return False
-    # A character that the pattern does not have can only be met by a `*` of it, and then so can
-    # any text in its place.
-    foreign = next(each for each in map(chr, range(0xE000, 0xF8FF)) if each not in taker.value)
-    return Wildcard(taker.value).matches(taken.value.replace("*", foreign) or foreign)
+def _of_one_key(same: Sequence[_Written]) -> Iterator[Problem]:
+    # Values as they are written may be ten thousand: each is compared with the wildcards only.
+    wild = [(each, Wildcard(each.value)) for each in same if each.wild]
+    any_value = [each for each in same if not each.value]
+    wildcards = 0
+    for each in same:
+        before: Sequence[tuple[_Written, Wildcard]] = ()
+        behind: Sequence[tuple[_Written, Wildcard]] = wild
+        sample = each.value
+        if each.wild:
+            before, behind = wild[:wildcards], wild[wildcards + 1 :]
+            wildcards += 1
+            sample = _sample(each.value)
+        elif not each.value:
+            before, behind = wild, ()
+            sample = _sample("*")
+        hidden = next((other for other, pattern in before if pattern.matches(sample)), None)
+        if hidden is not None:
+            yield _doubt(
+                each,
+                f"never applies: {hidden.name} ({hidden.place}) takes all of its values",
+            )
+        elif each.value:
+            wider = [other for other, pattern in behind if pattern.matches(sample)]
+            yield from _hides(each, [*wider, *any_value])
 
 
-def _behind(each: _Written, same: Sequence[_Written]) -> Iterator[_Written]:
-    """The rules of the same key that would be met if this one were not there."""
-    if not each.value:
-        return
-    for other in same:
-        if other.value != each.value and other.wild and not each.wild:
-            if Wildcard(other.value).matches(each.value):
-                yield other
-        elif each.wild and other.wild and _covers(other, each):
-            yield other
-    yield from (other for other in same if not other.value)
+def _sample(wildcard: str) -> str:
+    """A value that another wildcard only matches if it matches all that this one does.
+
+    What no pattern has can only be met by a `*`, and then so can any text in its place.
+    """
+    return wildcard.replace("*", _NOWHERE)
 
 
-def _hides(each: _Written, behind: Iterator[_Written]) -> Iterator[Problem]:
+def _hides(each: _Written, behind: Sequence[_Written]) -> Iterator[Problem]:
     """What a rule takes away from a wider one, since the walk never turns back.
 
     One without a limit and without anything below lets its value pass on purpose: no doubt.
