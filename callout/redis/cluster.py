@@ -102,7 +102,8 @@ class ClusterClient:
     ) -> "T | asyncio.Future[T]":
         """See `Client.send`; each command has a key, and all keys of one command are in one slot.
 
-        2.0 us more than `Client.send` for one command, of which naming its slot is 0.7.
+        One command costs 4.5 us more than with `Client.send` (6.4 instead of 2.0), 1.1 of them for
+        the name of its slot.
         """
         if not self._owners:
             return then(self._refusal)
