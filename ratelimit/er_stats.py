@@ -79,6 +79,13 @@ class ErStats:
             if counted.statistic:
                 self._count(self._row(counted.statistic, plan.policy), counted, after, known)
 
+    def unavailable(self, plan: Plan) -> None:
+        """Counts one request whose counters could not be asked."""
+        self.redis_errors += 1
+        for counted in plan.counted:
+            if counted.statistic:
+                self._row(counted.statistic, plan.policy)[0] += counted.addend
+
     def _count(self, row: list[int], counted: Counted, after: int, known: bool) -> None:
         hits, most = counted.addend, counted.limit.requests
         row[0] += hits

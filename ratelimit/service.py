@@ -164,7 +164,7 @@ class RateLimitService:
             verdict: Seen
             if isinstance(counts, StoreUnavailable):
                 if self._stats is not None:
-                    self._stats.redis_errors += 1
+                    self._stats.unavailable(planned)
                 without = without_counts(planned)
                 if without is None and self._share is not None:
                     shared = self._share.answer(planned, now)

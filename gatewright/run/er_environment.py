@@ -170,8 +170,8 @@ VARIABLES: Final = (
     Variable("REDIS_TLS_CLIENT_KEY", "text", "used", "redis"),
     Variable("REDIS_TLS_CACERT", "text", "used", "redis"),
     Variable("REDIS_TLS_SKIP_HOSTNAME_VERIFICATION", "bool", "used", "redis"),
-    Variable("REDIS_TYPE", "text", "refused", "there is one server: expected SINGLE", ("single",)),
-    Variable("REDIS_SENTINEL_AUTH", "text", "beside", "REDIS_TYPE"),
+    Variable("REDIS_TYPE", "text", "used", "redis"),
+    Variable("REDIS_SENTINEL_AUTH", "text", "used", "redis"),
     Variable("REDIS_AUTH_FILE", "text", "refused", "the password is in REDIS_AUTH"),
     Variable("REDIS_AWS_IAM_AUTH", "bool", "refused", "the password is in REDIS_AUTH", _OFF),
     *(
@@ -433,31 +433,62 @@ class _Ours:
     def _redis(self) -> None:
         url = self._text("REDIS_URL")
         if not url:
-            if "REDIS_AUTH" in self._values or self._values.get("REDIS_TLS"):
+            if any(self._values.get(name) for name in ("REDIS_AUTH", "REDIS_TYPE", "REDIS_TLS")):
                 self._wrong("REDIS_URL", "expected an address beside what is said of Redis")
-            return
-        socket_type = (self._text("REDIS_SOCKET_TYPE") or "unix").lower()
-        tls = bool(self._values.get("REDIS_TLS"))
-        user, colon, password = self._text("REDIS_AUTH").partition(":")
-        if not colon:
-            user, password = "", user
-        account = f"{quote(user, '')}:{quote(password, '')}@" if password else ""
-        if "://" in url:
+        elif "://" in url:
             self._wrong("REDIS_URL", "expected an address; a URL is for the setting `redis`")
-        elif socket_type == "unix":
-            if tls:
+        else:
+            kind = (self._text("REDIS_TYPE") or "single").lower()
+            if kind == "single":
+                self._single(url)
+            elif kind == "sentinel":
+                self._sentinel(url)
+            elif kind == "cluster":
+                self._servers("cluster", url, "", {})
+            else:
+                self._wrong("REDIS_TYPE", "expected SINGLE, SENTINEL or CLUSTER")
+
+    def _single(self, url: str) -> None:
+        socket_type = (self._text("REDIS_SOCKET_TYPE") or "unix").lower()
+        if socket_type == "unix":
+            if self._values.get("REDIS_TLS"):
                 self._wrong("REDIS_TLS", "expected REDIS_SOCKET_TYPE tcp beside it")
-            self._set("redis", f"unix://{account}{quote(url)}", "REDIS_URL")
+            self._set("redis", f"unix://{self._account()}{quote(url)}", "REDIS_URL")
         elif socket_type != "tcp":
             self._wrong("REDIS_SOCKET_TYPE", "expected tcp or unix")
         elif not _HOST_PORT.fullmatch(url):
             self._wrong("REDIS_URL", "expected one `host:port`")
         else:
             host = url if not url.startswith(":") else f"localhost{url}"
-            more = f"?{urlencode(self._redis_tls())}" if tls and self._redis_tls() else ""
-            self._set(
-                "redis", f"{'rediss' if tls else 'redis'}://{account}{host}{more}", "REDIS_URL"
-            )
+            self._url("", host, {})
+
+    def _sentinel(self, url: str) -> None:
+        master, _, hosts = url.partition(",")
+        login = {}
+        if auth := self._text("REDIS_SENTINEL_AUTH"):
+            user, password = _account(auth)
+            login = {"sentinel_username": user} if user else {}
+            login["sentinel_password"] = password
+        self._servers("sentinel", hosts, f"/{quote(master, '')}", login)
+
+    def _servers(self, kind: str, hosts: str, path: str, more: Mapping[str, str]) -> None:
+        if all(_HOST_PORT.fullmatch(each) and each[0] != ":" for each in hosts.split(",")):
+            self._url(f"+{kind}", hosts + path, more)
+        elif kind == "sentinel":
+            self._wrong("REDIS_URL", "expected the name of the master and `host:port` of Sentinels")
+        else:
+            self._wrong("REDIS_URL", "expected `host:port` of nodes, separated by commas")
+
+    def _url(self, kind: str, place: str, more: Mapping[str, str]) -> None:
+        tls = bool(self._values.get("REDIS_TLS"))
+        parameters = {**(self._redis_tls() if tls else {}), **more}
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        scheme = f"{'rediss' if tls else 'redis'}{kind}"
+        self._set("redis", f"{scheme}://{self._account()}{place}{query}", "REDIS_URL")
+
+    def _account(self) -> str:
+        user, password = _account(self._text("REDIS_AUTH"))
+        return f"{quote(user, '')}:{quote(password, '')}@" if password else ""
 
     def _redis_tls(self) -> dict[str, str]:
         """As redis-py takes it in a URL."""
@@ -510,6 +541,12 @@ class _Ours:
         ):
             if name in values:
                 self._set(path, str(values[name]), name)
+
+
+def _account(text: str) -> tuple[str, str]:
+    """User and password of `user:password`, or of the password alone."""
+    user, colon, password = text.partition(":")
+    return (user, password) if colon else ("", user)
 
 
 def _address(values: Mapping[str, Value], which: str, default: tuple[str, int]) -> str:

@@ -1,9 +1,13 @@
 """Statistics of rules, beside the model of envoyproxy/ratelimit and against unbounded values."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callout.grpc.call import Reply
 from ratelimit.er_stats import (
     OTHER,
     PROMETHEUS,
@@ -15,7 +19,9 @@ from ratelimit.er_stats import (
 )
 from ratelimit.limits import YEAR, Limit
 from ratelimit.plan import Counted, Group, Plan
+from ratelimit.stores.contract import StoreUnavailable
 from tests.ratelimit.er.model import Asked, Model
+from tests.ratelimit.world import World
 
 RULE = "edge.tenant"
 
@@ -73,6 +79,15 @@ def test_what_was_known_to_be_over_is_said() -> None:
     assert told(stats) == {"total_hits": 3, "over_limit": 3, "over_limit_with_local_cache": 3}
 
 
+def test_hits_count_also_when_the_counters_could_not_be_asked() -> None:
+    stats = ErStats()
+
+    stats.unavailable(plan(10, 3))
+
+    assert told(stats) == {"total_hits": 3}
+    assert dict(stats.counters())["ratelimit.service.call.should_rate_limit.redis_error"] == 1
+
+
 def test_a_policy_s_limit_has_no_statistic() -> None:
     stats = ErStats()
 
@@ -99,6 +114,60 @@ _LIMIT = Limit(10, YEAR)
 def plan_of(number: int) -> Plan:
     counted = Counted(_LIMIT, b"k", 1, statistic=f"edge.tenant_{number}")
     return Plan((Group((counted,)),), "edge")
+
+
+FILE = """domain: edge
+descriptors:
+  - key: tenant
+    rate_limit: {unit: year, requests_per_unit: 2}
+  - key: user
+    detailed_metric: true
+    shadow_mode: true
+    rate_limit: {unit: year, requests_per_unit: 1}
+  - key: free
+    rate_limit: {unlimited: true}
+"""
+
+
+class Away:
+    """A store that nobody reaches."""
+
+    def add(
+        self, hits: object, now: float, by: float | None, answer: Callable[[Any], Reply]
+    ) -> Reply:
+        return answer(StoreUnavailable("disconnected"))
+
+
+async def test_the_service_counts_what_rules_say() -> None:
+    stats = ErStats()
+    world = World({"ratelimit/edge.yaml": FILE}, stats=stats)
+    for _ in range(3):
+        await world.ask("edge", {"tenant": "a"}, {"user": "ann"}, {"free": "x"}, {"no": "rule"})
+    await world.asked(b"\xff")
+
+    found = {f"{each.rule}.{each.name}": each.value for each in stats.statistics()}
+    assert found == {
+        "edge.tenant.total_hits": 3,
+        "edge.tenant.within_limit": 2,
+        "edge.tenant.near_limit": 1,
+        "edge.tenant.over_limit": 1,
+        "edge.user_ann.total_hits": 3,
+        "edge.user_ann.within_limit": 1,
+        "edge.user_ann.near_limit": 1,
+        "edge.user_ann.over_limit": 2,
+        "edge.user_ann.shadow_mode": 2,
+    }
+    assert (stats.service_errors, stats.redis_errors) == (1, 0)
+
+
+async def test_the_service_counts_what_no_store_answered() -> None:
+    stats = ErStats()
+    world = World({"ratelimit/edge.yaml": FILE}, Away(), stats=stats)
+
+    await world.ask("edge", {"tenant": "a"})
+
+    assert told(stats) == {"total_hits": 1}
+    assert (stats.service_errors, stats.redis_errors) == (0, 1)
 
 
 def test_names_are_envoyproxy_ratelimit_s() -> None:

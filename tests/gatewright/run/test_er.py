@@ -87,6 +87,22 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
             "unix://er:a%3Ab@/run/redis.sock",
         ),
         (
+            {
+                "REDIS_TYPE": "SENTINEL",
+                "REDIS_URL": "mymaster,a:26379,b:26379",
+                "REDIS_AUTH": "secret",
+                "REDIS_SENTINEL_AUTH": "watch:p@ss",
+            },
+            "redis",
+            "redis+sentinel://:secret@a:26379,b:26379/mymaster"
+            "?sentinel_username=watch&sentinel_password=p%40ss",
+        ),
+        (
+            {"REDIS_TYPE": "cluster", "REDIS_URL": "a:6379,b:6379", "REDIS_TLS": "true"},
+            "redis",
+            "rediss+cluster://a:6379,b:6379",
+        ),
+        (
             {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "redis:6379", "REDIS_TLS": "true"},
             "redis",
             "rediss://redis:6379",
@@ -228,6 +244,9 @@ def test_what_envoyproxy_ratelimit_cannot_read_is_refused(name: str, text: str) 
         {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "a:1,b:2", "REDIS_AUTH": "s3cret"},
         {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "redis://:s3cret@a:1"},
         {"REDIS_AUTH": "s3cret"},
+        {"REDIS_TYPE": "SENTINEL", "REDIS_URL": "a:26379", "REDIS_SENTINEL_AUTH": "s3cret"},
+        {"REDIS_TYPE": "CLUSTER", "REDIS_URL": ":6379", "REDIS_AUTH": "s3cret"},
+        {"REDIS_TYPE": "RING", "REDIS_URL": "a:6379", "REDIS_AUTH": "s3cret"},
         {"REDIS_URL": "/sock", "REDIS_TLS": "true", "REDIS_AUTH": "s3cret"},
     ],
 )
@@ -239,7 +258,7 @@ def test_no_problem_shows_a_password(environ: dict[str, str]) -> None:
 
 
 def test_values_that_ask_for_what_is_so_are_silent() -> None:
-    environ = {"USE_STATSD": "false", "BACKEND_TYPE": "redis", "REDIS_TYPE": "SINGLE"}
+    environ = {"USE_STATSD": "false", "BACKEND_TYPE": "redis", "REDIS_PERSECOND": "f"}
     found = environment(**environ, CONFIG_TYPE="FILE", SHADOW_MODE="0")
 
     assert found.variables == {}
