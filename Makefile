@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults
+.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -57,6 +57,9 @@ certificates: .venv/dev.stamp tools  ## replace certificates under new connectio
 
 decision-log: .venv/dev.stamp  ## what a line of the decision log costs: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.decision_log
+
+redis-scripts: .venv/dev.stamp tools  ## what rate limiting's scripts cost Redis: see docs/performance.md
+	@$(BIN)/python -m tests.reliability.redis_scripts
 
 observing: .venv/dev.stamp tools  ## what traces cost a request: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.observing

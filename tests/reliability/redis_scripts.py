@@ -53,7 +53,7 @@ def rows() -> list[Row]:
         Row("sliding", [sliding], 100),
         Row("buckets, 10 parts", [SubBuckets(MUCH, LONGEST_WINDOW)], 100),
         Row("buckets, 60 parts", [SubBuckets(MUCH, LONGEST_WINDOW, 60)], 100),
-        Row("bucket", [TokenBucket(1_000_000, 60_000, MUCH)], 100),
+        Row("bucket", [TokenBucket(1_000_000, WEEK, 1_000_000)], 100),
         Row("log, a limit of 1,000", [log], 1_000),
         Row("log, full: refused", [log], 1, 1000),
         Row("fixed, full: refused", [FixedWindow(1, LONGEST_WINDOW)], 1, 1),

@@ -5,6 +5,9 @@ kinds.bucket = {
     local at, tokens, fraction = string.match(text, '^(%d+) (%d+) (%d+)$')
     return at and { at + 0, tokens + 0, fraction + 0 }
   end,
+  write = function(state)
+    return string.format('%d %d %d', state[1], state[2], state[3])
+  end,
   roll = function(use, state, now)
     -- A bucket that had the time to be filled is full; no product below is larger for its age.
     if not state or now - state[1] >= use.span then return { now, use.capacity, 0 } end

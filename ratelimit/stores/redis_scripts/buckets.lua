@@ -15,6 +15,9 @@ kinds.buckets = {
     end
     return count == use.more + 2 and state
   end,
+  write = function(state)
+    return string.format(string.rep('%d ', #state), unpack(state))
+  end,
   roll = function(use, state, now)
     local length = math.ceil(use.window / use.more)
     local start = now - now % length

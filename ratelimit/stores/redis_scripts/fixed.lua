@@ -4,6 +4,9 @@ kinds.fixed = {
     local start, hits = string.match(text, '^(%d+) (%d+)$')
     return start and { start + 0, hits + 0 }
   end,
+  write = function(state)
+    return string.format('%d %d', state[1], state[2])
+  end,
   roll = function(use, state, now)
     local start = now - now % use.window
     if state and state[1] == start then return state end

@@ -55,7 +55,7 @@ kinds.log = {
       redis.call('LTRIM', use.key, state.skip, state.keep - 1)
     end
     for place = #state.front, 1, -1 do
-      redis.call('LPUSH', use.key, string.format('%.0f %.0f %.0f', unpack(state.front[place])))
+      redis.call('LPUSH', use.key, string.format('%d %d %d', unpack(state.front[place])))
     end
     redis.call('PEXPIRE', use.key, life)
   end,

@@ -10,6 +10,9 @@ kinds.sliding = {
     local start, hits, last = string.match(text, '^(%d+) (%d+) (%d+)$')
     return start and { start + 0, hits + 0, last + 0 }
   end,
+  write = function(state)
+    return string.format('%d %d %d', state[1], state[2], state[3])
+  end,
   roll = function(use, state, now)
     local start = now - now % use.window
     if not state then return { start, 0, 0 } end

@@ -140,6 +140,17 @@ async def test_a_script_that_redis_has_forgotten_is_brought_again_and_counts_onc
     assert calls(redis_server, "eval") == before + 1
 
 
+@pytest.mark.parametrize("limit", five(3)[:3] + five(3)[4:], ids=kind)
+async def test_a_value_that_is_no_state_counts_as_none(
+    client: Client, redis_server: RedisServer, limit: Algorithm
+) -> None:
+    store = RedisStates(client)
+    with redis_server.client() as plain:
+        for text in ("", "abc", "1 2 3 4", "-1 -2 -3"):
+            plain.set("rs:k", text)
+            assert (await one(store, limit)).remaining == 2
+
+
 async def test_another_error_is_no_answer_and_nothing_is_sent_again(
     client: Client, redis_server: RedisServer
 ) -> None:

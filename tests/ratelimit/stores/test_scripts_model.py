@@ -100,7 +100,7 @@ def steps(kinds: tuple[str, ...], largest: int) -> st.SearchStrategy[list[Step]]
     one = st.builds(
         Step, later | st.floats(0, 1), st.booleans(), st.lists(use, min_size=1, max_size=4)
     )
-    return st.lists(one, min_size=30, max_size=60)
+    return st.lists(one, min_size=20, max_size=40)
 
 
 QUICK = settings(
