@@ -1,0 +1,53 @@
+"""Counters behind Sentinels and in a Cluster, shared by two workers, over the wire."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from callout.testing.redis_cluster import RedisCluster
+from callout.testing.redis_sentinel import SentinelTrio
+from callout.testing.requests import rate_limit_request
+from tests.end_to_end.conftest import until
+from tests.end_to_end.serve import EVERYBODY, OPEN, Serve, policy, write_bundle
+
+EDGE = """domain: edge
+descriptors:
+  - {key: tenant, rate_limit: {unit: year, requests_per_unit: 3}}
+  - {key: plan, rate_limit: {unit: year, requests_per_unit: 1000}}
+"""
+OK, OVER = 1, 2
+
+
+@pytest.fixture(scope="module", params=["sentinel", "cluster"])
+def serve(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serve]:
+    folder = tmp_path_factory.mktemp("topologies")
+    files = {"ratelimit/edge.yaml": EDGE, "all.yaml": policy("all", OPEN), **EVERYBODY}
+    bundle = write_bundle(folder / "bundle", files)
+    kind = RedisCluster if request.param == "cluster" else SentinelTrio
+    with (
+        tempfile.TemporaryDirectory() as short,
+        closing(kind(Path(short))) as servers,
+        closing(Serve(folder, bundle, "--redis", servers.url, "--workers", "2")) as running,
+    ):
+        until(lambda: running.metric("gatewright_redis_breaker") == 0, 20)
+        yield running
+
+
+def codes(serve: Serve, tenant: str, times: int) -> list[int]:
+    found = []
+    for _ in range(times):
+        # A connection each: they go to either worker.
+        with serve.client() as client:
+            asked = rate_limit_request("edge", {"tenant": tenant}, {"plan": "all"})
+            found.append(client.should_rate_limit(asked).overall_code)
+    return found
+
+
+def test_limits_are_exact_for_each_value_and_shared_by_the_workers(serve: Serve) -> None:
+    for tenant in ("one", "two", "three", "four", "five"):
+        assert codes(serve, tenant, 5) == [OK] * 3 + [OVER] * 2
