@@ -63,8 +63,9 @@ class Extras:
     def of(self, plan: Plan, answer: Answer) -> bytes:
         """The fields.
 
-        0.3 us where only a refusal has any; 0.9 us (`draft-03`) and 1.1 us (`ietf`) for a request
-        that passes.
+        Measured: 0.9 us for a refusal. For a request that passes nothing by default, as it is not
+        asked (see `always`); 1.0 us with `draft-03`, 1.5 us with `ietf`, and 1 us more where what
+        remains was not told before.
         """
         made = b""
         if self._of is not None or (self.retry_after and answer.over):
