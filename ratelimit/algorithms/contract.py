@@ -45,7 +45,7 @@ class Algorithm(ABC):
     __slots__ = ()
 
     kind: ClassVar[str]
-    """The word of the configuration."""
+    """Names the algorithm."""
     capacity: int
     """The most hits that ever fit at once; 0: none ever."""
     window: int

@@ -34,7 +34,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_its_shape_starts_with_the_word_of_the_configuration(kind: str) -> None:
+def test_its_shape_starts_with_its_name_and_its_window(kind: str) -> None:
     algorithm = EVERY[kind](5)
     assert algorithm.kind == kind
     assert algorithm.shape.startswith(f"{kind}/60000")
