@@ -10,7 +10,6 @@ from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import descriptor_key, policy_key
-from ratelimit.limits import Limit
 from ratelimit.plan import Counted, Group, Plan, Refusal
 from ratelimit.policy_limits import Facts, PolicyLimits, values
 from ratelimit.recent import Recent
@@ -87,38 +86,40 @@ class Planner:
 _NO_POLICY = Plan((Group(),), reason="no_policy")
 
 
+_NOT_LIMITED = Group()
+_UNLIMITED = Group(unlimited=True)
+
+
 def _groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
-    found = [_met(tree, each) for each in descriptors]
-    replaced: set[str] = set()
-    for each in found:
-        if each is not None:
-            replaced |= each.rule.replaces  # an unlimited one replaces others too
+    domain = tree.domain
     groups = []
-    for descriptor, met in zip(descriptors, found, strict=True):
-        if met is None:
-            groups.append(Group())
-        elif met.rule.limit is None:
-            groups.append(Group(unlimited=True))
-        elif met.rule.name and met.rule.name in replaced:
-            groups.append(Group())
+    replaced: set[str] = set()
+    for entries, override, addend in descriptors:
+        if override is None:
+            met = match(tree, entries)
+            if met is None:
+                groups.append(_NOT_LIMITED)
+                continue
         else:
-            groups.append(_group(tree.domain, met, met.rule.limit, descriptor.addend))
+            # It replaces whatever rule there is, its shadow mode and `unlimited` included.
+            met = Match(Rule(override), entries, override_key(domain, entries))
+        rule, entries, name = met
+        if rule.replaces:
+            replaced |= rule.replaces
+        limit = rule.limit
+        if limit is None:
+            groups.append(_UNLIMITED)
+            continue
+        key = descriptor_key(domain, limit.unit.seconds, entries)
+        # By place: with names it takes 0.3 us more.
+        counted = Counted(limit, key, addend, rule.shadow, "deny", rule.quota, name)
+        groups.append(Group((counted,)))
+    if replaced:
+        groups = [
+            _NOT_LIMITED if each.counted and each.counted[0].limit.name in replaced else each
+            for each in groups
+        ]
     return tuple(groups)
-
-
-def _met(tree: Tree, descriptor: Descriptor) -> Match | None:
-    entries = descriptor.entries
-    if descriptor.override is None:
-        return match(tree, entries)
-    # It replaces whatever rule there is, its shadow mode and `unlimited` included.
-    return Match(Rule(descriptor.override), entries, override_key(tree.domain, entries))
-
-
-def _group(domain: str, met: Match, limit: Limit, addend: int) -> Group:
-    key = descriptor_key(domain, limit.unit.seconds, met.entries)
-    rule = met.rule
-    counted = Counted(limit, key, addend, rule.shadow, quota=rule.quota, statistic=met.key)
-    return Group((counted,))
 
 
 def _together(plans: list[Plan]) -> Plan:
