@@ -44,7 +44,7 @@ VARIABLES: Final = (
     Variable("DEBUG_HOST", "text", "used", "listen.admin"),
     Variable("DEBUG_PORT", "int", "used", "listen.admin"),
     Variable("HOST", "text", "refused", "there is no HTTP port: calls are gRPC"),
-    Variable("PORT", "int", "refused", "there is no HTTP port: probe `/readyz` of DEBUG_PORT"),
+    Variable("PORT", "int", "refused", "there is no HTTP port: probe gRPC health"),
     Variable("GRPC_MAX_CONNECTION_AGE", "duration", "used", "connections.max_age"),
     Variable("GRPC_MAX_CONNECTION_AGE_GRACE", "duration", "used", "connections.max_age_grace"),
     Variable("GRPC_MAX_CONCURRENT_STREAMS", "int", "used", "http2.max_streams", (0,)),

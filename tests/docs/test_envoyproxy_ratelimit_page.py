@@ -1,6 +1,7 @@
 """The page for those who come from envoyproxy/ratelimit, held to the code."""
 
 from gatewright.run.er_environment import VARIABLES
+from ratelimit.er_stats import STATISTICS, ErStats, Statistic, statsd_name
 from tests.docs import pages
 
 PAGE = "docs/envoyproxy-ratelimit.md"
@@ -12,6 +13,14 @@ def test_the_table_of_the_environment_is_the_code_s() -> None:
     assert [(pages.code(name)[0], use, what) for name, use, what in rows] == [
         (each.name, each.use, shown(each.use, each.what)) for each in VARIABLES
     ]
+
+
+def test_the_table_of_statistics_is_what_is_sent() -> None:
+    rules = [statsd_name(Statistic("DOMAIN.KEY", each, 1)) for each in STATISTICS]
+    others = [name for name, _ in ErStats().counters()]
+
+    written = [pages.code(name)[0] for name, _ in pages.table(PAGE, "er-statistics")]
+    assert sorted(written) == sorted([*rules, *others])
 
 
 def shown(use: str, what: str) -> str:
