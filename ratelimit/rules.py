@@ -179,8 +179,8 @@ class Tree:
 def match(tree: Tree, entries: Entries) -> Match | None:
     """The rule where the descriptor ends, if it ends at one.
 
-    A descriptor of one entry takes 0.5 us, up to 1.9 us where names are made of values; a request that is equal to an
-    earlier one does not come here (`planner.py`).
+    A descriptor of one entry takes 0.5 us, up to 1.9 us where names are made of values; a request
+    that is equal to an earlier one does not come here (`planner.py`).
     """
     node = tree.root
     named = False
