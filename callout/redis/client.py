@@ -247,7 +247,10 @@ class Client:
         # Half open: only the probe is sent.
         pong = pipeline.push([self.probe], now + self._options.connect_timeout, _as_they_are, now)
         try:
-            replies = await asyncio.wait_for(pong, self._options.connect_timeout)
+            # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes together with
+            # the answer, and `close` would wait for ever.
+            async with asyncio.timeout(self._options.connect_timeout):
+                replies = await pong
         except TimeoutError:
             replies = Unavailable("timeout", "no answer to the probe")
         except asyncio.CancelledError:

@@ -66,7 +66,7 @@ class ClusterClient:
         self._masters: set[Node] = set()
         """All that own a slot."""
         self._leaving: set[Node] = set()
-        """Owned one by the map before."""
+        """Owned none by the last map, and were not named since."""
         self._refusal = Unavailable("disconnected", "no node of the Cluster answers")
         self._look_now = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,6 +134,7 @@ class ClusterClient:
         if node is None:
             request.settle_part(Unavailable("disconnected", f"more than {MOST_NODES} nodes"))
             return
+        self._leaving.discard(node)
         if not told.asking:
             self._look_now.set()
             if self._owners and node.state == "closed":
@@ -315,7 +316,7 @@ class _Request(Generic[T]):
         if self.failure is not None:
             reason, detail = self.failure
             done = f"{self.executed} of {len(self.commands)} commands were executed"
-            outcome = Unavailable(reason, f"{detail}; {done}" if self.executed else detail)
+            outcome = Unavailable(reason, done if self.executed else detail)
         try:
             self.future.set_result(self.then(outcome))
         except Exception as error:

@@ -13,7 +13,7 @@ import pytest
 from callout.redis.client import Client, ClientOptions
 from callout.redis.connect import Dialer
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, pack
+from callout.redis.pipeline import ErrorReply, Pipeline, pack
 from callout.testing.redis import RedisServer
 
 PATIENT = ClientOptions(timeout=5.0, longest=5.0, connect_timeout=2.0)
@@ -288,6 +288,24 @@ async def test_closing_settles_what_waits(private_redis: RedisServer) -> None:
         assert (await ask(client, pack(b"PING"))).reason == "closed"
     finally:
         private_redis.cont()
+
+
+async def test_closing_as_the_probe_is_answered_closes(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(redis_server.url, PATIENT)
+    closed: list[asyncio.Task[None]] = []
+    received = Pipeline.data_received
+
+    def closing(pipeline: Pipeline, data: bytes) -> None:
+        received(pipeline, data)
+        closed.append(asyncio.ensure_future(client.close()))
+
+    monkeypatch.setattr(Pipeline, "data_received", closing)
+    await client.start()
+    done, _ = await asyncio.wait(closed, timeout=5)
+    assert done
+    assert client.state == "open"
 
 
 async def test_tls_is_verified_and_batched_like_any_other(
