@@ -151,6 +151,15 @@ def test_a_log_of_a_thousand_hits_that_are_all_apart_stays_a_thousand_hits() -> 
     assert len(state) == 2 * MOST_LOGGED
 
 
+def test_a_log_keeps_nothing_of_hits_that_were_given_back() -> None:
+    algorithm, state = ExactLog(5, MINUTE), NEW
+    state, _ = charge(algorithm, state, NOW, 2)
+    for now in range(NOW + 1, NOW + 100):
+        state, _ = charge(algorithm, state, now, 3)
+        state, _ = refund(algorithm, state, now, 3)
+    assert state == (NOW, 2)
+
+
 def test_what_would_grow_without_bound_is_not_made() -> None:
     with pytest.raises(ValueError, match="1000"):
         ExactLog(MOST_LOGGED + 1, MINUTE)
