@@ -23,9 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from callout.config.settings import FLAGS
 from callout.testing.grpc_client import Client
 from callout.testing.requests import check_request
-from gatewright.cli.authz import group
+from gatewright.cli.authz import group as authz
 from gatewright.cli.command import Command
 from gatewright.cli.main import COMMANDS
+from gatewright.cli.ratelimit import group as ratelimit
 from tests.contract.certificates import Authority
 from tests.docs import pages
 from tests.docs.pages import ROOT
@@ -180,12 +181,15 @@ def test_health_knows_the_names_that_are_given(service: Service) -> None:
             assert client.health(name) == "SERVING", name
 
 
+GROUPS = {"authz": authz.COMMANDS, "ratelimit": ratelimit.COMMANDS}
+
+
 def _every() -> dict[str, Command]:
-    """All commands, those of the group too: `authz eval`."""
+    """All commands, those of the groups too: `authz eval`."""
     found: dict[str, Command] = {}
     for name, command in COMMANDS.items():
-        if name == "authz":
-            found |= {f"authz {each}": inner for each, inner in group.COMMANDS.items()}
+        if name in GROUPS:
+            found |= {f"{name} {each}": inner for each, inner in GROUPS[name].items()}
         else:
             found[name] = command
     return found
