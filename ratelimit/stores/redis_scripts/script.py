@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Replies, Reply, Then, pack
+from callout.redis.pipeline import ErrorReply, Replies, Reply, pack
 
 T = TypeVar("T")
-S = TypeVar("S")
 
 
 class Script:
@@ -34,20 +34,6 @@ class Script:
         return pack(b"EVAL", self._source, b"%d" % len(keys), *keys, *arguments)
 
 
-class Sender(Protocol):
-    """What sends commands: `callout.redis.client.Client`."""
-
-    def send(
-        self, commands: Sequence[bytes], deadline: float | None, then: Then[S]
-    ) -> "S | asyncio.Future[S]":
-        """Send packed commands; their replies go to `then`."""
-        ...
-
-    def not_serving(self, error: ErrorReply) -> None:
-        """This error came in place of a result."""
-        ...
-
-
 class Runner:
     """Runs scripts through one client, and hands each reply to its caller.
 
@@ -55,9 +41,9 @@ class Runner:
     After anything else nothing is sent again, so nothing is counted twice.
     """
 
-    def __init__(self, sender: Sender) -> None:
-        """Send through `sender`, in the loop that it belongs to."""
-        self._sender = sender
+    def __init__(self, redis: Redis) -> None:
+        """Send through `redis`, in the loop that it belongs to."""
+        self._redis = redis
         self._brought: set[Script] = set()
         """Those whose source is on its way. A Redis that was restarted says NOSCRIPT to all that
         is in flight; the source (6 kB) with each of a thousand is more than may wait."""
@@ -95,10 +81,10 @@ class Runner:
             if not _unknown(outcome):
                 settle(outcome)
             elif script in self._brought:
-                self._sender.send([script.known(keys, arguments)], deadline, insist)
+                self._redis.send([script.known(keys, arguments)], deadline, insist)
             else:
                 self._brought.add(script)
-                self._sender.send([script.whole(keys, arguments)], deadline, brought)
+                self._redis.send([script.whole(keys, arguments)], deadline, brought)
 
         def brought(outcome: Replies | Unavailable) -> None:
             self._brought.discard(script)
@@ -107,11 +93,11 @@ class Runner:
         def insist(outcome: Replies | Unavailable) -> None:
             """In a Cluster the source may have gone to another node."""
             if _unknown(outcome):
-                self._sender.send([script.whole(keys, arguments)], deadline, settle)
+                self._redis.send([script.whole(keys, arguments)], deadline, settle)
             else:
                 settle(outcome)
 
-        self._sender.send([script.known(keys, arguments)], deadline, bring)
+        self._redis.send([script.known(keys, arguments)], deadline, bring)
         return future
 
     def _read(self, outcome: Replies | Unavailable) -> Reply | Unavailable:
@@ -119,7 +105,7 @@ class Runner:
             return outcome
         (reply,) = outcome
         if isinstance(reply, ErrorReply):
-            self._sender.not_serving(reply)
+            self._redis.not_serving(reply)
             return Unavailable("error", reply.message)
         answer: Reply = reply
         return answer

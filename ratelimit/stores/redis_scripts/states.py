@@ -19,6 +19,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TypeVar
 
+from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import Reply
 from ratelimit.algorithms.contract import SATURATED, Algorithm, Verdict
@@ -26,7 +27,7 @@ from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.contract import StoreUnavailable
-from ratelimit.stores.redis_scripts.script import Runner, Script, Sender
+from ratelimit.stores.redis_scripts.script import Runner, Script
 
 T = TypeVar("T")
 
@@ -34,9 +35,9 @@ T = TypeVar("T")
 class RedisStates:
     """Counts by the clock of the Redis server, so replicas need not agree about the time.
 
-    All keys of one request must be on one server; in a Cluster, in one slot: their names then
-    share a hash tag. Where they do not, Redis refuses the script before anything is done, and the
-    answer is `StoreUnavailable`.
+    In a Cluster all keys of one request must be in one slot, so their names share a hash tag.
+    Where they do not, Redis refuses the script before anything is done, and the answer is
+    `StoreUnavailable`.
 
     A key lives `Algorithm.span` after its last change, which is written with it in the same
     script: no key is without an end, and a key that is only looked at is never made. A value that
@@ -45,19 +46,19 @@ class RedisStates:
 
     def __init__(
         self,
-        sender: Sender,
+        redis: Redis,
         prefix: bytes = b"rs:",
         clock: Callable[[float], int] | None = None,
     ) -> None:
-        """Run scripts through `sender`.
+        """Run scripts through `redis`.
 
         Args:
-            sender: the client.
+            redis: one server, a master with Sentinels, or a Cluster.
             prefix: of every key; none of `ratelimit/keys.py` begins so.
             clock: makes milliseconds of the `now` that `use` is given, for tests; None: Redis
                 looks at its own clock.
         """
-        self._runner = Runner(sender)
+        self._runner = Runner(redis)
         self._prefix = prefix
         self._clock = clock
 

@@ -2,12 +2,10 @@
 
 import asyncio
 import random
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, closing
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -248,36 +246,3 @@ async def test_many_clients_count_all_or_nothing(
         assert left == limit.capacity - counted[key]
     assert counted[b"a"] == 60
     assert counted[b"b"] == 90
-
-
-@pytest.fixture
-def slots() -> Iterator[RedisServer]:
-    """A Cluster of one node, which has all slots."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        closing(RedisServer(Path(folder), ["--cluster-enabled", "yes"])) as server,
-    ):
-        with server.client() as plain:
-            plain.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            until = time.monotonic() + 30
-            while b"cluster_state:ok" not in plain.execute_command("CLUSTER", "INFO"):
-                assert time.monotonic() < until
-                time.sleep(0.05)
-        yield server
-
-
-async def test_in_a_cluster_keys_of_one_request_need_one_hash_tag_and_else_nothing_happens(
-    slots: RedisServer,
-) -> None:
-    client = Client(slots.url, PATIENT)
-    await client.start()
-    store, limit = RedisStates(client), FixedWindow(9, LONGEST_WINDOW)
-    apart = [Use(b"a", limit, 1), Use(b"b", limit, 1)]
-    for _ in range(2):
-        assert await use(store, *apart) == StoreUnavailable("error")
-    with slots.client() as plain:
-        assert plain.dbsize() == 0
-    tagged = [Use(b"{t}a", limit, 1), Use(b"{t}b", limit, 1)]
-    for left in (8, 7):
-        assert [verdict.remaining for verdict in await use(store, *tagged)] == [left, left]
-    await client.close()
