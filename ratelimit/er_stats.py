@@ -47,7 +47,7 @@ class Statistic(NamedTuple):
 class ErStats:
     """Counts by rule; bounded, however many values clients send.
 
-    Measured, a rule of a request: 0.9 us.
+    Measured, a request that meets one rule: 0.5 us more than the 5.2 without (in memory).
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """`gatewright serve --er-config` with the folder and the environment of envoyproxy/ratelimit."""
 
 import socket
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from callout.testing.redis import RedisServer
+from callout.testing.redis_cluster import RedisCluster
+from callout.testing.redis_sentinel import SentinelTrio
 from callout.testing.requests import rate_limit_request
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import Serve
@@ -121,6 +124,25 @@ def test_changes_of_a_config_map_and_of_the_root_are_followed(root: Path, serve:
     until(lambda: serve.metric("gatewright_config_load_total", result="loaded") >= 3, 30)
     until(lambda: len(set(serve.config()["workers"].values())) == 1, 30)
     assert asked(serve, "c", 2) == [OK, OVER]
+
+
+@pytest.mark.parametrize("kind", ["SENTINEL", "CLUSTER"])
+def test_several_redis_servers_are_named_as_there(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "edge.yaml").write_text(limits(2))
+    servers = RedisCluster if kind == "CLUSTER" else SentinelTrio
+    # Names of Unix sockets have an end.
+    with tempfile.TemporaryDirectory() as short, closing(servers(Path(short))) as redis:
+        hosts, _, master = redis.url.partition("://")[2].partition("/")
+        environ = {
+            "RUNTIME_ROOT": str(tmp_path),
+            "REDIS_TYPE": kind,
+            "REDIS_URL": f"{master},{hosts}" if master else hosts,
+        }
+        flags = ("--er-config", "--workers", "1")
+        with closing(Serve(tmp_path, None, *flags, environ=environ)) as running:
+            until(lambda: running.metric("gatewright_redis_breaker") == 0, 20)
+            assert asked(running, "a", 3) == [OK, OK, OVER]
 
 
 def test_a_wrong_environment_ends_the_start_with_all_that_is_wrong(
