@@ -202,7 +202,10 @@ PROBLEMS = {
         LIMIT + "{unlimited: true, unit: day}",
         "unit: should not specify rate",
     ),
-    "unlimited maybe": (LIMIT + "{unlimited: maybe, unit: day}", "unlimited: expected true or false"),
+    "unlimited maybe": (
+        LIMIT + "{unlimited: maybe, unit: day}",
+        "unlimited: expected true or false",
+    ),
     "replaces nothing": (
         LIMIT + "{unit: day, replaces: [{name: }]}",
         "not have an empty replaces en",
