@@ -41,6 +41,7 @@ class Faces:
         self._keys = parts.keys()
         self._redis: Redis | None = None
         self._heartbeat: Heartbeat | None = None
+        self._counts = "limit" in settings.faces  # who does not has no part of any limit
         denied: Denied | None = None
         share: LocalShare | None = None
         store: Store = MemoryStore()
@@ -93,7 +94,7 @@ class Faces:
         """Connects; a neighbour that is away is tried again in the background."""
         if self._redis is not None:
             await self._redis.start()
-        if self._heartbeat is not None:
+        if self._heartbeat is not None and self._counts:
             self._heartbeat.start()
         if self._statsd is not None:
             self._statsd.start()
