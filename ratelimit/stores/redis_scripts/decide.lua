@@ -11,8 +11,7 @@ if not now then
 end
 local together = ARGV[2] == '1'
 
--- How long a key lives: if two of its uses differ, as the longer one needs. As text: Redis takes
--- 1 us to write a number.
+-- How long a key lives: if two of its uses differ, as the longer one needs. As text, as it came.
 local uses, stored, life = {}, {}, {}
 for place, key in ipairs(KEYS) do
   local first = 8 * place - 5

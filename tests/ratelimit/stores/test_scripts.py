@@ -20,7 +20,7 @@ from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.contract import StoreUnavailable
-from ratelimit.stores.redis_scripts.states import RedisStates
+from ratelimit.stores.redis_scripts.states import MOST_USES, RedisStates
 from tests.ratelimit.stores.conftest import PATIENT
 
 
@@ -40,7 +40,8 @@ def kind(algorithm: Algorithm) -> str:
 
 
 async def use(store: RedisStates, *uses: Use, together: bool = True, now: float = 0.0) -> Any:
-    return await store.use(uses, together, now, None, lambda verdicts: verdicts)
+    used: Any = store.use(uses, together, now, None, lambda verdicts: verdicts)
+    return await used if isinstance(used, asyncio.Future) else used
 
 
 async def one(store: RedisStates, limit: Algorithm, hits: int = 1, key: bytes = b"k") -> Verdict:
@@ -149,6 +150,18 @@ async def test_a_value_that_is_no_state_counts_as_none(
             assert (await one(store, limit)).remaining == 2
 
 
+async def test_a_request_may_use_so_many_limits_and_no_more(
+    client: Client, redis_server: RedisServer
+) -> None:
+    store, limit = RedisStates(client), FixedWindow(9, LONGEST_WINDOW)
+    uses = [Use(b"%d" % n, limit, 1) for n in range(MOST_USES + 1)]
+    assert await use(store, *uses) == StoreUnavailable("too_many")
+    with redis_server.client() as plain:
+        assert plain.dbsize() == 0
+        assert len(await use(store, *uses[1:])) == MOST_USES
+        assert plain.dbsize() == MOST_USES
+
+
 async def test_another_error_is_no_answer_and_nothing_is_sent_again(
     client: Client, redis_server: RedisServer
 ) -> None:
@@ -171,7 +184,7 @@ async def test_what_redis_was_too_late_for_is_not_sent_again(private_redis: Redi
     await one(store, limit)
     private_redis.stop()
     try:
-        late = store.use(
+        late: Any = store.use(
             [Use(b"k", limit, 1)], True, 0.0, time.monotonic() + 0.05, lambda outcome: outcome
         )
         assert await late == StoreUnavailable("timeout")
