@@ -103,6 +103,11 @@ class Core:
             self._armed = upcoming
             self._timer = self.loop.call_later(max(0.0, upcoming - now), self._fire)
 
+    def tidy(self, now: float) -> None:
+        """Wait for no deadline of calls that have ended: once a second, not at each end."""
+        if self._timer is not None and self.deadlines.next() != self._armed:
+            self._arm(now)
+
     def _fire(self) -> None:
         now = time.monotonic()
         for item in self.deadlines.take(now):
@@ -232,6 +237,7 @@ class OwnServer:
         while True:
             await asyncio.sleep(CHECK_EVERY)
             await self._check_all()
+            self._core.tidy(time.monotonic())
             self._look_at_load(time.monotonic())
 
     async def _check_all(self) -> None:

@@ -223,6 +223,32 @@ async def test_a_deadline_and_an_answer_in_the_same_tick_are_one_answer() -> Non
     protocol.connection_lost(None)
 
 
+async def test_no_timer_waits_for_the_deadline_of_a_call_that_has_ended() -> None:
+    loop = asyncio.get_running_loop()
+    futures: list[asyncio.Future[Reply]] = [loop.create_future(), loop.create_future()]
+    left = list(futures)
+    protocol, _ = connection(Unary("/raw.Test/Echo", lambda _payload, _call: left.pop(0)))
+    protocol.data_received(call(1, grpc_timeout="5S"))
+    protocol.data_received(call(3, grpc_timeout="8S"))
+    core = protocol.core
+    armed: Any = core._timer
+    futures[0].set_result(b"done")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    core.tidy(time.monotonic())
+    assert armed.cancelled()  # and one waits for the later one
+    later: Any = core._timer
+    assert 7 < later.when() - loop.time() < 9
+    core.tidy(time.monotonic())
+    assert core._timer is later
+    futures[1].set_result(b"done")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    core.tidy(time.monotonic())
+    assert core._timer is None
+    protocol.connection_lost(None)
+
+
 async def test_an_answer_that_is_made_after_the_deadline_is_none() -> None:
     future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     protocol, transport = connection(Unary("/raw.Test/Echo", lambda _payload, _call: future))
