@@ -17,6 +17,7 @@ from extauthz.policy.budget import Budget
 from extauthz.policy.compiler.plans import RegoSource, compiled_path, plan_key, rego_sources
 from extauthz.policy.outside.permits import HttpPermit, Permits
 from extauthz.policy.outside.waiting import WaitingEngine
+from extauthz.policy.printing import PRINT
 from extauthz.policy.problems import PlanProblem, PlanRejected
 from extauthz.policy.rego import Programs, RegoEngine, load_plan
 
@@ -119,7 +120,7 @@ class PlanCache:
                 recorded,
                 budget,
                 rego.strict,
-                permits.allowed(),
+                permits.allowed() | {PRINT} if rego.print else permits.allowed(),
                 self._programs,
             )
             found = loaded
@@ -146,7 +147,8 @@ def _permits(allow: models.Allow) -> Permits:
 
 def _how(rego: models.Rego, recorded: bool) -> bytes:
     """What an engine is besides its plan and data."""
-    return repr((rego.entrypoint, recorded, rego.budget, rego.strict, rego.allow)).encode()
+    how = (rego.entrypoint, recorded, rego.budget, rego.strict, rego.print, rego.allow)
+    return repr(how).encode()
 
 
 def _rejected(source: Source, field: str, message: str) -> Rejected:

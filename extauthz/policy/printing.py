@@ -1,8 +1,9 @@
 """`print` of a policy: to our log, as OPA's goes to its own (v1/topdown/print.go of OPA 1.22).
 
-Only where the policy's `decide` says `print: true`: else OPA's compiler drops it, and it costs
-nothing. What it says is whatever the policy's author chose to show; secrets are masked by their
-look, as in all our log lines, and nothing else is.
+Only where the policy's `decide` says `print: true`: else it is dropped, by OPA's compiler already
+in our program, and by the translator where a native `opa build` compiled. What it says is whatever
+the policy's author chose to show; secrets are masked by their look, as in all our log lines, and
+nothing else is.
 """
 
 import time
@@ -18,6 +19,8 @@ from extauthz.policy.values.representation import RegoSet, Value, ordered
 
 _log = structlog.get_logger("gatewright.rego")
 
+PRINT: Final = "internal.print"
+"""What plans call it."""
 MOST_A_SECOND: Final = 10
 """Lines of one `print` in a worker: a policy decides thousands of times a second."""
 MOST_OF_ONE: Final = 10

@@ -111,8 +111,7 @@ def compile_missing(
 
 def _compile(requests: list[Request], cache: Path, progress: Progress) -> list[bytes] | Rejected:
     try:
-        prints = any(request.prints for request in requests)
-        answers = choose(cache, progress, prints)(requests)
+        answers = choose(cache, progress)(requests)
     except CompilerMissing as missing:
         return Rejected((Problem(requests[0].folder, 0, 0, "", str(missing)),))
     plans: list[bytes] = []

@@ -33,7 +33,8 @@ class Request(NamedTuple):
     folder: str
     """Names the policy in errors that have no file."""
     prints: bool = False
-    """Whether `print` stays in the plan. `opa build` drops it in any case."""
+    """Whether `print` must stay in the plan. `opa build` leaves it there in any case, for the
+    translator to drop."""
 
 
 Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
@@ -41,18 +42,13 @@ Answer: TypeAlias = bytes | tuple[PlanProblem, ...]
 Compile: TypeAlias = Callable[[Sequence[Request]], list[Answer]]
 
 
-def choose(cache: Path, progress: Progress, prints: bool = False) -> Compile:
+def choose(cache: Path, progress: Progress) -> Compile:
     """The first of `WAYS` that this machine has.
-
-    Args:
-        cache: the operator's own folder.
-        progress: told in a sentence of what takes long.
-        prints: whether it must be one that can leave `print` in a plan.
 
     Raises:
         CompilerMissing: none.
     """
-    for way in [way for way in WAYS if not (prints and way is native_opa)]:
+    for way in WAYS:
         found = way(cache, progress)
         if found is not None:
             return found

@@ -13,6 +13,7 @@ from extauthz.policy.outside.permits import GATED
 from extauthz.policy.plan.ir import DATA, INPUT, Block, Function, Place, Plan, prune, walk
 from extauthz.policy.plan.reads import Reads, reads_of
 from extauthz.policy.plan.recording import Read, recording
+from extauthz.policy.printing import PRINT
 from extauthz.policy.problems import MOST_PROBLEMS, PlanError, PlanProblem, refuse
 from extauthz.policy.translator import runtime
 from extauthz.policy.translator.bind import bind
@@ -64,7 +65,7 @@ def compile_plan(
         recorded: the code notes in the memo what it reads of the input (`recording.noted_in`):
             35 ns each time that it reads, and 0.6 us to begin and to tell of six
             (`make bench-cache`: `noting` beside `evaluation`).
-        permitted: builtins that look outside and may (`outside.permits.GATED`).
+        permitted: builtins that look outside and may (`outside.permits.GATED`), and `PRINT`.
 
     Raises:
         PlanError: with all builtins that are missing, or the first other fault.
@@ -106,6 +107,7 @@ def compile_plan(
         arity={name: builtin.arity for name, builtin in BUILTINS.items()},
         writers=WRITERS,
         strict=strict,
+        prints=PRINT in permitted,
         steps=sum(steps_of(list(walk(part))) for _, part in parts),
         recording=noting,
     )
@@ -172,7 +174,7 @@ def _check_builtins(
     for part in [blocks, *(function.blocks for function in needed.values())]:
         for statement in walk(part):
             name = statement["func"] if statement.kind == "CallStmt" else None
-            if name is None or name in plan.functions or name == "internal.print":
+            if name is None or name in plan.functions or name == PRINT:
                 continue
             used.add(name)
             if name not in BUILTINS:

@@ -3,7 +3,7 @@
 import ast
 
 from extauthz.policy.plan.ir import FOUND_UNDEFINED, Function, Local, Statement
-from extauthz.policy.printing import Print
+from extauthz.policy.printing import PRINT, Print
 from extauthz.policy.problems import PlanError, PlanProblem
 from extauthz.policy.translator import inline, nodes, syntax
 from extauthz.policy.translator.write_control import leave
@@ -48,7 +48,9 @@ def call_function(w: Writer, statement: Statement, function: Function) -> None:
 def call_builtin(w: Writer, statement: Statement, following: Statement | None) -> bool:
     """Call a builtin, inline if it is one of the hot ones."""
     name, target = statement["func"], statement["result"]
-    if name == "internal.print":
+    if name == PRINT:
+        if not w.program.prints:
+            return False
         place = w.shared_constant(Print(statement.place))
         said = [w.defined(argument) for argument in statement["args"]]
         w.flow.emit(nodes.Expr(syntax.call("printed", place, *said)))

@@ -48,6 +48,8 @@ class Program(NamedTuple):
     """What statements read of the input, if the code shall note it."""
     strict: bool
     """Whether an error of a builtin stops the evaluation."""
+    prints: bool
+    """Whether `print` says something."""
     steps: int
     """What all functions cost at most, apart from what they count themselves."""
 

@@ -25,7 +25,7 @@ def loaded(
 WHOLE = """
 bundle: ./shop
 listen: {grpc: "unix:/run/gatewright.sock", admin: "[::1]:9001"}
-faces: [authz]
+faces: [limit, authz]
 workers: 4
 transport: grpcio
 tls: {cert: tls.crt, key: tls.key, client_ca: ca.crt, client_san: ["spiffe://mesh/gateway"]}
@@ -38,6 +38,8 @@ http2: {max_streams: 9}
 reflection: true
 admin: {token_file: /run/secrets/admin}
 decision_logs: {url: "https://logs.example/logs", token_file: /run/secrets/logs}
+answers: {headers: ietf}
+xds: {server: "xds.example:18000"}
 drain: 2.5
 frozen: 9
 max_message: 65536
@@ -138,7 +140,7 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
     ("x", {}, {}, "gatewright.yaml:1:1: expected a mapping of settings"),
     ("a: [", {}, {}, "gatewright.yaml:2:1: expected YAML"),
     ("a: 1\n---\nb: 1", {}, {}, "gatewright.yaml:3:1: expected one document, found another"),
-    ("lisen: {}", {}, {}, "gatewright.yaml:1:1: lisen: expected one of admin, bundle"),
+    ("lisen: {}", {}, {}, "gatewright.yaml:1:1: lisen: expected one of admin, answers, bundle"),
     ("telemetry: {otlp: null, logs: x}", {}, {}, "telemetry.logs: expected one of decisions"),
     ("listen: {grpc: 9000}", {}, {}, "gatewright.yaml:1:16: listen.grpc: expected text"),
     ("listen: {grpc: '::1:80'}", {}, {}, "expected an IPv6 address in brackets"),

@@ -8,17 +8,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from callout.config.bundle import Bundle
 from callout.testing import tools
-from extauthz.policy.compiler.plans import (
-    RegoSource,
-    compile_missing,
-    compiled_path,
-    plan_key,
-    rego_sources,
-)
+from extauthz.policy.compiler import program
+from extauthz.policy.compiler.ways import Compile, Request, with_opa, with_program
 from extauthz.policy.plan.ir import Place
-from extauthz.policy.printing import LONGEST, MOST_A_SECOND, MOST_OF_ONE, Print
+from extauthz.policy.printing import LONGEST, MOST_A_SECOND, MOST_OF_ONE, PRINT, Print
 from extauthz.policy.rego import RegoEngine, load_plan
 from extauthz.policy.values.representation import RegoSet, encode
 from extauthz.policy.values.text import from_json
@@ -42,19 +36,23 @@ INPUT: dict[str, Any] = {"user": "ann", "numbers": [1, 2], "roles": ["reader", "
 pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds OPA's code
 
 
-def engine(prints: bool) -> RegoEngine:
-    bundle = Bundle({"rego/shop.rego": POLICY.encode()})
-    made = compile_missing(bundle, [RegoSource("rego", "shop/allow", prints)], CACHE, print)
-    assert isinstance(made, dict), made
-    key = plan_key(rego_sources(bundle, "rego"), "shop/allow", prints)
-    loaded = load_plan(made[compiled_path(key)], "shop/allow", None)
+def engine(prints: bool, compiler: str = "program") -> RegoEngine:
+    request = Request({"rego/shop.rego": POLICY.encode()}, "shop/allow", "rego", prints)
+    (plan,) = (with_opa(tools.require("opa")) if compiler == "opa" else ours())([request])
+    assert isinstance(plan, bytes), plan
+    permitted = frozenset({PRINT} if prints else ())
+    loaded = load_plan(plan, "shop/allow", None, permitted=permitted)
     assert isinstance(loaded, RegoEngine), loaded
     return loaded
 
 
-@pytest.fixture(scope="module")
-def printing() -> RegoEngine:
-    return engine(True)
+def ours() -> Compile:
+    return with_program(program.find(CACHE, print))
+
+
+@pytest.fixture(scope="module", params=["opa", "program"])
+def printing(request: pytest.FixtureRequest) -> RegoEngine:
+    return engine(True, request.param)
 
 
 def said(loaded: RegoEngine, document: Any = INPUT) -> list[dict[str, Any]]:
@@ -80,8 +78,9 @@ def test_what_is_printed_is_what_opa_prints(printing: RegoEngine, tmp_path: Path
     assert ours[1]["said"] == 'reader <undefined> {"set": {1, 2}} [null, true, 1.50]'
 
 
-def test_nothing_is_printed_unless_the_policy_says_so() -> None:
-    assert said(engine(False)) == []
+@pytest.mark.parametrize("compiler", ["opa", "program"])
+def test_nothing_is_printed_unless_the_policy_says_so(compiler: str) -> None:
+    assert said(engine(False, compiler)) == []
 
 
 def test_what_is_undefined_does_not_end_the_rule(printing: RegoEngine) -> None:
