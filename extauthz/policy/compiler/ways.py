@@ -2,7 +2,7 @@
 
 In the order of `WAYS`: a native `opa` on the path; our program around OPA's compiler
 (`program`) as WebAssembly that came with the package or was built before; and the
-same built now, once, by Go. All of them are OPA's own code and give the same plans.
+same built now, once, by Go. All of them are OPA's own code, and their plans give the same answers.
 """
 
 import json
