@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gatewright.cli import build, check, serve, up, version
 from gatewright.cli.authz import group as authz
-from gatewright.cli.command import Command
+from gatewright.cli.command import Command, offer
 from gatewright.cli.ratelimit import group as ratelimit
 
 COMMANDS: dict[str, Command] = {
@@ -28,10 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="gatewright", description="External authorization and rate limiting for Envoy."
     )
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_arguments(sub)
+    offer(parser, "command", COMMANDS)
     arguments = parser.parse_args(argv)
     return COMMANDS[arguments.command].run(arguments)
 

@@ -4,7 +4,7 @@ Every statement is one class with its fields in a dictionary, and `STATEMENTS` s
 field of each statement is. Reading, checking and renaming of locals all follow that one table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -138,13 +138,7 @@ class Statement:
 
     def reads(self) -> Iterator[Local]:
         """The locals that this statement itself reads (not its blocks)."""
-        one, several = _READS[self.kind]
-        fields = self.fields
-        for field in one:
-            if isinstance(fields[field], Local):
-                yield fields[field]
-        for field in several:
-            yield from (item for item in fields[field] if isinstance(item, Local))
+        return self._locals(*_READS[self.kind])
 
     def writes(self) -> Iterator[Local]:
         """The locals that this statement itself gives a value (not its blocks)."""
@@ -153,15 +147,18 @@ class Statement:
 
     def named(self) -> Iterator[Local]:
         """Every local that this statement itself names, as often as it does."""
-        one, several = _NAMES[self.kind]
+        yield from self._locals(*_NAMES[self.kind])
+        if "inner" in self.fields:
+            yield self.fields["inner"]
+
+    def _locals(self, one: Iterable[str], several: Iterable[str]) -> Iterator[Local]:
+        """Those that stand in fields of one operand, and in fields of several."""
         fields = self.fields
         for field in one:
             if isinstance(fields[field], Local):
                 yield fields[field]
         for field in several:
             yield from (item for item in fields[field] if isinstance(item, Local))
-        if "inner" in fields:
-            yield fields["inner"]
 
 
 def _with_role(*wanted: Role) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import argparse
 
 from gatewright.cli.authz import evaluate, fmt, test
-from gatewright.cli.command import Command
+from gatewright.cli.command import Command, offer
 
 HELP = "for authors of policies: try a request, run tests, format"
 
@@ -16,10 +16,7 @@ COMMANDS: dict[str, Command] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its commands."""
-    subparsers = parser.add_subparsers(dest="authz_command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_arguments(sub)
+    offer(parser, "authz_command", COMMANDS)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from extauthz.explain.messages import BadRequest, Written, check_request, check_request_of
 from extauthz.policy.errors import BuiltinError
 from extauthz.policy.values.text import from_json
+from gatewright.cli.given import Unreadable, read_bounded
 
 MOST: Final = 16 << 20
 """Bytes of a file that is read: Envoy's messages are at most 4 MiB."""
@@ -170,13 +170,6 @@ def _json(path: str) -> Any:
 
 def _read(path: str) -> bytes:
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(MOST + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(MOST + 1)
-    except OSError as error:
-        raise BadRequest(f"{path}: {error.strerror}") from None
-    if len(data) > MOST:
-        raise BadRequest(f"{path}: larger than {MOST} bytes")
-    return data
+        return read_bounded(path, MOST)
+    except Unreadable as error:
+        raise BadRequest(str(error)) from None

@@ -2,7 +2,7 @@
 
 import argparse
 
-from gatewright.cli.command import Command
+from gatewright.cli.command import Command, offer
 from gatewright.cli.ratelimit import keys, trial
 
 HELP = "for authors of limits: try a request, look at counters"
@@ -15,10 +15,7 @@ COMMANDS: dict[str, Command] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its commands."""
-    subparsers = parser.add_subparsers(dest="ratelimit_command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_arguments(sub)
+    offer(parser, "ratelimit_command", COMMANDS)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,14 +1,13 @@
 """The request that `ratelimit try` asks about: from flags, or from JSON."""
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Final
 
 from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf import json_format
 
 from callout.config import identity
+from gatewright.cli.given import Unreadable, read_bounded
 from ratelimit import envoy
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.request import BadRequest, Request
@@ -86,15 +85,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 def _of_json(path: str) -> "rls_pb2.RateLimitRequest | BadRequest":
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(_MOST + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(_MOST + 1)
-    except OSError as error:
-        return BadRequest(f"{path}: {error.strerror}")
-    if len(data) > _MOST:
-        return BadRequest(f"{path}: larger than {_MOST} bytes")
+        data = read_bounded(path, _MOST)
+    except Unreadable as error:
+        return BadRequest(str(error))
     try:
         return json_format.Parse(data.decode(), rls_pb2.RateLimitRequest())
     except (ValueError, RecursionError, json_format.ParseError):

@@ -15,6 +15,7 @@ from callout.redis.connect import Dialer
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Pipeline, pack
 from callout.testing.redis import RedisServer
+from tests.callout.redis.asking import ask
 
 PATIENT = ClientOptions(timeout=5.0, longest=5.0, connect_timeout=2.0)
 
@@ -27,11 +28,6 @@ async def started(url: str, options: ClientOptions = PATIENT) -> AsyncIterator[C
         yield client
     finally:
         await client.close()
-
-
-async def ask(client: Client, *commands: bytes, deadline: float | None = None) -> Any:
-    outcome: Any = client.send(commands, deadline, lambda outcome: outcome)
-    return await outcome if isinstance(outcome, asyncio.Future) else outcome
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> float:
