@@ -1,6 +1,6 @@
 """Finds the limits that a request meets: of an operator's domain, or of the policies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from callout.config import identity
@@ -8,13 +8,14 @@ from callout.config.policies import Effective, UnknownPolicy
 from callout.config.snapshot import Snapshot
 from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
+from ratelimit.domain_plan import groups
 from ratelimit.domains import OWN_DOMAIN
-from ratelimit.keys import descriptor_key, policy_key
+from ratelimit.keys import policy_key
 from ratelimit.plan import Counted, Group, Plan, Refusal
 from ratelimit.policy_limits import Facts, PolicyLimits, values
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest, Descriptor, Request
-from ratelimit.rules import Match, Rule, Tree, match, override_key
+from ratelimit.rules import Tree
 
 SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
@@ -47,7 +48,7 @@ class Planner:
         tree = self._domains.get(domain)
         if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
-        return Plan(_groups(tree, descriptors), domain)
+        return Plan(groups(tree, descriptors), domain)
 
     def _by_policy(self, descriptor: Descriptor) -> Planned:
         """By host, path and method; a refused path counts under the host's policy for `/`."""
@@ -84,42 +85,6 @@ class Planner:
 
 
 _NO_POLICY = Plan((Group(),), reason="no_policy")
-
-
-_NOT_LIMITED = Group()
-_UNLIMITED = Group(unlimited=True)
-
-
-def _groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
-    domain = tree.domain
-    groups = []
-    replaced: set[str] = set()
-    for entries, override, addend in descriptors:
-        if override is None:
-            met = match(tree, entries)
-            if met is None:
-                groups.append(_NOT_LIMITED)
-                continue
-        else:
-            # It replaces whatever rule there is, its shadow mode and `unlimited` included.
-            met = Match(Rule(override), entries, override_key(domain, entries))
-        rule, entries, name = met
-        if rule.replaces:
-            replaced |= rule.replaces
-        limit = rule.limit
-        if limit is None:
-            groups.append(_UNLIMITED)
-            continue
-        key = descriptor_key(domain, limit.unit.seconds, entries)
-        # By place: with names it takes 0.3 us more.
-        counted = Counted(limit, key, addend, rule.shadow, "deny", rule.quota, name)
-        groups.append(Group((counted,)))
-    if replaced:
-        groups = [
-            _NOT_LIMITED if each.counted and each.counted[0].limit.name in replaced else each
-            for each in groups
-        ]
-    return tuple(groups)
 
 
 def _together(plans: list[Plan]) -> Plan:

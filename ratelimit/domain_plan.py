@@ -1,0 +1,44 @@
+"""What a request counts by an operator's rules of its domain."""
+
+from collections.abc import Sequence
+
+from ratelimit.keys import descriptor_key
+from ratelimit.plan import Counted, Group
+from ratelimit.request import Descriptor
+from ratelimit.rules import Match, Rule, Tree, match, override_key
+
+_NOT_LIMITED = Group()
+_UNLIMITED = Group(unlimited=True)
+
+
+def groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
+    """What each descriptor counts, in order."""
+    domain = tree.domain
+    made = []
+    replaced: set[str] = set()
+    for entries, override, addend in descriptors:
+        if override is None:
+            met = match(tree, entries)
+            if met is None:
+                made.append(_NOT_LIMITED)
+                continue
+        else:
+            # It replaces whatever rule there is, its shadow mode and `unlimited` included.
+            met = Match(Rule(override), entries, override_key(domain, entries))
+        rule, entries, name = met
+        if rule.replaces:
+            replaced |= rule.replaces
+        limit = rule.limit
+        if limit is None:
+            made.append(_UNLIMITED)
+            continue
+        key = descriptor_key(domain, limit.unit.seconds, entries)
+        # By place: with names it takes 0.3 us more.
+        counted = Counted(limit, key, addend, rule.shadow, "deny", rule.quota, name)
+        made.append(Group((counted,)))
+    if replaced:
+        made = [
+            _NOT_LIMITED if each.counted and each.counted[0].limit.name in replaced else each
+            for each in made
+        ]
+    return tuple(made)
