@@ -59,14 +59,14 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
     for group in plan.groups:
         verdict: Verdict | None = None
         best: tuple[bool, bool, int] | None = None
-        for limit, _, _, shadow, _, quota, _ in group.counted:
+        for limit, _, addend, shadow, _, quota, _ in group.counted:
             remaining = limit.requests - counts[place]
             place += 1
+            over = remaining < 0 <= addend  # who gives back is not refused
             if shadow and remaining <= 0:
-                if remaining < 0:
+                if over:
                     shadowed = limit
                 continue
-            over = remaining < 0
             reset = limit.unit.seconds - second % limit.unit.seconds
             if over:
                 if quota:
@@ -75,6 +75,7 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
                         refusing = limit
                 else:
                     refusing = limit
+            if remaining < 0:
                 remaining = 0
             # Of several limits the one that refuses, longest first; else the tightest.
             rank = (not over, shadow, -reset if over else remaining)
@@ -88,9 +89,12 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
     return Answer(over, verdicts, shadowed is not None and not over, refusing or shadowed)
 
 
-def without_counts(plan: Plan) -> Answer | None:
-    """The answer when the counters could not be asked; None: some limit does not let pass then."""
+def without_counts(plan: Plan, shadow: bool = False) -> Answer | None:
+    """The answer when the counters could not be asked; None: some limit does not let pass then.
+
+    With `shadow` all are in shadow, and do.
+    """
     for counted in plan.counted:
-        if counted.on_error != "allow" and not counted.shadow:
+        if counted.on_error != "allow" and not (shadow or counted.shadow):
             return None
     return Answer(False, [UNLIMITED if group.unlimited else NOT_LIMITED for group in plan.groups])

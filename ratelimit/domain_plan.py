@@ -11,12 +11,12 @@ _NOT_LIMITED = Group()
 _UNLIMITED = Group(unlimited=True)
 
 
-def groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
-    """What each descriptor counts, in order."""
+def groups(tree: Tree, descriptors: Sequence[Descriptor], quota: bool = False) -> tuple[Group, ...]:
+    """What each descriptor counts, in order; with `quota` every limit is in quota mode."""
     domain = tree.domain
     made = []
     replaced: set[str] = set()
-    for entries, override, addend in descriptors:
+    for entries, override, addend, refund in descriptors:
         if override is None:
             met = match(tree, entries)
             if met is None:
@@ -32,9 +32,12 @@ def groups(tree: Tree, descriptors: Sequence[Descriptor]) -> tuple[Group, ...]:
         if limit is None:
             made.append(_UNLIMITED)
             continue
+        if refund and not addend:
+            made.append(_NOT_LIMITED)
+            continue
         key = descriptor_key(domain, limit.unit.seconds, entries)
         # By place: with names it takes 0.3 us more.
-        counted = Counted(limit, key, addend, rule.shadow, "deny", rule.quota, name)
+        counted = Counted(limit, key, addend, rule.shadow, "deny", quota or rule.quota, name)
         made.append(Group((counted,)))
     if replaced:
         made = [

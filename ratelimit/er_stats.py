@@ -18,9 +18,11 @@ STATISTICS: Final = (
     "over_limit_with_local_cache",
     "within_limit",
     "shadow_mode",
+    "total_negative_hits",
 )
 """Of each rule, in the order of a row."""
 PREFIX: Final = "ratelimit.service.rate_limit."
+GLOBAL_SHADOW: Final = "ratelimit.service.global_shadow_mode"
 CALL: Final = "ratelimit.service.call.should_rate_limit."
 MOST_RULES: Final = 10_000
 """Names that are counted apart: `detailed_metric` makes one of each value that a client sends."""
@@ -62,6 +64,8 @@ class ErStats:
         self._ratio = _float32(near_limit_ratio)
         self._most = most_rules
         self._rows: dict[str, list[int]] = {}
+        self.global_shadow = 0
+        """Requests that pass only because all limits are in shadow (SHADOW_MODE)."""
         self.redis_errors = 0
         """Requests whose counters could not be asked."""
         self.service_errors = 0
@@ -88,6 +92,9 @@ class ErStats:
 
     def _count(self, row: list[int], counted: Counted, after: int, known: bool) -> None:
         hits, most = counted.addend, counted.limit.requests
+        if hits < 0:
+            row[6] -= hits
+            return
         row[0] += hits
         if known:
             row[1] += hits
@@ -128,6 +135,7 @@ class ErStats:
         """Everything, by the names that statsd is told."""
         for each in self.statistics():
             yield statsd_name(each), each.value
+        yield GLOBAL_SHADOW, self.global_shadow
         yield f"{CALL}redis_error", self.redis_errors
         yield f"{CALL}service_error", self.service_errors
 

@@ -1,6 +1,6 @@
 """Finds the limits that a request meets: of an operator's domain, or of the policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
 from callout.config import identity
@@ -11,6 +11,8 @@ from callout.http.path import RefusedPath
 from ratelimit.domain_plan import groups
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import policy_key
+from ratelimit.limits import Limit
+from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.plan import Counted, Group, Plan, Refusal
 from ratelimit.policy_limits import Facts, PolicyLimits, values
 from ratelimit.recent import Recent
@@ -28,8 +30,9 @@ Planned: TypeAlias = Plan | Refusal | BadRequest
 class Planner:
     """Makes plans under one snapshot."""
 
-    def __init__(self, snapshot: Snapshot, remembered: int) -> None:
+    def __init__(self, snapshot: Snapshot, remembered: int, modes: Modes = AS_WRITTEN) -> None:
         """Plan by `snapshot`, remembering so many plans of the policies' own limits."""
+        self._quota = modes.quota
         self._policies = snapshot.policies
         self._domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
         self._by_facts: Recent[object, Plan | Refusal] = Recent(remembered)
@@ -48,7 +51,11 @@ class Planner:
         tree = self._domains.get(domain)
         if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
-        return Plan(groups(tree, descriptors), domain)
+        plan = Plan(groups(tree, descriptors, self._quota), domain)
+        if self._quota:
+            # Of a descriptor without a limit something is always left, as there.
+            plan.quotas += sum(not each.counted and not each.unlimited for each in plan.groups)
+        return plan
 
     def _by_policy(self, descriptor: Descriptor) -> Planned:
         """By host, path and method; a refused path counts under the host's policy for `/`."""
@@ -104,6 +111,7 @@ def _plan(
     block = cast("PolicyLimits | None", effective.block(SECTION))
     mode = effective.mode(SECTION)
     counted = []
+    notes = []
     for item in block.limits if block is not None else ():
         applies = item.mode or mode
         if applies == "off" or not item.applies(facts):
@@ -115,9 +123,19 @@ def _plan(
             return Refusal(
                 "gateway_stale", f"limit {item.limit.name}: the descriptor lacks remote_address"
             )
-        key = policy_key(item.policy, item.limit.name, item.limit.unit.seconds, by)
-        counted.append(Counted(item.limit, key, addend, applies == "shadow", item.on_error))
+        limits: Sequence[Limit] = (item.limit,)
+        if item.overrides is not None:
+            other = item.overrides.of(*by[0])
+            if other is not None:
+                # All windows of the limit are replaced: in the place of the first one.
+                limits = other.limits if item.first else ()
+                if item.first:
+                    notes.append(f"{item.limit.name} by {other.place}")
+        for limit in limits:
+            key = policy_key(item.policy, limit.name, limit.unit.seconds, by)
+            counted.append(Counted(limit, key, addend, applies == "shadow", item.on_error))
     # Only trusted route configuration names a policy, and only authz sees it: the two may differ.
     chosen = entries.get("policy", name)
-    note = "" if chosen == name else f"authz chose {chosen[:80]}"
-    return Plan((Group(tuple(counted)),), name, "no_limit", note)
+    if chosen != name:
+        notes.append(f"authz chose {chosen[:80]}")
+    return Plan((Group(tuple(counted)),), name, "no_limit", "; ".join(notes))

@@ -21,6 +21,7 @@ from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
 from ratelimit.local.denied import Denied
 from ratelimit.local.share import LocalShare
+from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.plan import Plan, Refusal
 from ratelimit.planner import Planned, Planner
 from ratelimit.recent import Recent
@@ -51,6 +52,7 @@ class RateLimitService:
         denied: Denied | None = None,
         share: LocalShare | None = None,
         stats: ErStats | None = None,
+        modes: Modes = AS_WRITTEN,
     ) -> None:
         """Serve.
 
@@ -64,6 +66,7 @@ class RateLimitService:
             denied: counters that need not be asked for again at once; None: each is asked for.
             share: decides for limits with `onError: share` while the store is away.
             stats: counts as envoyproxy/ratelimit does; None: nothing is.
+            modes: what holds for every limit.
         """
         self._snapshot = snapshot
         self._store = store
@@ -75,6 +78,7 @@ class RateLimitService:
         self._denied = denied
         self._share = share
         self._stats = stats
+        self._modes = modes
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -128,7 +132,10 @@ class RateLimitService:
 
     def _renew(self, snapshot: Snapshot | None) -> None:
         # Plans hold compiled rules: none outlives the snapshot that it was made under.
-        self._planner = Planner(snapshot, self._remembered) if snapshot is not None else None
+        planner = None
+        if snapshot is not None:
+            planner = Planner(snapshot, self._remembered, self._modes)
+        self._planner = planner
         self._plans = Recent(self._remembered)
         self._current = snapshot
 
@@ -165,7 +172,7 @@ class RateLimitService:
             if isinstance(counts, StoreUnavailable):
                 if self._stats is not None:
                     self._stats.unavailable(planned)
-                without = without_counts(planned)
+                without = without_counts(planned, self._modes.shadow)
                 if without is None and self._share is not None:
                     shared = self._share.answer(planned, now)
                     if shared is not None:
@@ -201,6 +208,8 @@ class RateLimitService:
                         answer = answer._replace(known=True)
                     else:
                         self._denied.note(planned, hits, counts, now)
+                if self._modes.shadow and answer.over:
+                    answer = self._let_pass(answer)
             elif planned.counted:
                 verdict, reason = "allow", "within_limit"
             else:
@@ -223,6 +232,12 @@ class RateLimitService:
             reply += self._extras.of(planned, answer)
         self._tell(message, planned, verdict, "degraded", started, digest, answer)
         return reply
+
+    def _let_pass(self, answer: Answer) -> Answer:
+        """All limits are in shadow; what is said of each descriptor stays."""
+        if self._stats is not None:
+            self._stats.global_shadow += 1
+        return answer._replace(over=False, shadow=True)
 
     def _tell(
         self,

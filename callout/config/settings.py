@@ -13,6 +13,7 @@ import pydantic
 
 from callout.config.answers import Answers
 from callout.config.decision_logs import DecisionLogs
+from callout.config.limits_settings import Limits
 from callout.config.merge import merge
 from callout.config.opa import Opa, OpaServer, OpaServers
 from callout.config.peers import Connections, Http2
@@ -259,6 +260,7 @@ class Settings(Block):
     decision_logs: DecisionLogs | None = None
     """Decision logs in OPA's event format. None: there are none, and no request pays for them."""
     answers: Answers = Answers()
+    limits: Limits = Limits()
     xds: Xds | None = None
     """A management server whose rate limit domains are added to those of the bundle. None: the
     bundle has all."""

@@ -123,8 +123,8 @@ VARIABLES: Final = (
         )
     ),
     # --- how is counted and answered ---
-    Variable("SHADOW_MODE", "bool", "refused", "write `shadow_mode: true` into the rules", _OFF),
-    Variable("QUOTA_MODE", "bool", "refused", "write `quota_mode: true` into the rules", _OFF),
+    Variable("SHADOW_MODE", "bool", "used", "limits.shadow", _OFF),
+    Variable("QUOTA_MODE", "bool", "used", "limits.quota", _OFF),
     Variable(
         "RESPONSE_DYNAMIC_METADATA", "bool", "refused", "no answer has the rules' `metadata`", _OFF
     ),
@@ -386,9 +386,11 @@ class _Ours:
             ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
             ("GRPC_MAX_CONCURRENT_STREAMS", "http2.max_streams"),
             ("MAX_CONCURRENT_REQUESTS", "connections.max_calls"),
+            ("SHADOW_MODE", "limits.shadow"),
+            ("QUOTA_MODE", "limits.quota"),
         ):
             if name in values:
-                self._set(path, str(values[name]), name)
+                self._set(path, _written(values[name]), name)
 
     def _text(self, name: str) -> str:
         return str(self._values.get(name, ""))
@@ -541,6 +543,11 @@ class _Ours:
         ):
             if name in values:
                 self._set(path, str(values[name]), name)
+
+
+def _written(value: Value) -> str:
+    """As a variable of ours has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _account(text: str) -> tuple[str, str]:

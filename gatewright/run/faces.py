@@ -21,6 +21,7 @@ from gatewright.run.options import extras, opa_options
 from gatewright.run.telemetry import Telemetry
 from ratelimit.local.denied import Denied
 from ratelimit.local.share import LocalShare
+from ratelimit.modes import Modes
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
 from ratelimit.stores.memory import MemoryStore
@@ -68,6 +69,7 @@ class Faces:
                 store,
                 telemetry.observer,
                 extras=extras(settings.answers),
+                modes=Modes(settings.limits.shadow, settings.limits.quota),
                 denied=denied,
                 share=share,
                 stats=self._stats,

@@ -68,6 +68,8 @@ class LocalShare:
             shared = tuple([each for each in group.counted if each.on_error == "share"])
             groups.append(Group(shared, group.unlimited))
         parts = Plan(tuple(groups), plan.policy)
+        # Of a limit in quota mode that is left out something may be left.
+        parts.quotas = plan.quotas
         if not parts.counted:
             return None
         hits = parts.hits(now)

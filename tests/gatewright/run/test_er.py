@@ -66,6 +66,8 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
         ({"GRPC_MAX_CONCURRENT_STREAMS": "16"}, "http2.max_streams", 16),
         ({"GRPC_MAX_CONCURRENT_STREAMS": "0"}, "http2.max_streams", 1024),
         ({"MAX_CONCURRENT_REQUESTS": "32"}, "connections.max_calls", 32),
+        ({"SHADOW_MODE": "true"}, "limits.shadow", True),
+        ({"QUOTA_MODE": "1"}, "limits.quota", True),
         ({"LOG_LEVEL": "WARN"}, "telemetry.level", "warning"),
         ({"LOG_LEVEL": "trace"}, "telemetry.level", "debug"),
         ({"LOG_FORMAT": "text"}, "telemetry.log", "text"),

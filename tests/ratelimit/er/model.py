@@ -240,7 +240,9 @@ class Model:
             status = self._status(domain, asked, limit, now)
             statuses.append(status)
             over = status.code == "OVER_LIMIT"
-            if limit is not None and not limit.unlimited and (self.quota_mode or limit.quota_mode):
+            # In the global mode a descriptor without a limit is one of which something is left.
+            mode = self.quota_mode or (limit is not None and limit.quota_mode)
+            if mode and not (limit is not None and limit.unlimited):
                 quotas += 1
                 quotas_over += over
             elif over:

@@ -14,6 +14,7 @@ from callout.testing.requests import rate_limit_request
 from ratelimit.domains import load
 from ratelimit.er_stats import ErStats
 from ratelimit.keys import descriptor_key, window_key
+from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.rules import Match, Tree, match
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
@@ -156,13 +157,15 @@ class Counting(MemoryStore):
 class Conversation:
     """The same requests to the service and to the model, at the same times."""
 
-    def __init__(self, written: list[dict[str, Any]], random: Random) -> None:
+    def __init__(
+        self, written: list[dict[str, Any]], random: Random, modes: Modes = AS_WRITTEN
+    ) -> None:
         document = {"domain": "d", "descriptors": written}
         self.store = Counting()
         self.stats = ErStats()
-        self.world = World({"ratelimit/x.yaml": json.dumps(document)}, self.store)
+        self.world = World({"ratelimit/x.yaml": json.dumps(document)}, self.store, modes=modes)
         self.world.seen.wants_text = False
-        self.model = Model([document])
+        self.model = Model([document], shadow_mode=modes.shadow, quota_mode=modes.quota)
         self.random = random
         self.units: dict[str, int] = {}
         """The window of each of the model's counters. One counter with two (an override of another
