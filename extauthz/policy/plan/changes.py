@@ -1,6 +1,6 @@
 """Holds a plan to changing only values that it made: anything else could change the data."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from extauthz.policy.plan.facts import Facts
 from extauthz.policy.plan.ir import CHANGES, Block, Local, Statement, walk
@@ -14,6 +14,10 @@ _SCALAR = frozenset(
 """They give what cannot be changed. The planner uses their locals for collections, too."""
 _COPYING = frozenset({"AssignVarStmt", "CallStmt", "DotStmt", "ObjectMergeStmt"})
 _HANDING_ON = frozenset({"DotStmt", "AssignVarStmt", "AssignVarOnceStmt"})
+
+
+Sources: TypeAlias = dict[Local, list[tuple[Statement, Local | None]]]
+"""By local: the statements that give it a value, and the local that each hands on."""
 
 
 class Changes(NamedTuple):
@@ -31,7 +35,7 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
     Raises:
         PlanError: it changes a value that it did not make.
     """
-    sources: dict[Local, list[tuple[Statement, Local | None]]] = {}
+    sources: Sources = {}
     changed: dict[Local, Statement] = {}
     for statement in walk(blocks):
         if statement.kind in CHANGES and id(statement) not in facts.folded:
@@ -45,29 +49,13 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
     seen: set[Local] = set()
     pending = list(changed.items())
 
-    def is_foreign(local: Local) -> bool:
-        return local in facts.constants or local in names.params
-
-    made: dict[Local, bool] = {}
-
-    def is_made(local: Local) -> bool:
-        """Whether it holds nothing but what this function made."""
-        if local not in made:
-            made[local] = True  # where locals hand on to each other, until something else is found
-            made[local] = not is_foreign(local) and all(
-                giving.kind in MAKERS
-                or giving.kind in _SCALAR
-                or (giving.kind in _HANDING_ON and source is not None and is_made(source))
-                for giving, source in sources.get(local, [])
-            )
-        return made[local]
-
+    origin = _Origin(sources, names, facts)
     while pending:
         local, statement = pending.pop()
         if local in seen:
             continue
         seen.add(local)
-        if is_foreign(local):
+        if origin.is_foreign(local):
             raise _foreign(statement)
         for giving, source in sources.get(local, []):
             if giving.kind in MAKERS or giving.kind in _SCALAR:
@@ -75,8 +63,8 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
             if (
                 giving.kind in _HANDING_ON
                 and source is not None
-                and not is_foreign(source)
-                and (is_made(source) or source in changed or source in seen)
+                and not origin.is_foreign(source)
+                and (origin.is_made(source) or source in changed or source in seen)
             ):
                 parts |= giving.kind == "DotStmt"
                 pending.append((source, statement))
@@ -86,6 +74,36 @@ def changes_of(blocks: list[Block], names: Names, facts: Facts) -> Changes:
             else:
                 raise _foreign(statement)
     return Changes(parts, taken)
+
+
+class _Origin:
+    """Where the values of locals come from.
+
+    Not closures: one that calls itself is a cycle, and building a snapshot must leave none
+    (`callout.config.uncollected`): 17 KB a reload stayed for ever.
+    """
+
+    def __init__(self, sources: Sources, names: Names, facts: Facts) -> None:
+        self._sources = sources
+        self._names = names
+        self._facts = facts
+        self._made: dict[Local, bool] = {}
+
+    def is_foreign(self, local: Local) -> bool:
+        return local in self._facts.constants or local in self._names.params
+
+    def is_made(self, local: Local) -> bool:
+        """Whether it holds nothing but what this function made."""
+        made = self._made
+        if local not in made:
+            made[local] = True  # where locals hand on to each other, until something else is found
+            made[local] = not self.is_foreign(local) and all(
+                giving.kind in MAKERS
+                or giving.kind in _SCALAR
+                or (giving.kind in _HANDING_ON and source is not None and self.is_made(source))
+                for giving, source in self._sources.get(local, [])
+            )
+        return made[local]
 
 
 def _foreign(statement: Statement) -> PlanError:
