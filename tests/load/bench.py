@@ -23,7 +23,7 @@ from tests.load.processes import DidNotStart, Process
 from tests.load.scenarios import SCENARIOS, Scenario
 from tests.load.services import Peer, World
 
-FULL = measure.Effort(rounds=5, seconds=4.0, first=2000)
+FULL = measure.Effort(rounds=5, seconds=2.0, first=2000)
 QUICK = measure.Effort(rounds=1, seconds=0.0, first=300)
 """For a smoke test: that all of it works, not how fast it is."""
 

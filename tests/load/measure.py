@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.load import h2load
+from tests.load import h2load, varied
 from tests.load.scenarios import Goal, Lane, Scenario, SideGoal
 from tests.load.services import World
 
@@ -128,9 +128,7 @@ def _sample(world: World, tool: Path, lane: Lane, requests: int) -> Sample:
     service = lane.process
     before = service.cpu_seconds() if service else 0.0
     helpers = [helper.cpu_seconds() for helper in lane.beside]
-    outcome = h2load.run(
-        tool, world.cores.load, lane.url, requests, lane.shape, lane.headers, lane.body
-    )
+    outcome = _sent(world, tool, lane, requests)
     after = service.cpu_seconds() if service else 0.0
     _all_right(lane, outcome)
     return Sample(
@@ -141,6 +139,14 @@ def _sample(world: World, tool: Path, lane: Lane, requests: int) -> Sample:
             for helper, start in zip(lane.beside, helpers, strict=True)
         },
     )
+
+
+def _sent(world: World, tool: Path, lane: Lane, requests: int) -> h2load.Outcome:
+    core = world.cores.load
+    if lane.varied and lane.body is not None:
+        address, _, path = str(lane.url).removeprefix("http://").partition("/")
+        return varied.run(core, address, f"/{path}", requests, lane.shape, lane.body)
+    return h2load.run(tool, core, lane.url, requests, lane.shape, lane.headers, lane.body)
 
 
 def _all_right(lane: Lane, outcome: h2load.Outcome) -> None:

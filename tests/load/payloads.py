@@ -20,6 +20,7 @@ from callout.testing.requests import (
     check_request,
     rate_limit_request,
 )
+from tests.load import varied
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 LIMIT = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
@@ -103,8 +104,14 @@ def limit(descriptors: int) -> Exchange:
     return Exchange(LIMIT, _limit("198.51.100.24", descriptors), _limit("banned", descriptors))
 
 
-def _limit(address: str, descriptors: int) -> bytes:
-    both = [{"remote_address": address}, {"user": ALLOWED_USER, "path": "/orders"}]
+def unique(descriptors: int) -> Exchange:
+    """The same with marks where varied.py puts other digits into each request."""
+    mark = varied.MARK.decode()
+    return Exchange(LIMIT, _limit(mark, descriptors, mark), _limit("banned", descriptors))
+
+
+def _limit(address: str, descriptors: int, user: str = ALLOWED_USER) -> bytes:
+    both = [{"remote_address": address}, {"user": user, "path": "/orders"}]
     message: bytes = rate_limit_request("bench", *both[:descriptors]).SerializeToString()
     return message
 

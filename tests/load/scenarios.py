@@ -13,6 +13,7 @@ from tests.load.services import World
 OWN = "gatewright"
 OWN_GRPCIO = "gatewright, grpcio transport"
 OWN_MEMORY = "gatewright, counters in memory"
+OWN_CLUSTER = "gatewright, Redis Cluster of three"
 YARDSTICK = "yardstick: stock grpcio, the rule in Python"
 YARDSTICK_LIMIT = "yardstick: stock grpcio, counters in a dict"
 OPA = "opa run --server, REST"
@@ -37,6 +38,8 @@ class Lane:
     """What works for the service on the other core: Redis, Envoy."""
     spread: int = 0
     """By how many bytes a right answer may differ: a reset in seconds is a varint."""
+    varied: bool = False
+    """No two requests are alike: see varied.py."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def _grpc_lane(
     check: Guard,
     beside: tuple[Process, ...] = (),
     spread: int = 0,
+    varied: bool = False,
 ) -> Lane:
     process, address = service
     body = world.folder / f"{hashlib.sha256(exchange.allowed).hexdigest()[:12]}.grpc"
@@ -99,6 +103,7 @@ def _grpc_lane(
         process=process,
         beside=beside,
         spread=spread,
+        varied=varied,
     )
 
 
@@ -163,7 +168,9 @@ def _limit(descriptors: int) -> Opener:
         exchange = payloads.limit(descriptors)
         with ExitStack() as stack:
             redis, url = stack.enter_context(services.redis(world))
+            nodes, cluster = stack.enter_context(services.redis_cluster(world))
             own = stack.enter_context(services.gatewright(world, "own", url))
+            of_cluster = stack.enter_context(services.gatewright(world, "own", cluster))
             grpcio = stack.enter_context(services.gatewright(world, "grpcio", url))
             memory = stack.enter_context(services.gatewright(world, "own"))
             stock = stack.enter_context(services.yardstick(world))
@@ -171,10 +178,35 @@ def _limit(descriptors: int) -> Opener:
             spread = descriptors
             yield [
                 _grpc_lane(world, OWN, own, exchange, guard.limit, (redis,), spread),
+                _grpc_lane(world, OWN_CLUSTER, of_cluster, exchange, guard.limit, nodes, spread),
                 _grpc_lane(world, OWN_GRPCIO, grpcio, exchange, guard.limit, (redis,), spread),
                 _grpc_lane(world, OWN_MEMORY, memory, exchange, guard.limit, (), spread),
                 _grpc_lane(world, YARDSTICK_LIMIT, stock, exchange, guard.limit, (), spread),
                 *_peers(world, exchange, guard.limit, notes, spread),
+            ]
+
+    return opened
+
+
+def _unique(descriptors: int) -> Opener:
+    """Every request has keys that nobody had before."""
+
+    @contextmanager
+    def opened(world: World, _: list[str]) -> Iterator[list[Lane]]:
+        exchange = payloads.unique(descriptors)
+        with ExitStack() as stack:
+            redis, url = stack.enter_context(services.redis(world))
+            own = stack.enter_context(services.gatewright(world, "own", url))
+            memory = stack.enter_context(services.gatewright(world, "own"))
+            stock = stack.enter_context(services.yardstick(world))
+            contenders: list[tuple[str, tuple[Process, str], tuple[Process, ...]]] = [
+                (OWN, own, (redis,)),
+                (OWN_MEMORY, memory, ()),
+                (YARDSTICK_LIMIT, stock, ()),
+            ]
+            yield [
+                _grpc_lane(world, name, each, exchange, guard.limit, beside, descriptors, True)
+                for name, each, beside in contenders
             ]
 
     return opened
@@ -231,18 +263,40 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "limit-1",
-        "ShouldRateLimit, one descriptor, Redis",
+        "ShouldRateLimit, one descriptor, always the same, Redis",
         _limit(1),
         (
-            Goal(OWN, 1 / 6, YARDSTICK_LIMIT, "a sixth"),
+            Goal(OWN, 1 / 7, YARDSTICK_LIMIT, "a seventh"),
+            Goal(OWN_MEMORY, 1 / 7, YARDSTICK_LIMIT, "a seventh"),
             SideGoal(OWN, "redis", 4.0, "Redis' own"),
         ),
     ),
     Scenario(
         "limit-2",
-        "ShouldRateLimit, two descriptors, Redis",
+        "ShouldRateLimit, two descriptors, always the same, Redis",
         _limit(2),
-        (Goal(OWN, 1 / 5, YARDSTICK_LIMIT, "a fifth"),),
+        (
+            Goal(OWN, 1 / 6, YARDSTICK_LIMIT, "a sixth"),
+            Goal(OWN_MEMORY, 1 / 6, YARDSTICK_LIMIT, "a sixth"),
+        ),
+    ),
+    Scenario(
+        "unique-1",
+        "ShouldRateLimit, one descriptor, another one in every request, Redis",
+        _unique(1),
+        (
+            Goal(OWN, 1 / 7, YARDSTICK_LIMIT, "a seventh"),
+            Goal(OWN_MEMORY, 1 / 7, YARDSTICK_LIMIT, "a seventh"),
+        ),
+    ),
+    Scenario(
+        "unique-2",
+        "ShouldRateLimit, two descriptors, others in every request, Redis",
+        _unique(2),
+        (
+            Goal(OWN, 1 / 6, YARDSTICK_LIMIT, "a sixth"),
+            Goal(OWN_MEMORY, 1 / 6, YARDSTICK_LIMIT, "a sixth"),
+        ),
     ),
     Scenario("envoy", "Through one Envoy worker, every request another path", _envoy),
 )

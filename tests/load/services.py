@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,8 +17,9 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from callout.testing import tools
+from callout.testing.redis_cluster import RedisCluster
 from tests.load import envoy, payloads
-from tests.load.machine import Cores, cores
+from tests.load.machine import Cores, cores, on_core
 from tests.load.processes import DidNotStart, Process, free_port, running
 
 BUNDLE = Path(__file__).parent / "bundle"
@@ -153,6 +155,18 @@ def redis(world: World) -> Iterator[tuple[Process, str]]:
     command += ["--dir", world.folder]
     with running("redis", command, port, world.cores.load) as process:
         yield process, f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def redis_cluster(world: World) -> Iterator[tuple[tuple[Process, ...], str]]:
+    """Three masters, each with a replica; gives the masters' processes and the URL of all."""
+    with (
+        tempfile.TemporaryDirectory(dir=world.folder) as folder,
+        on_core(world.cores.load),
+        closing(RedisCluster(Path(folder))) as cluster,
+    ):
+        masters = enumerate(cluster.servers[:3], 1)
+        yield tuple([Process(f"master {n}", each.pid) for n, each in masters]), cluster.url
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from tests.load.scenarios import SCENARIOS, Scenario
 
 
 def test_every_promise_of_the_benchmark_is_a_scenario() -> None:
-    assert [each.key for each in SCENARIOS] == ["check", "jwt", "limit-1", "limit-2", "envoy"]
+    limits = ["limit-1", "limit-2", "unique-1", "unique-2"]
+    assert [each.key for each in SCENARIOS] == ["check", "jwt", *limits, "envoy"]
 
 
 @pytest.mark.timeout(300)
