@@ -9,9 +9,11 @@ from callout.config.source import Source
 from callout.config.validate import validate
 from ratelimit.domains import load
 from ratelimit.limits import Limit, rate
+from ratelimit.overrides.file import OverrideFiles
+from ratelimit.overrides.table import Overrides
 from ratelimit.policy_limits import LimitItem, PolicyLimit, PolicyLimits
 from ratelimit.rules import Tree
-from ratelimit.when import Conditions, read
+from ratelimit.when import ADDRESS, IDENTITY, Conditions, read
 
 FOLDER = "ratelimit"
 """Of the bundle: envoyproxy/ratelimit files."""
@@ -26,7 +28,10 @@ class LimitsSection(Section):
 
     key = "limits"
 
-    def compile_block(self, block: Source, bundle: Bundle) -> PolicyLimits | Rejected:  # noqa: ARG002
+    def __init__(self) -> None:
+        self._files = OverrideFiles()
+
+    def compile_block(self, block: Source, bundle: Bundle) -> PolicyLimits | Rejected:
         """The limits of one effective policy."""
         if not isinstance(block.value, list):
             return Rejected(
@@ -48,7 +53,9 @@ class LimitsSection(Section):
                 continue
             when = _conditions(block, index, "when", item.when, problems)
             unless = _conditions(block, index, "unless", item.unless, problems)
-            for text in (item.rate,) if isinstance(item.rate, str) else item.rate:
+            overrides = self._overrides(block, index, item, bundle, problems)
+            rates = (item.rate,) if isinstance(item.rate, str) else item.rate
+            for place, text in enumerate(rates):
                 limit = rate(text, item.name)
                 assert isinstance(limit, Limit), "validated"  # noqa: S101
                 limits.append(
@@ -60,11 +67,38 @@ class LimitsSection(Section):
                         mode=item.mode,
                         when=when,
                         unless=unless,
+                        overrides=overrides,
+                        first=place == 0,
                     )
                 )
         if problems:
             return Rejected(tuple(problems))
         return PolicyLimits(tuple(limits), any("path" in limit.by for limit in limits))
+
+    def _overrides(
+        self,
+        block: Source,
+        index: int,
+        item: LimitItem,
+        bundle: Bundle,
+        problems: list[Problem],
+    ) -> Overrides | None:
+        if item.overrides is None:
+            return None
+        by = item.by[0] if item.by else ""
+        if by != ADDRESS and not by.startswith(IDENTITY):
+            message = f"expected `by` to begin with {ADDRESS} or {IDENTITY}FIELD, of whose values"
+            problems.append(block.problem((index, "overrides"), f"{message} the file is"))
+            return None
+        read = self._files.read(bundle, item.overrides, by == ADDRESS)
+        if read is None:
+            message = f"expected a file of the bundle, found no {item.overrides!r}"
+            problems.append(block.problem((index, "overrides"), message))
+        elif isinstance(read, Rejected):
+            problems += read.problems
+        else:
+            return read.of(by, item.name)
+        return None
 
     def compile_part(
         self,

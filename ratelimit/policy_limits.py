@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from callout.config.validate import Block
 from ratelimit.limits import InvalidRate, Limit, rate
+from ratelimit.overrides.table import Overrides
 from ratelimit.plan import OnError
 from ratelimit.when import Conditions
 
@@ -56,6 +57,10 @@ def _not_empty(text: str) -> str:
     return text
 
 
+Rates: TypeAlias = Rate | Annotated[tuple[Rate, ...], AfterValidator(_are_rates)]
+"""`100/min`, or several windows: `[10/s, 500/h]`."""
+
+
 class LimitItem(Block):
     """One entry of `limits`, as written (or merged from several policies by its name)."""
 
@@ -63,8 +68,10 @@ class LimitItem(Block):
     """Names the limit in merges, counters, answers and metrics."""
     by: tuple[Annotated[str, AfterValidator(_counted_by)], ...] = ()
     """What each has a counter of its own; empty: one counter for all."""
-    rate: Rate | Annotated[tuple[Rate, ...], AfterValidator(_are_rates)] | None = None
+    rate: Rates | None = None
     """`100/min`, or several: `[10/s, 500/h]`; required unless the limit is off."""
+    overrides: str | None = None
+    """A file of the bundle with the rates of single values of the first of `by`."""
     onError: Literal["allow", "share", "deny(503)"] = "deny(503)"  # noqa: N815 (word in the file)
     """What becomes of the request when the counters cannot be asked."""
     when: dict[str, tuple[str, ...]] | None = None
@@ -90,6 +97,10 @@ class PolicyLimit:
     mode: Mode | None
     when: Conditions | None = None
     unless: Conditions | None = None
+    overrides: Overrides | None = None
+    """Values whose rates are others, all windows of the limit together."""
+    first: bool = True
+    """Of the windows of one limit, the one that an override is counted in place of."""
 
     def applies(self, facts: "Facts") -> bool:
         """Whether this request is one that the limit is for; true where that cannot be known."""

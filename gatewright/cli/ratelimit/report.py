@@ -99,6 +99,7 @@ def report(tried: Tried, places: Places) -> dict[str, Any]:
         "shadow": answer.shadow,
         "domain": request.domain,
         "policy": plan.policy,
+        "note": plan.note,
         "descriptors": descriptors,
     }
 

@@ -10,6 +10,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"{told['code']} ({told['reason']}{shadow})"
     if told["policy"] and told["policy"] != told["domain"]:
         yield f"  policy   {told['policy']}"
+    if told["note"]:
+        yield f"  note     {told['note']}"
     for descriptor in told["descriptors"]:
         yield f"  {_entries(descriptor['entries'])}"
         if not descriptor["limits"]:

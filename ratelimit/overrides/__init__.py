@@ -1,0 +1,1 @@
+"""Rates of single values: premium customers, trials, an office's network."""
