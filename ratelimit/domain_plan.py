@@ -38,7 +38,7 @@ def groups(tree: Tree, descriptors: Sequence[Descriptor], quota: bool = False) -
         key = descriptor_key(domain, limit.unit.seconds, entries)
         # By place: with names it takes 0.3 us more.
         counted = Counted(limit, key, addend, rule.shadow, "deny", quota or rule.quota, name)
-        made.append(Group((counted,)))
+        made.append(Group((counted,), False, rule))
     if replaced:
         made = [
             _NOT_LIMITED if each.counted and each.counted[0].limit.name in replaced else each

@@ -88,7 +88,8 @@ class ErStats:
         self.redis_errors += 1
         for counted in plan.counted:
             if counted.statistic:
-                self._row(counted.statistic, plan.policy)[0] += counted.addend
+                row, hits = self._row(counted.statistic, plan.policy), counted.addend
+                row[0 if hits > 0 else 6] += abs(hits)
 
     def _count(self, row: list[int], counted: Counted, after: int, known: bool) -> None:
         hits, most = counted.addend, counted.limit.requests

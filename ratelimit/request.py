@@ -14,7 +14,9 @@ class Descriptor(NamedTuple):
     override: Limit | None
     """A limit that the caller brings for this request; only its numbers, never a mode."""
     addend: int
-    """Hits to count, already clamped; 0 only looks."""
+    """Hits to count, already clamped; 0 only looks. Below 0: to give back."""
+    refund: bool = False
+    """It gives hits back, if only 0 of them: it is never refused."""
 
 
 class Request(NamedTuple):

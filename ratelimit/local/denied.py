@@ -61,10 +61,13 @@ class Denied:
         """The counters, if all of them are over and trusted; else None: ask the store.
 
         All, because the others must be counted or left alone as their rules say, and that is for
-        the store to do.
+        the store to do. Counters of a request that gives hits back are forgotten.
         """
         counts = []
         for counted, hit in zip(plan.counted, hits, strict=True):
+            if hit.addend < 0:
+                self.forget(hits)
+                return None
             known = self._known.get(hit.key)
             if known is None or known.counter <= counted.limit.requests:
                 return None

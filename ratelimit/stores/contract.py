@@ -16,7 +16,8 @@ class Hit(NamedTuple):
     key: bytes
     """Names the counter and its window: it is never used again once the window has ended."""
     addend: int
-    """0 (only look) to `LARGEST_ADDEND`."""
+    """0 (only look) to `LARGEST_ADDEND`; below 0, down to its negative, to give back: a counter
+    is never below 0 after that, and one that is not there stays so."""
     ends: int
     """When the window ends, in seconds since the epoch; the counter may be forgotten then."""
 
@@ -41,7 +42,8 @@ class Store(Protocol):
         """Add each hit to its counter and tell `then` the counters after that, in order.
 
         A key that occurs twice is counted twice, and the second count sees the first.
-        Counters saturate: one above `LARGEST_ADDEND` says no more than that.
+        Counters saturate: one above `LARGEST_ADDEND` says no more than that. What is given back is
+        seen by every `add` that begins after this one has been answered, whoever makes it.
 
         Args:
             hits: at least one.

@@ -45,8 +45,12 @@ class MemoryStore:
             count = counters.get(key)
             if count is not None:
                 count += addend
+                if count < 0:
+                    count = 0
                 counters[key] = count
                 counters.move_to_end(key)
+            elif addend < 0:
+                count = 0
             else:
                 if self._keys >= self._most:
                     self._evict()

@@ -7,20 +7,20 @@ from typing import Any, Generic, TypeVar
 
 from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Replies, pack
+from callout.redis.pipeline import Replies, pack
 from ratelimit.recent import Recent
-from ratelimit.stores.contract import LARGEST_ADDEND, Hit, StoreUnavailable
+from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.redis_commands import give_back, increment, read_counts
 
 T = TypeVar("T")
 
 _GET = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
-_INCREMENT = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
 _GRACE = 2
 """Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
 
 
 class RedisStore:
-    """INCRBY for each hit, GET to only look; EXPIRE with the first hit of each counter.
+    """INCRBY for each hit, GET to only look, a script to give back; EXPIRE with the first hit.
 
     First as seen by this process, which remembers those that it sent it for. Commands of one
     request are one write with those of all other requests of the same tick, and nothing is sent
@@ -46,18 +46,19 @@ class RedisStore:
         fresh: list[Hit] | None = None
         for hit in hits:
             key, addend, _ = hit
-            if not addend:
-                commands.append(_GET % (len(key), key))  # INCRBY 0 would create the counter
+            if addend <= 0:
+                # INCRBY 0 would create the counter.
+                commands.append(give_back(key, -addend) if addend else _GET % (len(key), key))
                 continue
             command = known.get(key)
             if command is None:
-                command = _INCREMENT % (len(key), key, 1, 1)
+                command = increment(key, 1)
                 known.put(key, command)
                 if fresh is None:
                     fresh = []
                 fresh.append(hit)
             if addend != 1:
-                command = _INCREMENT % (len(key), key, len(str(addend)), addend)
+                command = increment(key, addend)
             commands.append(command)
         if fresh is not None:
             commands += [_expire(hit, now) for hit in fresh]
@@ -97,21 +98,12 @@ class RedisStore:
 
     def _read(self, replies: Replies) -> list[int] | StoreUnavailable:
         """Counters among which there is something else than what INCRBY answers."""
-        counts: list[int] = []
-        for reply in replies:
-            if isinstance(reply, int):
-                counts.append(reply)
-            elif reply is None:
-                counts.append(0)
-            elif isinstance(reply, bytes) and reply.isdigit():
-                counts.append(int(reply))
-            elif isinstance(reply, ErrorReply) and "overflow" in reply.message:
-                counts.append(LARGEST_ADDEND)  # 2^63 hits are more than any limit
-            else:
-                if isinstance(reply, ErrorReply):
-                    self._client.not_serving(reply)
-                return StoreUnavailable("error")
-        return counts
+        counts = read_counts(replies)
+        if isinstance(counts, list):
+            return counts
+        if counts is not None:
+            self._client.not_serving(counts)
+        return StoreUnavailable("error")
 
 
 class _Counted(Generic[T]):

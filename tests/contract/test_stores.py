@@ -61,6 +61,26 @@ async def test_a_hit_of_nothing_only_looks(store: Store) -> None:
     assert list(await add(store, hit(addend=0))) == [7]
 
 
+async def test_what_is_given_back_is_never_more_than_was_taken(store: Store) -> None:
+    await add(store, hit(addend=7))
+    assert list(await add(store, hit(addend=-3))) == [4]
+    assert list(await add(store, hit(addend=-LARGEST_ADDEND), hit(addend=0), hit())) == [0, 0, 1]
+    assert list(await add(store, hit(addend=-1), hit(addend=-1), hit(addend=2))) == [0, 0, 2]
+
+
+async def test_what_was_never_taken_is_not_given_back_and_makes_no_counter(store: Store) -> None:
+    assert list(await add(store, hit(addend=-5), hit(addend=0), hit())) == [0, 0, 1]
+    assert list(await add(store, hit(b"other", -5))) == [0]
+    if isinstance(store, MemoryStore):
+        assert len(store) == 1
+
+
+async def test_hits_that_are_taken_and_given_back_at_once_add_up(store: Store) -> None:
+    await add(store, hit(addend=1000))
+    await asyncio.gather(*[add(store, hit(addend=each)) for each in [3, -2, -1] * 300])
+    assert list(await add(store, hit(addend=0))) == [1000]
+
+
 async def test_keys_are_bytes_of_any_kind(store: Store) -> None:
     keys = [b"", b"\r\n", b"a b", bytes(range(256)), "ключ".encode()]
     assert list(await add(store, *map(hit, keys))) == [1] * len(keys)
@@ -89,7 +109,7 @@ HITS = st.lists(
     st.builds(
         hit,
         st.sampled_from([b"a", b"b", b"c"]),
-        st.integers(0, 3) | st.just(LARGEST_ADDEND),
+        st.integers(-3, 3) | st.sampled_from([LARGEST_ADDEND, -LARGEST_ADDEND]),
         st.sampled_from([END, END + 60]),
     ),
     min_size=1,
@@ -102,12 +122,13 @@ HITS = st.lists(
 async def test_the_counters_are_those_of_a_dictionary(
     store: Store, requests: Sequence[Sequence[Hit]]
 ) -> None:
-    run, model = next(RUN), {}
+    run = next(RUN)
+    model: dict[tuple[bytes, int], int] = {}
     for hits in requests:
         expected = []
         for one in hits:
             key = (one.key, one.ends)
-            model[key] = model.get(key, 0) + one.addend
+            model[key] = max(model.get(key, 0) + one.addend, 0)
             expected.append(model[key])
         # As the service does: the window is part of the name.
         named = [Hit(b"%d/%b@%d" % (run, h.key, h.ends), h.addend, h.ends) for h in hits]
@@ -193,6 +214,26 @@ async def test_its_expiry_is_sent_once_by_each_process(
     assert calls(redis_server, "expire") == before + 2
     with redis_server.client() as client:
         assert client.exists("c") == 0
+
+
+async def test_giving_back_leaves_the_expiry_and_makes_no_key(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    await add(counted, hit(b"a", 2**31, ends=int(NOW) + 3600))
+    await add(counted, hit(b"a", -(2**30), ends=int(NOW) + 3600), hit(b"b", -1))
+    with redis_server.client() as client:
+        assert client.get("a") == b"%d" % 2**30
+        assert client.ttl("a") > 3500
+        assert client.exists("b") == 0
+
+
+async def test_a_number_that_lua_cannot_hold_is_given_back_exactly(
+    counted: RedisStore, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        client.set("a", 2**63 - 1)
+        await add(counted, hit(b"a", -3))
+        assert client.get("a") == b"%d" % (2**63 - 4)
 
 
 async def test_a_counter_that_was_flushed_away_expires_again(

@@ -79,16 +79,32 @@ def test_a_limit_of_the_request_without_a_known_unit_is_refused_and_no_crash() -
         assert refused(with_unit(unit)) == "the limit of a descriptor has an unknown unit"
 
 
-def test_hits_that_are_given_back_are_refused_rather_than_counted() -> None:
+def test_hits_are_given_back_where_it_says_so_and_counted_elsewhere() -> None:
     # `bool is_negative_hits = 4` of the descriptor, which no field of ours stands for
     for given_back, entries in ((b"\x20\x01", {"k": "v"}), (b"\x20\x02", {"k": "\x20\x01"})):
         request = rate_limit_request("d", {"other": "x"}, entries)
         request.descriptors[1].MergeFromString(given_back)
-        assert refused(request.SerializeToString()) == "is_negative_hits is not supported"
+        request.hits_addend = 7
+        found = parse(request.SerializeToString())
+        assert isinstance(found, Request)
+        assert [(each.addend, each.refund) for each in found.descriptors] == [
+            (7, False),
+            (-7, True),
+        ]
+        request.descriptors[1].hits_addend.value = 2**64 - 1
+        found = parse(request.SerializeToString())
+        assert isinstance(found, Request)
+        assert found.descriptors[1].addend == -LARGEST_ADDEND
+        request.descriptors[1].hits_addend.value = 0
+        found = parse(request.SerializeToString())
+        assert isinstance(found, Request)
+        assert found.descriptors[1][2:] == (0, True)
     for innocent in (b"\x20\x00", b"\x28\x01", b"\x2a\x02\x20\x01"):
         request = rate_limit_request("d", {"k": "\x20\x01"})
         request.descriptors[0].MergeFromString(innocent)
-        assert isinstance(parse(request.SerializeToString()), Request)
+        counted = parse(request.SerializeToString())
+        assert isinstance(counted, Request)
+        assert counted.descriptors[0][2:] == (1, False)
 
 
 def test_requests_that_say_nothing_are_refused_in_envoyproxy_ratelimits_words() -> None:
