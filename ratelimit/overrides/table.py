@@ -1,8 +1,9 @@
 """Finds the entry of a value: as it is written, or by the narrowest network or longest beginning.
 
 A look-up costs one question to a dictionary for the value itself and one for each length of
-prefix that the file has, whatever the number of entries: 0.2 us for a text and 1.3 us for an
-address among 100,000 of two lengths, once for each value whose plan is not remembered.
+prefix that the file has, whatever the number of entries: 0.5 us for a text and 2.2 us for an
+address among 100,000 of two lengths, and only for a value whose plan is not remembered. An entry
+takes 200 bytes; 100,000 are read in 0.9 s of processor time.
 """
 
 import ipaddress
