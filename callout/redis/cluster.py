@@ -102,8 +102,9 @@ class ClusterClient:
     ) -> "T | asyncio.Future[T]":
         """See `Client.send`; each command has a key, and all keys of one command are in one slot.
 
-        One command costs 4.5 us more than with `Client.send` (6.4 instead of 2.0), 1.1 of them for
-        the name of its slot.
+        Where one node has all keys, a request of one command costs 2.4 us more than with
+        `Client.send` (4.8 instead of 2.4; 7.0 before `_Whole`), 0.7 of them for the name of its
+        slot. Two commands for two nodes cost 6.0 more.
         """
         if not self._owners:
             return then(self._refusal)
@@ -113,12 +114,20 @@ class ClusterClient:
             node = self._owners[slot]
             if node is None:
                 return then(Unavailable("disconnected", f"no node serves slot {slot}"))
-            if node.state != "closed":
+            if node in by_node:
+                by_node[node].append(index)
+            elif node.state == "closed":
+                by_node[node] = [index]
+            else:
                 return then(Unavailable("disconnected", f"no connection to {node.address}"))
-            by_node.setdefault(node, []).append(index)
         if deadline is None:
             deadline = time.monotonic() + self._options.timeout
-        request = _Request(self._loop, commands, deadline, then, len(by_node))
+        if len(by_node) == 1:
+            (node,) = by_node
+            future: asyncio.Future[T] = self._loop.create_future()
+            node.send(commands, deadline, _Whole(self, node, future, commands, deadline, then))
+            return future
+        request = _Request(self._loop.create_future(), commands, deadline, then, len(by_node))
         for node, indexes in by_node.items():
             part = _Part(self, node, request, indexes)
             node.send([commands[index] for index in indexes], deadline, part)
@@ -289,7 +298,7 @@ class _Request(Generic[T]):
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        future: "asyncio.Future[T]",
         commands: Sequence[bytes],
         deadline: float,
         then: Then[T],
@@ -304,7 +313,7 @@ class _Request(Generic[T]):
         self.executed = 0
         """Commands that were answered."""
         self.failure: Unavailable | None = None
-        self.future: asyncio.Future[T] = loop.create_future()
+        self.future = future
 
     def settle_part(self, failure: Unavailable | None = None) -> None:
         """One part has been answered; the last of them answers the caller."""
@@ -323,6 +332,43 @@ class _Request(Generic[T]):
             self.future.set_exception(error)
 
 
+class _Whole(Generic[T]):
+    """A request whose commands all go to one node, as nearly all do: answered in one step."""
+
+    __slots__ = ("_cluster", "_commands", "_deadline", "_future", "_node", "_then")
+
+    def __init__(
+        self,
+        cluster: ClusterClient,
+        node: Node,
+        future: "asyncio.Future[T]",
+        commands: Sequence[bytes],
+        deadline: float,
+        then: Then[T],
+    ) -> None:
+        self._cluster = cluster
+        self._node = node
+        self._commands = commands
+        self._deadline = deadline
+        self._then = then
+        self._future = future
+
+    def __call__(self, outcome: Replies | Unavailable) -> None:
+        if type(outcome) is list:
+            for reply in outcome:
+                if type(reply) is ErrorReply:
+                    break
+            else:
+                if not self._future.done():
+                    try:
+                        self._future.set_result(self._then(outcome))
+                    except Exception as error:
+                        self._future.set_exception(error)
+                return
+        request = _Request(self._future, self._commands, self._deadline, self._then, 1)
+        _Part(self._cluster, self._node, request, range(len(self._commands)))(outcome)
+
+
 class _Part:
     """What is done when one node has answered its part of a request."""
 
@@ -333,7 +379,7 @@ class _Part:
         cluster: ClusterClient,
         node: Node,
         request: _Request[Any],
-        indexes: list[int],
+        indexes: Sequence[int],
         step: int = 0,
     ) -> None:
         self._cluster = cluster
