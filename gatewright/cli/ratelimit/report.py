@@ -1,6 +1,6 @@
 """What `ratelimit try` says, as one JSON document; `told` makes lines of the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from callout.config.documents import Policy
@@ -9,9 +9,10 @@ from callout.config.source import Mark
 from ratelimit.answers import label
 from ratelimit.decide import decide
 from ratelimit.domains import OWN_DOMAIN
+from ratelimit.limits import Limit
 from ratelimit.plan import Counted, Plan
 from ratelimit.planner import SECTION
-from ratelimit.policy_limits import PolicyLimits
+from ratelimit.policy_limits import PolicyLimit, PolicyLimits
 from ratelimit.request import Request
 from ratelimit.rules import Rule, Tree, match
 from ratelimit.stores.contract import Hit
@@ -36,10 +37,11 @@ class Places:
         self._trees = snapshot.parts[SECTION]
         self._policies = {each.name: each.source for each in documents}
         self._writers = {
-            item.limit: item.policy
+            limit: item.policy
             for effective in snapshot.policies.effective
             if isinstance(block := effective.block(SECTION), PolicyLimits)
             for item in block.limits
+            for limit in _limits(item)
         }
 
     def of_policy(self, counted: Counted) -> Mark | None:
@@ -62,6 +64,13 @@ class Places:
             return None
         found = match(tree, descriptor.entries)
         return found.rule if found is not None else None
+
+
+def _limits(item: PolicyLimit) -> Iterator[Limit]:
+    """All that may count for it."""
+    yield item.limit
+    for windows in item.overrides.limits if item.overrides is not None else ():
+        yield from windows
 
 
 def report(tried: Tried, places: Places) -> dict[str, Any]:
