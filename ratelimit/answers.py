@@ -15,6 +15,7 @@ from ratelimit.decide import Answer, Verdict
 from ratelimit.envoy import varint
 from ratelimit.limits import Limit
 from ratelimit.plan import Group, Plan
+from ratelimit.rule_metadata import of_rules
 
 Headers: TypeAlias = Literal["off", "retry-after", "draft-03", "ietf"]
 
@@ -31,6 +32,10 @@ class Names(NamedTuple):
 
 
 NAMES = Names()
+_RESPONSE = b"\x1a"
+"""`response_headers_to_add`, number 3."""
+_REQUEST = b"\x22"
+"""`request_headers_to_add`, number 4."""
 
 
 def label(limit: Limit) -> str:
@@ -41,10 +46,15 @@ def label(limit: Limit) -> str:
 class Extras:
     """What is added to answers. Without a header for those that pass, these cost nothing."""
 
-    __slots__ = ("_metadata", "_of", "always", "retry_after")
+    __slots__ = ("_metadata", "_of", "_upstream", "always", "retry_after", "rule_metadata")
 
     def __init__(
-        self, headers: Headers = "off", metadata: bool = False, names: Names = NAMES
+        self,
+        headers: Headers = "off",
+        metadata: bool = False,
+        names: Names = NAMES,
+        upstream: Names | None = None,
+        rule_metadata: bool = False,
     ) -> None:
         """Add these.
 
@@ -53,11 +63,17 @@ class Extras:
                 the limit, to everybody.
             metadata: whether Envoy is told which rule refused, or would have, and why.
             names: those of `draft-03`.
+            upstream: names of the headers that the upstream gets, with the same numbers as those
+                of `draft-03`; None: none.
+            rule_metadata: whether Envoy is told of the request, and of the rules that let it pass,
+                what `rule_metadata.py` says.
         """
         self._metadata = metadata
         self._of = _headers(headers, names)
+        self._upstream = _three(upstream, _REQUEST) if upstream is not None else None
+        self.rule_metadata = rule_metadata
         self.retry_after = headers != "off"
-        self.always = self._of is not None
+        self.always = self._of is not None or upstream is not None or rule_metadata
         """Whether an answer has extras although no limit is over; else there need be no call."""
 
     def of(self, plan: Plan, answer: Answer) -> bytes:
@@ -68,15 +84,20 @@ class Extras:
         remains was not told before.
         """
         made = b""
-        if self._of is not None or (self.retry_after and answer.over):
+        upstream = self._upstream
+        if self._of is not None or upstream is not None or (self.retry_after and answer.over):
             shown = deciding(plan, answer)
             if shown is not None and shown.limit is not None:
                 if self._of is not None:
                     made = self._of(shown.limit, shown.remaining, shown.reset)
                 if shown.over and self.retry_after:
                     made += _header(RETRY_AFTER, shown.reset)
+                if upstream is not None and not answer.over:
+                    made += upstream(shown.limit, shown.remaining, shown.reset)
         if self._metadata and answer.limit is not None:
             made += _told(plan.policy, answer.limit, answer.shadow)
+        if self.rule_metadata:
+            made += plan.asked + of_rules(plan, answer)
         return made
 
 
@@ -113,17 +134,21 @@ _Make: TypeAlias = Callable[[Limit, int, int], bytes]
 
 def _headers(headers: Headers, names: Names) -> _Make | None:
     if headers == "draft-03":
-        return lambda limit, remaining, reset: (
-            _header(names.limit, limit.requests)
-            + _header(names.remaining, remaining)
-            + _header(names.reset, reset)
-        )
+        return _three(names, _RESPONSE)
     return _ietf if headers == "ietf" else None
 
 
+def _three(names: Names, field: bytes) -> _Make:
+    return lambda limit, remaining, reset: (
+        _header(names.limit, limit.requests, field)
+        + _header(names.remaining, remaining, field)
+        + _header(names.reset, reset, field)
+    )
+
+
 @lru_cache(65_536)
-def _header(name: str, value: int) -> bytes:
-    return _field(name, str(value))
+def _header(name: str, value: int, field: bytes = _RESPONSE) -> bytes:
+    return _field(name, str(value), field)
 
 
 def _ietf(limit: Limit, remaining: int, reset: int) -> bytes:
@@ -145,12 +170,12 @@ def _quoted(text: str) -> str:
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _field(name: str, value: str) -> bytes:
-    """`response_headers_to_add`, number 3: a HeaderValue with `key` 1 and `value` 2."""
+def _field(name: str, value: str, field: bytes = _RESPONSE) -> bytes:
+    """A HeaderValue with `key` 1 and `value` 2."""
     key, data = name.encode(), value.encode()
     size, length = varint(len(key)), varint(len(data))
     whole = 2 + len(size) + len(key) + len(length) + len(data)
-    return b"\x1a%b\x0a%b%b\x12%b%b" % (varint(whole), size, key, length, data)
+    return b"%b%b\x0a%b%b\x12%b%b" % (field, varint(whole), size, key, length, data)
 
 
 @lru_cache(4096)

@@ -1,7 +1,7 @@
 """One document of envoyproxy/ratelimit's configuration, read into a tree of rules."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from callout.config import yaml
@@ -36,6 +36,9 @@ _REPLACES_KEYS: Final = ("name",)
 
 LONGEST_WINDOW: Final = 366 * 86_400
 """Seconds of `unit` times `unit_multiplier`: what every algorithm and store can count in."""
+
+MOST_LEVELS: Final = 20
+"""Of `metadata`: each is three in an answer, and protobuf reads no more than a hundred."""
 
 _WRITTEN: Final = re.compile(r"[-+.\w]+")
 """A number or a boolean, as it stands in the file."""
@@ -138,6 +141,9 @@ class Reader:
         if metadata is not None and not isinstance(metadata, Mapping):
             message = f"expected a mapping, found {describe(metadata)}"
             self._problem((*path, "metadata"), message)
+        elif _levels(metadata) > MOST_LEVELS:
+            message = f"expected at most {MOST_LEVELS} levels of nesting, found more"
+            self._problem((*path, "metadata"), message)
         here = (*path, "rate_limit")
         if self._document.at(*here).value is None:
             return None
@@ -223,3 +229,15 @@ class Reader:
             return ""
         word = _WRITTEN.match(self._lines[mark.line - 1], mark.column - 1)
         return word[0] if word is not None else ""
+
+
+def _levels(value: object) -> int:
+    """Of mappings and lists in each other; YAML itself has no more than 64."""
+    below: Iterable[object] = ()
+    if isinstance(value, Mapping):
+        below = value.values()
+    elif isinstance(value, list):
+        below = value
+    else:
+        return 0
+    return 1 + max(map(_levels, below), default=0)

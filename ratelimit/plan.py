@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ratelimit.keys import window_key
 from ratelimit.limits import Limit, window_start
+from ratelimit.rules import Rule
 from ratelimit.stores.contract import Hit
 
 OnError: TypeAlias = Literal["allow", "deny", "share"]
@@ -32,6 +33,8 @@ class Group(NamedTuple):
 
     counted: tuple[Counted, ...] = ()
     unlimited: bool = False
+    rule: Rule | None = None
+    """Of an operator's domain, with a limit: where its `metadata` is."""
 
 
 class Refusal(NamedTuple):
@@ -50,12 +53,14 @@ class Plan:
         "_ends",
         "_hits",
         "_starts",
+        "asked",
         "counted",
         "groups",
         "note",
         "policy",
         "quotas",
         "reason",
+        "tells_shadow",
     )
 
     def __init__(
@@ -76,6 +81,10 @@ class Plan:
         """For metrics, when nothing is counted: why not."""
         self.note = note
         """For a reader of the log."""
+        self.asked = b""
+        """What of the request Envoy is told again, encoded; see `rule_metadata.py`."""
+        self.tells_shadow = False
+        """Whether clients see a limit in shadow of which nothing is left."""
         self._hits: tuple[Hit, ...] = ()
         self._starts = self._ends = 0.0
 

@@ -17,6 +17,7 @@ from callout.observe.place import place_of
 from callout.observe.text import without_query
 from ratelimit.answers import NOTHING, Extras
 from ratelimit.decide import Answer, decide, without_counts
+from ratelimit.domains import OWN_DOMAIN
 from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
 from ratelimit.local.denied import Denied
@@ -26,6 +27,7 @@ from ratelimit.plan import Plan, Refusal
 from ratelimit.planner import Planned, Planner
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest
+from ratelimit.rule_metadata import asked
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -146,6 +148,13 @@ class RateLimitService:
         if isinstance(request, BadRequest):
             return request
         planned = self._planner.plan(request)
+        # Not of the own domain: its descriptors hold identities.
+        if (
+            self._extras.rule_metadata
+            and isinstance(planned, Plan)
+            and request.domain != OWN_DOMAIN
+        ):
+            planned.asked = asked(message)
         if isinstance(planned, Plan) and len(message) <= _LONGEST_REMEMBERED:
             self._plans.put(message, planned)
         return planned

@@ -43,8 +43,8 @@ VARIABLES: Final = (
     Variable("GRPC_UDS", "text", "used", "listen.grpc"),
     Variable("DEBUG_HOST", "text", "used", "listen.admin"),
     Variable("DEBUG_PORT", "int", "used", "listen.admin"),
-    Variable("HOST", "text", "refused", "there is no HTTP port: calls are gRPC"),
-    Variable("PORT", "int", "refused", "there is no HTTP port: probe gRPC health"),
+    Variable("HOST", "text", "used", "listen.http"),
+    Variable("PORT", "int", "used", "listen.http"),
     Variable("GRPC_MAX_CONNECTION_AGE", "duration", "used", "connections.max_age"),
     Variable("GRPC_MAX_CONNECTION_AGE_GRACE", "duration", "used", "connections.max_age_grace"),
     Variable("GRPC_MAX_CONCURRENT_STREAMS", "int", "used", "http2.max_streams", (0,)),
@@ -125,19 +125,15 @@ VARIABLES: Final = (
     # --- how is counted and answered ---
     Variable("SHADOW_MODE", "bool", "used", "limits.shadow", _OFF),
     Variable("QUOTA_MODE", "bool", "used", "limits.quota", _OFF),
-    Variable(
-        "RESPONSE_DYNAMIC_METADATA", "bool", "refused", "no answer has the rules' `metadata`", _OFF
-    ),
+    Variable("RESPONSE_DYNAMIC_METADATA", "bool", "used", "answers.rule_metadata", _OFF),
     Variable("LIMIT_RESPONSE_HEADERS_ENABLED", "bool", "used", "answers.headers"),
     Variable("LIMIT_LIMIT_HEADER", "text", "used", "answers.names.limit"),
     Variable("LIMIT_REMAINING_HEADER", "text", "used", "answers.names.remaining"),
     Variable("LIMIT_RESET_HEADER", "text", "used", "answers.names.reset"),
-    Variable(
-        "LIMIT_REQUEST_HEADERS_ENABLED", "bool", "refused", "upstreams are told nothing", _OFF
-    ),
-    Variable("LIMIT_REQUEST_LIMIT_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
-    Variable("LIMIT_REQUEST_REMAINING_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
-    Variable("LIMIT_REQUEST_RESET_HEADER", "text", "beside", "LIMIT_REQUEST_HEADERS_ENABLED"),
+    Variable("LIMIT_REQUEST_HEADERS_ENABLED", "bool", "used", "answers.upstream", _OFF),
+    Variable("LIMIT_REQUEST_LIMIT_HEADER", "text", "used", "answers.upstream_names.limit"),
+    Variable("LIMIT_REQUEST_REMAINING_HEADER", "text", "used", "answers.upstream_names.remaining"),
+    Variable("LIMIT_REQUEST_RESET_HEADER", "text", "used", "answers.upstream_names.reset"),
     Variable("USE_CALENDAR_MONTH_RATE_LIMIT", "bool", "refused", "a month is 30 days", _OFF),
     Variable(
         "STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT",
@@ -294,6 +290,7 @@ VARIABLES: Final = (
 """In the order of the documentation."""
 
 GRPC: Final = ("0.0.0.0", 8081)  # noqa: S104 - where envoyproxy/ratelimit listens
+HTTP: Final = ("0.0.0.0", 8080)  # noqa: S104 - as there
 DEBUG: Final = ("127.0.0.1", 6070)
 """The port of envoyproxy/ratelimit; it listens there on every address, without authentication."""
 
@@ -388,6 +385,8 @@ class _Ours:
             ("MAX_CONCURRENT_REQUESTS", "connections.max_calls"),
             ("SHADOW_MODE", "limits.shadow"),
             ("QUOTA_MODE", "limits.quota"),
+            ("RESPONSE_DYNAMIC_METADATA", "answers.rule_metadata"),
+            ("LIMIT_REQUEST_HEADERS_ENABLED", "answers.upstream"),
         ):
             if name in values:
                 self._set(path, _written(values[name]), name)
@@ -410,6 +409,10 @@ class _Ours:
         elif not values.keys().isdisjoint(("GRPC_HOST", "GRPC_PORT")):
             name = "GRPC_PORT" if "GRPC_PORT" in values else "GRPC_HOST"
             self._set("listen.grpc", _address(values, "GRPC", GRPC), name)
+        if not values.keys().isdisjoint(("HOST", "PORT")):
+            host, port = str(values.get("HOST", HTTP[0])), values.get("PORT", HTTP[1])
+            name = "PORT" if "PORT" in values else "HOST"
+            self._set("listen.http", _host_port(host, port), name)
         if not values.keys().isdisjoint(("DEBUG_HOST", "DEBUG_PORT")):
             name = "DEBUG_PORT" if "DEBUG_PORT" in values else "DEBUG_HOST"
             self._set("listen.admin", _address(values, "DEBUG", DEBUG), name)
@@ -515,13 +518,17 @@ class _Ours:
             self._set("telemetry.log", "json" if text.lower() == "json" else "text", "LOG_FORMAT")
 
     def _headers(self) -> None:
-        if not self._values.get("LIMIT_RESPONSE_HEADERS_ENABLED"):
-            return
-        self._set("answers.headers", "draft-03", "LIMIT_RESPONSE_HEADERS_ENABLED")
+        if self._values.get("LIMIT_RESPONSE_HEADERS_ENABLED"):
+            self._set("answers.headers", "draft-03", "LIMIT_RESPONSE_HEADERS_ENABLED")
+            self._header_names("LIMIT", "answers.names")
+        if self._values.get("LIMIT_REQUEST_HEADERS_ENABLED"):
+            self._header_names("LIMIT_REQUEST", "answers.upstream_names")
+
+    def _header_names(self, prefix: str, path: str) -> None:
         for which in ("limit", "remaining", "reset"):
-            name = f"LIMIT_{which.upper()}_HEADER"
+            name = f"{prefix}_{which.upper()}_HEADER"
             if text := self._text(name):
-                self._set(f"answers.names.{which}", text, name)
+                self._set(f"{path}.{which}", text, name)
 
     def _statsd(self) -> None:
         """Nothing is sent unless it is said: that service sends to localhost by default."""
@@ -558,7 +565,10 @@ def _account(text: str) -> tuple[str, str]:
 
 def _address(values: Mapping[str, Value], which: str, default: tuple[str, int]) -> str:
     host = str(values.get(f"{which}_HOST", default[0]))
-    port = values.get(f"{which}_PORT", default[1])
+    return _host_port(host, values.get(f"{which}_PORT", default[1]))
+
+
+def _host_port(host: str, port: Value) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

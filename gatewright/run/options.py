@@ -71,7 +71,13 @@ def opa_options(written: str | tuple[str, ...] | Opa) -> tuple[tuple[str, ...], 
 
 def extras(answers: Answers) -> Extras:
     """What answers of limits say beside their verdict."""
-    return Extras(answers.headers, answers.metadata, Names(**answers.names.model_dump()))
+    return Extras(
+        answers.headers,
+        answers.metadata,
+        Names(**answers.names.model_dump()),
+        Names(**answers.upstream_names.model_dump()) if answers.upstream else None,
+        answers.rule_metadata,
+    )
 
 
 def xds_options(xds: Xds) -> XdsOptions:

@@ -228,12 +228,16 @@ PROBLEMS = {
         "domain: d\ndescriptors:\n- {key: k, metadata: [a]}",
         "x.yaml:3:22: descriptors[0].metadata: expected a mapping, found a list of 1",
     ),
+    "metadata too deep": (
+        "domain: d\ndescriptors:\n- {key: k, metadata: {a: %s}}" % ("[" * 20 + "]" * 20),
+        "x.yaml:3:22: descriptors[0].metadata: expected at most 20 levels of nesting",
+    ),
     "misspelled": (LIMIT + "{unit: day, requestsperunit: 1}", "(did you mean `requests_per_unit`?"),
 }
 
 
 def test_the_problem_table_has_all_its_rows() -> None:
-    assert len(PROBLEMS) == 37
+    assert len(PROBLEMS) == 38
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

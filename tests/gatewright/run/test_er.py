@@ -68,6 +68,13 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
         ({"MAX_CONCURRENT_REQUESTS": "32"}, "connections.max_calls", 32),
         ({"SHADOW_MODE": "true"}, "limits.shadow", True),
         ({"QUOTA_MODE": "1"}, "limits.quota", True),
+        ({"RESPONSE_DYNAMIC_METADATA": "true"}, "answers.rule_metadata", True),
+        ({"LIMIT_REQUEST_HEADERS_ENABLED": "true"}, "answers.upstream", True),
+        (
+            {"LIMIT_REQUEST_HEADERS_ENABLED": "true", "LIMIT_REQUEST_RESET_HEADER": "x-reset"},
+            "answers.upstream_names.reset",
+            "x-reset",
+        ),
         ({"LOG_LEVEL": "WARN"}, "telemetry.level", "warning"),
         ({"LOG_LEVEL": "trace"}, "telemetry.level", "debug"),
         ({"LOG_FORMAT": "text"}, "telemetry.log", "text"),
