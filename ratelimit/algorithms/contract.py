@@ -5,9 +5,9 @@ meets is whole and below 2^53, where a script in Redis (whose numbers are double
 hits and counters saturate at 2^32, and no window is longer than 366 days (below 2^35 ms).
 Products of two such numbers are not below 2^53; a script divides them in two steps of 16 bits.
 
-`charge` and `check` and `refund` are made of what each algorithm brings: `roll`, `free`, `add`,
-`take_back`, `wait`. Room is left for `settle` (count what was used, whether it fits or not) and
-`release` (give back what is held): they are further functions over the same parts.
+`charge`, `check`, `refund` and `settle` (count what was used, whether it fits or not) are made of
+what each algorithm brings: `roll`, `free`, `add`, `take_back`, `wait`. Room is left for `release`
+(give back what is held): a further function over the same parts.
 """
 
 from abc import ABC, abstractmethod
@@ -46,6 +46,9 @@ class Algorithm(ABC):
 
     kind: ClassVar[str]
     """Names the algorithm."""
+    grows: ClassVar[bool] = False
+    """Whether a state has more numbers the more hits there were; the others have always as many,
+    for a shape."""
     capacity: int
     """The most hits that ever fit at once; 0: none ever."""
     window: int
@@ -58,6 +61,11 @@ class Algorithm(ABC):
 
     Not the limit itself: who raises it in the middle of a window frees those who wait.
     """
+
+    @property
+    def debt(self) -> int:
+        """The most hits above `capacity` that `settle` leaves counted."""
+        return SATURATED - self.capacity
 
     @abstractmethod
     def roll(self, state: State, now: int) -> State:
@@ -124,6 +132,19 @@ def charge(
     state = algorithm.add(rolled, moment, hits)
     remaining = algorithm.free(state, moment)
     return state, Verdict(True, max(remaining, 0), algorithm.reset(state, moment), 0)
+
+
+def settle(algorithm: Algorithm, state: State, now: int, hits: int) -> tuple[State, Verdict]:
+    """Count hits that were made already (0 or more), whether they fit or not. Always allowed.
+
+    What does not fit is counted as far as `Algorithm.debt` goes, and those who come after it wait.
+    """
+    rolled, moment = _steady(algorithm, state, now)
+    hits = min(hits, SATURATED, algorithm.free(rolled, moment) + algorithm.debt)
+    if hits > 0:
+        state = rolled = algorithm.add(rolled, moment, hits)
+    remaining = max(algorithm.free(rolled, moment), 0)
+    return state, Verdict(True, remaining, algorithm.reset(rolled, moment), 0)
 
 
 def refund(algorithm: Algorithm, state: State, now: int, hits: int) -> tuple[State, Verdict]:

@@ -18,6 +18,7 @@ class ExactLog(Algorithm):
     """State: the newest hits' time, their number, then those before them; newest first."""
 
     kind: ClassVar[str] = "log"
+    grows: ClassVar[bool] = True
 
     capacity: int
     window: int

@@ -13,15 +13,20 @@ from callout.testing.redis import RedisServer
 from ratelimit.stores.contract import LARGEST_ADDEND, Hit, Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.redis_store import RedisStore
+from ratelimit.stores.shared_memory.counters import SharedCounters
+from ratelimit.stores.shared_memory.memory import LEAST_BYTES, SharedMemory, create
 
 NOW = 1_735_689_600.0
 END = int(NOW) + 60
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "shared", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
+        return
+    if request.param == "shared":
+        yield SharedCounters(SharedMemory(create(LEAST_BYTES)))
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     server.flush()

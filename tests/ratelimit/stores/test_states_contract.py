@@ -11,25 +11,33 @@ from ratelimit.algorithms.contract import Algorithm, State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
 from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
+from ratelimit.keys import window_key
+from ratelimit.limits import window_start
 from ratelimit.stores.memory_states import MemoryStates
 from ratelimit.stores.redis_scripts.states import RedisStates
+from ratelimit.stores.shared_memory.memory import LEAST_BYTES, SharedMemory, create
+from ratelimit.stores.shared_memory.states import SharedStates
 from ratelimit.stores.states import StateStore
 
 NOW = 1_735_689_600.0
 HOUR = 3_600_000
 
 
-@pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest, client: Client) -> StateStore:
+@pytest.fixture(params=["memory", "shared", "redis"])
+def store(request: pytest.FixtureRequest) -> StateStore:
     if request.param == "memory":
         return MemoryStates()
+    if request.param == "shared":
+        return SharedStates(SharedMemory(create(LEAST_BYTES)))
+    client: Client = request.getfixturevalue("client")
     return RedisStates(client, clock=lambda now: int(now * 1000))
 
 
-@pytest.fixture(params=["fixed", "sliding", "buckets", "log", "bucket"])
+@pytest.fixture(params=["fixed", "window", "sliding", "buckets", "log", "bucket"])
 def limit(request: pytest.FixtureRequest) -> Algorithm:
     """Five an hour."""
     return made(request.param, 5)
@@ -39,6 +47,8 @@ def made(kind: str, capacity: int) -> Algorithm:
     match kind:
         case "fixed":
             return FixedWindow(capacity, HOUR)
+        case "window":
+            return NamedWindow(capacity, HOUR)
         case "sliding":
             return SlidingWindow(capacity, HOUR)
         case "buckets":
@@ -49,8 +59,18 @@ def made(kind: str, capacity: int) -> Algorithm:
             return TokenBucket(capacity, HOUR, capacity)
 
 
+def named(uses: tuple[Use, ...], now: float) -> list[Use]:
+    """With the window in the name, where the limit is of one."""
+    return [
+        use._replace(key=window_key(use.key, window_start(now, use.algorithm.window // 1000)))
+        if use.algorithm.kind == "window"
+        else use
+        for use in uses
+    ]
+
+
 async def use(store: StateStore, *uses: Use, together: bool = True, now: float = NOW) -> Any:
-    used: Any = store.use(uses, together, now, None, lambda verdicts: verdicts)
+    used: Any = store.use(named(uses, now), together, now, None, lambda verdicts: verdicts)
     return await used if isinstance(used, asyncio.Future) else used
 
 
@@ -181,11 +201,14 @@ async def test_a_conversation_is_that_of_the_pure_functions(
                 limit,
                 chance.choice([1, 1, 1, 2, 0, -1, 7]),
                 chance.random() < 0.8,
+                each=chance.random() < 0.2,
+                settles=chance.random() < 0.1,
             )
             for _ in range(chance.randrange(1, 4))
         ]
         together = chance.random() < 0.5
-        decided = (decide_together if together else decide_each)(uses, states, int(now * 1000))
+        decide = decide_together if together else decide_each
+        decided = decide(named(tuple(uses), now), states, int(now * 1000))
         states.update(decided.changed)
         verdicts: list[Verdict] = list(await use(store, *uses, together=together, now=now))
         assert verdicts == decided.verdicts

@@ -1,0 +1,68 @@
+"""Locks on places of the memory, which the kernel releases when their holder dies."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+PATIENCE: Final = 0.1
+"""Seconds. A place is held for 2 to 20 us; a holder that the kernel has put aside meanwhile is back
+within milliseconds, on a machine that is busy within tens of them. One that is stopped is not, and
+to wait for it stops us, too: the supervising process would take us for frozen."""
+IMPATIENT: Final = 1.0
+"""Seconds after waiting in vain in which nothing is waited for: a stopped worker costs the others
+a tenth of their time at most, and requests whose counters it holds are not counted."""
+_YIELDS: Final = 50
+"""Tries that only let others go first, before sleeping between them."""
+_PAUSE: Final = 0.000_1
+_TAKE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+
+class Locks:
+    """The locks of one process: taking and releasing one costs 0.6 us."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Of this memory."""
+        self._descriptor = descriptor
+        self._impatient_until = 0.0
+
+    def take(self, places: Iterable[int]) -> bool:
+        """Hold all of them, by their first byte; none, if one stays with somebody else.
+
+        Args:
+            places: in ascending order: two who want the same two never wait for each other.
+        """
+        for place in places:
+            try:
+                fcntl.lockf(self._descriptor, _TAKE, 1, place)
+            except BlockingIOError:
+                if not self._wait(place):
+                    self.release()
+                    return False
+        return True
+
+    def release(self) -> None:
+        """Of all places."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+    def _wait(self, place: int) -> bool:
+        start = time.monotonic()
+        if start < self._impatient_until:
+            return False
+        tries = 0
+        while True:
+            if tries < _YIELDS:
+                os.sched_yield()
+            else:
+                time.sleep(_PAUSE)
+            tries += 1
+            try:
+                fcntl.lockf(self._descriptor, _TAKE, 1, place)
+            except BlockingIOError:
+                now = time.monotonic()
+                if now - start > PATIENCE:
+                    self._impatient_until = now + IMPATIENT
+                    return False
+            else:
+                return True

@@ -1,0 +1,148 @@
+"""States of algorithms in shared memory: exact for all workers of the machine."""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from ratelimit.algorithms.contract import NEW, Algorithm, State, Verdict
+from ratelimit.algorithms.decision import Use, decide_each, decide_together
+from ratelimit.stores.contract import StoreUnavailable
+from ratelimit.stores.forgotten import Forgotten
+from ratelimit.stores.shared_memory.counters import LOCKED
+from ratelimit.stores.shared_memory.locks import Locks
+from ratelimit.stores.shared_memory.memory import COUNTERS, STATES, SharedMemory
+from ratelimit.stores.shared_memory.table import Table
+
+T = TypeVar("T")
+
+
+class _Sized(NamedTuple):
+    """A table of states that have no more than so many numbers."""
+
+    table: Table
+    numbers: int
+
+
+class _Seat(NamedTuple):
+    """Where a key may be: the set in one table."""
+
+    of: _Sized
+    place: int
+
+
+class SharedStates:
+    """A `StateStore`. What a request does is undivided, also over several keys.
+
+    A state is there twice, and one word says which of the two counts: a worker that is killed
+    leaves the old one or the new one. One that is killed between two keys of a request leaves some
+    of them counted, others not: one request at most, which nobody was given an answer to.
+    """
+
+    def __init__(self, memory: SharedMemory) -> None:
+        """Keep states in this memory."""
+        self.forgotten = Forgotten()
+        self._memory = memory
+        self._locks = Locks(memory.descriptor)
+        layouts = memory.layouts(STATES, COUNTERS.sixteenths)
+        self._tables = [
+            _Sized(Table(memory, layout, self.forgotten.one), part.numbers)
+            for layout, part in zip(layouts, STATES, strict=True)
+        ]
+
+    def living(self, now: float) -> int:
+        """About how many counters there are that still say something."""
+        return sum(each.table.living(int(now * 1000)) for each in self._tables)
+
+    def use(
+        self,
+        uses: Sequence[Use],
+        together: bool,
+        now: float,
+        deadline: float | None,  # noqa: ARG002 (this store waits for no longer than `PATIENCE`)
+        then: Callable[[Sequence[Verdict] | StoreUnavailable], T],
+    ) -> T:
+        """Decide, and answer at once; see `StateStore.use`."""
+        counters: dict[bytes, _Counter] = {}
+        for use in uses:
+            if use.key not in counters:
+                digest = self._memory.digest(use.key)
+                counters[use.key] = _Counter(digest, use.algorithm, self._seats(digest, use))
+        places = {seat.place for counter in counters.values() for seat in counter.seats}
+        if not self._locks.take(sorted(places)):
+            return then(LOCKED)
+        moment = int(now * 1000)
+        try:
+            states = {}
+            for key, counter in counters.items():
+                if state := self._read(counter, moment):
+                    states[key] = state
+            decide = decide_together if together else decide_each
+            verdicts, changed = decide(uses, states, moment)
+            for key, state in changed.items():
+                self._write(counters[key], state, moment)
+        finally:
+            self._locks.release()
+        return then(verdicts)
+
+    def _seats(self, digest: bytes, use: Use) -> list[_Seat]:
+        least = len(use.algorithm.roll(NEW, 0))
+        fitting = [each for each in self._tables if each.numbers >= least]
+        if not use.algorithm.grows:
+            del fitting[1:]
+        return [_Seat(each, each.table.place(digest)) for each in fitting]
+
+    def _read(self, counter: "_Counter", moment: int) -> State:
+        words = self._memory.words
+        for seat in counter.seats:
+            table, place = seat.of.table, seat.place
+            slot = table.find(place, counter.digest)
+            if slot >= 0 and words[table.dies(place, slot)]:
+                counter.seat, counter.slot = seat, slot
+                words[table.used(place, slot)] = moment
+                word = table.payload(place, slot)
+                length, copy = divmod(words[word], 2)
+                start = word + 1 + copy * seat.of.numbers
+                return tuple(words[start : start + length].tolist())
+        return NEW
+
+    def _write(self, counter: "_Counter", state: State, moment: int) -> None:
+        words, length = self._memory.words, len(state)
+        dies = state[0] + counter.algorithm.span
+        held = counter.seat
+        if held is not None and length <= held.of.numbers:
+            table, place = held.of.table, held.place
+            word, died = table.payload(place, counter.slot), table.dies(place, counter.slot)
+            words[died] = max(words[died], dies)
+            self._put(word, 1 - words[word] % 2, held.of.numbers, state)
+            return
+        seat = next(each for each in counter.seats if each.of.numbers >= length)
+        table, place = seat.of.table, seat.place
+        slot = table.find(place, counter.digest)
+        if slot < 0:
+            slot = table.give(place, counter.digest, moment)
+        words[table.dies(place, slot)] = 0
+        self._put(table.payload(place, slot), 0, seat.of.numbers, state)
+        words[table.used(place, slot)] = moment
+        words[table.dies(place, slot)] = dies
+        if held is not None:
+            words[held.of.table.dies(held.place, counter.slot)] = 0
+        counter.seat, counter.slot = seat, slot
+
+    def _put(self, word: int, copy: int, numbers: int, state: State) -> None:
+        start = (word + 1 + copy * numbers) * 8
+        struct.pack_into(f"{len(state)}q", self._memory.bytes, start, *state)
+        self._memory.words[word] = 2 * len(state) + copy
+
+
+class _Counter:
+    """One key of a request: where it may be, and where it is."""
+
+    __slots__ = ("algorithm", "digest", "seat", "seats", "slot")
+
+    def __init__(self, digest: bytes, algorithm: Algorithm, seats: list[_Seat]) -> None:
+        self.digest = digest
+        self.algorithm = algorithm
+        self.seats = seats
+        self.seat: _Seat | None = None
+        """None: it is nowhere yet."""
+        self.slot = 0
