@@ -1,6 +1,7 @@
 """What rate limiting adds to the bundle: the policy block `limits`, and the folder `ratelimit/`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected, describe
@@ -8,6 +9,7 @@ from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
 from ratelimit.domains import load
+from ratelimit.keys import ErNames
 from ratelimit.limits import Limit, rate
 from ratelimit.overrides.file import OverrideFiles
 from ratelimit.overrides.table import Overrides
@@ -28,7 +30,14 @@ class LimitsSection(Section):
 
     key = "limits"
 
-    def __init__(self) -> None:
+    def __init__(self, merge_domains: bool = False, er: ErNames | None = None) -> None:
+        """Read files.
+
+        Args:
+            merge_domains: a domain may be in several files; their rules are put together.
+            er: domains match, count and answer as in envoyproxy/ratelimit, under these names.
+        """
+        self._merge, self._er = merge_domains, er
         self._files = OverrideFiles()
 
     def compile_block(self, block: Source, bundle: Bundle) -> PolicyLimits | Rejected:
@@ -106,7 +115,11 @@ class LimitsSection(Section):
         policies: Sequence[Source],  # noqa: ARG002
     ) -> Mapping[str, Tree] | Rejected:
         """The domains of the operator's own files."""
-        return load(bundle.under(FOLDER))
+        er = self._er
+        trees = load(bundle.under(FOLDER), merge=self._merge, joined=er is not None)
+        if isinstance(trees, Rejected) or er is None:
+            return trees
+        return {domain: replace(tree, er=er) for domain, tree in trees.items()}
 
 
 def _conditions(

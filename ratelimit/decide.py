@@ -36,6 +36,7 @@ class Answer(NamedTuple):
 
 NOT_LIMITED = Verdict()
 UNLIMITED = Verdict(remaining=MOST_REQUESTS)
+_REFUSED = Verdict(over=True)
 
 
 def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
@@ -43,7 +44,7 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
 
     So a hit of 0 at the limit is OK with nothing remaining, as in envoyproxy/ratelimit. A limit
     in shadow is shown while something remains; unlike there, it is hidden once nothing does,
-    because Envoy would tell clients `remaining: 0` and they would hold back.
+    because Envoy would tell clients `remaining: 0` and they would hold back (`tells_shadow`: not).
 
     Args:
         plan: what was counted.
@@ -66,7 +67,9 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
             if shadow and remaining <= 0:
                 if over:
                     shadowed = limit
-                continue
+                if not plan.tells_shadow:
+                    continue
+                over = False
             reset = limit.unit.seconds - second % limit.unit.seconds
             if over:
                 if quota:
@@ -92,9 +95,16 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
 def without_counts(plan: Plan, shadow: bool = False) -> Answer | None:
     """The answer when the counters could not be asked; None: some limit does not let pass then.
 
-    With `shadow` all are in shadow, and do.
+    With `shadow` all are in shadow, and do. What is refused then is not told as a limit.
     """
-    for counted in plan.counted:
-        if counted.on_error != "allow" and not (shadow or counted.shadow):
-            return None
-    return Answer(False, [UNLIMITED if group.unlimited else NOT_LIMITED for group in plan.groups])
+    verdicts = []
+    for group in plan.groups:
+        verdict = UNLIMITED if group.unlimited else NOT_LIMITED
+        for counted in group.counted:
+            if counted.on_error == "allow" or shadow or counted.shadow:
+                continue
+            if counted.on_error != "refuse":
+                return None
+            verdict = _REFUSED
+        verdicts.append(verdict)
+    return Answer(any(verdict.over for verdict in verdicts), verdicts)

@@ -2,16 +2,24 @@
 
 Every part is preceded by its length, so that no separator inside a value can imitate another
 split; the window's length is in the name, so that changing a limit's unit starts a new counter.
-(envoyproxy/ratelimit joins with `_` and without the unit: `a` = `b_c` and `a_b` = `c` share.)
+(envoyproxy/ratelimit joins with `_` and without the unit: `a` = `b_c` and `a_b` = `c` share.
+`ErNames` does the same, for those whose counters are in one Redis with its own.)
+
+A name for all windows ends in what is no digit; the start of the window follows it.
 """
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 PREFIX = b"rl:"
 """Of all counters."""
 _LONGEST = 200
 """Bytes; what is longer is replaced by its hash, so that a client's long path is not a long key."""
+
+_LONGEST_ER = 1024
+"""The same for those names: longer, for each that is replaced counts apart from that service; but
+memory may hold 200,000."""
 
 
 def _part(text: str) -> bytes:
@@ -21,9 +29,13 @@ def _part(text: str) -> bytes:
 
 
 def _bounded(name: bytes) -> bytes:
-    if len(name) <= _LONGEST:
-        return name
-    return b"rl:h:" + blake2b(name, digest_size=20).hexdigest().encode()
+    if len(name) > _LONGEST:
+        name = b"rl:h:" + _hash(name)
+    return name + b"@"
+
+
+def _hash(name: bytes) -> bytes:
+    return blake2b(name, digest_size=20).hexdigest().encode()
 
 
 def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]) -> bytes:
@@ -42,6 +54,27 @@ def policy_key(policy: str, limit: str, seconds: int, values: Sequence[tuple[str
     return _bounded(b"".join(parts))
 
 
-def window_key(prefix: bytes, start: int) -> bytes:
+def window_key(name: bytes, start: int) -> bytes:
     """The counter's name in the window that starts then."""
-    return b"%b@%d" % (prefix, start)
+    return b"%b%d" % (name, start)
+
+
+def start_of(key: bytes) -> int:
+    """When the window of a counter with this name (`window_key`) started."""
+    return int(key[len(key.rstrip(b"0123456789")) :])
+
+
+class ErNames(NamedTuple):
+    """Names as envoyproxy/ratelimit's src/limiter/cache_key.go makes them."""
+
+    prefix: bytes = b""
+    """Of all of them: its CACHE_KEY_PREFIX."""
+
+    def descriptor_key(self, domain: str, entries: Iterable[tuple[str, str]]) -> bytes:
+        """The counter of a descriptor, whatever its window's length.
+
+        A name longer than 1 KiB is replaced by its hash; there it has no bound.
+        """
+        text = "_".join([domain, *[f"{key}_{value}" for key, value in entries], ""])
+        name = self.prefix + text.encode("utf-8", "surrogatepass")
+        return name if len(name) <= _LONGEST_ER else b"%bh_%b_" % (self.prefix, _hash(name))

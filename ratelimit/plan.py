@@ -7,9 +7,10 @@ from ratelimit.limits import Limit, window_start
 from ratelimit.rules import Rule
 from ratelimit.stores.contract import Hit
 
-OnError: TypeAlias = Literal["allow", "deny", "share"]
-"""What becomes of a request when the counters cannot be asked: it passes this limit, or not, or as
-long as this worker's part of the limit allows (`local/share.py`)."""
+OnError: TypeAlias = Literal["allow", "deny", "share", "refuse"]
+"""What becomes of a request when the counters cannot be asked: it passes this limit, or the gateway
+gets an error, or it passes as long as this worker's part of the limit allows (`local/share.py`), or
+it is answered as if it were over the limit."""
 
 
 class Counted(NamedTuple):

@@ -33,6 +33,7 @@ class Planner:
     def __init__(self, snapshot: Snapshot, remembered: int, modes: Modes = AS_WRITTEN) -> None:
         """Plan by `snapshot`, remembering so many plans of the policies' own limits."""
         self._quota = modes.quota
+        self._modes = modes
         self._policies = snapshot.policies
         self._domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
         self._by_facts: Recent[object, Plan | Refusal] = Recent(remembered)
@@ -51,7 +52,10 @@ class Planner:
         tree = self._domains.get(domain)
         if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
-        plan = Plan(groups(tree, descriptors, self._quota), domain)
+        plan = Plan(
+            groups(tree, descriptors, self._quota, self._modes.without_store(domain)), domain
+        )
+        plan.tells_shadow = tree.er is not None
         if self._quota:
             # Of a descriptor without a limit something is always left, as there.
             plan.quotas += sum(not each.counted and not each.unlimited for each in plan.groups)

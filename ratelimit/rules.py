@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from callout.config.source import Mark
+from ratelimit.keys import ErNames
 from ratelimit.limits import Limit
 from ratelimit.request import Entries
 
@@ -174,6 +175,9 @@ class Tree:
     domain: str
     root: Node
     """A `JoinedNode` if all are."""
+    er: ErNames | None = None
+    """All that this domain counts and answers is as in envoyproxy/ratelimit, its counters' names
+    too; None: unambiguous names, and clients see nothing of a limit in shadow that is over."""
 
 
 def match(tree: Tree, entries: Entries) -> Match | None:

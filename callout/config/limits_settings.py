@@ -1,6 +1,18 @@
 """The settings `limits`: how this process counts, whatever the rules say."""
 
+from typing import Annotated, Literal, TypeAlias
+
+import pydantic
+
 from callout.config.validate import Block
+
+OnError: TypeAlias = Literal["error", "allow", "deny", "share"]
+
+
+def _has_files(domain: str) -> str:
+    if domain == "gatewright":
+        raise ValueError("expected a domain of your own, found that of the policies: use `onError`")
+    return domain
 
 
 class Limits(Block):
@@ -12,3 +24,31 @@ class Limits(Block):
     quota: bool = False
     """Whether every rule of the operator's domains is in `quota_mode`: a request is refused when
     all its limits are over. envoyproxy/ratelimit's QUOTA_MODE."""
+    on_error: dict[Annotated[str, pydantic.AfterValidator(_has_files)], OnError] = {}
+    """What becomes of requests while the counters cannot be asked, by the name of the operator's
+    domain; `*` for those that are not named. `error`: Envoy gets an error, and its
+    `failure_mode_deny` decides, as with envoyproxy/ratelimit. `allow`: they pass. `deny`: they are
+    answered as over the limit. `share`: they pass as long as this worker's part of each limit
+    allows. Limits of policies have `onError` instead."""
+    compat: Literal["er"] | None = None
+    """`er`: rules are found, counters named, kept and told as envoyproxy/ratelimit does it, so that
+    both can count in one Redis. None: names that no two counters share, kept as long as their
+    windows, and nothing told of limits in shadow."""
+    key_prefix: Annotated[str, pydantic.Field(max_length=100)] = ""
+    """Of the names of counters, with `compat: er`: its CACHE_KEY_PREFIX, and the same for all that
+    count together."""
+    expiry_jitter: Annotated[int, pydantic.Field(ge=0, le=31_536_000)] = 300
+    """Seconds that counters are kept longer than their windows at most, at random, with `compat:
+    er`: its EXPIRATION_JITTER_MAX_SECONDS, and its default. It spreads their ends."""
+    merge_domains: bool = False
+    """Whether a domain may be in several files, whose rules are put together: its
+    MERGE_DOMAIN_CONFIG."""
+    deny_cache: bool = True
+    """Whether a counter in Redis that is over its limit is not asked for again for a tenth of a
+    second. Then refused requests are not all counted; without it each of them asks Redis."""
+
+    @pydantic.model_validator(mode="after")
+    def _prefix_is_of_a_format(self) -> "Limits":
+        if self.key_prefix and self.compat is None:
+            raise ValueError("expected compat: er beside key_prefix")
+        return self

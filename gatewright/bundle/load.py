@@ -8,6 +8,7 @@ from callout.config import documents
 from callout.config.bundle import Bundle, read_directory
 from callout.config.documents import Documents, Policy
 from callout.config.problems import Rejected, in_order
+from callout.config.section import Section
 from callout.config.snapshot import Snapshot, compiled
 from callout.config.uncollected import uncollected
 from extauthz.decision_logs.log_rules import log_rules_wanted
@@ -26,19 +27,30 @@ class Loaded(NamedTuple):
     """What was read of it."""
 
 
-def load(directory: Path, cache: Path, progress: Callable[[str], None]) -> Loaded | Rejected:
+def load(
+    directory: Path,
+    cache: Path,
+    progress: Callable[[str], None],
+    sections: Sequence[Section] = SECTIONS,
+) -> Loaded | Rejected:
     """Reads a directory and checks it whole; see `check`."""
     read = read_directory(directory)
-    return read if isinstance(read, Rejected) else check(read, cache, progress)
+    return read if isinstance(read, Rejected) else check(read, cache, progress, sections)
 
 
-def check(bundle: Bundle, cache: Path, progress: Callable[[str], None]) -> Loaded | Rejected:
+def check(
+    bundle: Bundle,
+    cache: Path,
+    progress: Callable[[str], None],
+    sections: Sequence[Section] = SECTIONS,
+) -> Loaded | Rejected:
     """Compiles a bundle's Rego and checks it whole, as `serve`, `up` and `check` all do.
 
     Args:
         bundle: the files.
         cache: where compiled plans, and the compiler itself, are kept between runs.
         progress: told in a sentence of what takes long.
+        sections: what the settings make of them.
 
     Returns:
         All problems, if there is any error: those of the Rego and those of the policies.
@@ -47,12 +59,12 @@ def check(bundle: Bundle, cache: Path, progress: Callable[[str], None]) -> Loade
         found = _read(bundle)
         plans = _plans(bundle, found, cache, progress)
         if isinstance(plans, Rejected):
-            rest = compiled(bundle, found, SECTIONS)
+            rest = compiled(bundle, found, sections)
             others = rest.problems if isinstance(rest, Rejected) else ()
             told = [each for each in others if not each.message.startswith(NO_PLAN)]
             return Rejected(in_order([*plans.problems, *told]))
         planned = Bundle({**bundle.files, **plans})
-        snapshot = compiled(planned, found, SECTIONS)
+        snapshot = compiled(planned, found, sections)
         if isinstance(snapshot, Rejected):
             return snapshot
         return Loaded(planned, snapshot, found.policies)

@@ -1,7 +1,17 @@
 """The blocks that a Policy may have here: one row a service."""
 
+from callout.config.limits_settings import Limits
 from callout.config.section import Section
 from extauthz.config import AuthSection
 from ratelimit.config import LimitsSection
+from ratelimit.keys import ErNames
 
-SECTIONS: tuple[Section, ...] = (AuthSection(), LimitsSection())
+
+def sections(limits: Limits) -> tuple[Section, ...]:
+    """All of them, as a process with these settings reads them."""
+    er = ErNames(limits.key_prefix.encode()) if limits.compat == "er" else None
+    return (AuthSection(), LimitsSection(limits.merge_domains, er))
+
+
+SECTIONS = sections(Limits())
+"""As a process reads them that was told nothing."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from callout.config.problems import Problem, Rejected
 from gatewright.bundle.doubts import doubts
 from gatewright.bundle.load import load
+from gatewright.bundle.sections import sections
 from gatewright.cli.folders import cache_folder, say
+from gatewright.cli.settings import read_settings
 
 HELP = "check a bundle offline, by the server's own loader; exit 1 if it would be refused"
 
@@ -18,13 +20,18 @@ HELP = "check a bundle offline, by the server's own loader; exit 1 if it would b
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="the bundle")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings of `serve`")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
     parser.add_argument("--strict", action="store_true", help="exit 1 for warnings, too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints every problem with its place."""
-    loaded = load(arguments.directory, cache_folder(), say)
+    settings = read_settings(arguments.settings, {})
+    if isinstance(settings, Rejected):
+        _print(settings.problems, None, as_json=arguments.json)
+        return 1
+    loaded = load(arguments.directory, cache_folder(), say, sections(settings.limits))
     if isinstance(loaded, Rejected):
         _print(loaded.problems, None, as_json=arguments.json)
         return 1

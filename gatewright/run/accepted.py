@@ -3,14 +3,16 @@
 import gc
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
+from callout.config.section import Section
 from callout.config.snapshot import Snapshot
 from gatewright.bundle.load import check
+from gatewright.bundle.sections import SECTIONS
 from gatewright.run import messages
 
 NICE = 10
@@ -56,7 +58,11 @@ class Acceptance:
     """Checks bundles; the work of one is done in a thread beside the event loop."""
 
     def __init__(
-        self, cache: Path, progress: Callable[[str], None], answering: bool = False
+        self,
+        cache: Path,
+        progress: Callable[[str], None],
+        answering: bool = False,
+        sections: Sequence[Section] = SECTIONS,
     ) -> None:
         """Prepares.
 
@@ -64,7 +70,9 @@ class Acceptance:
             cache: where compiled plans are kept.
             progress: told of what takes long.
             answering: whether workers answer already: those of a process that we take over from.
+            sections: what the settings make of them.
         """
+        self._sections = sections
         self._cache = cache
         self._progress = progress
         self._answering = answering
@@ -76,7 +84,7 @@ class Acceptance:
             # Before the first good bundle no worker answers, and others of the machine must not
             # hold up the start.
             _stand_back()
-        checked = check(bundle, self._cache, self._progress)
+        checked = check(bundle, self._cache, self._progress, self._sections)
         if isinstance(checked, Rejected):
             return checked
         self._answering = True

@@ -17,13 +17,13 @@ from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er_statistics import statistics
-from gatewright.run.options import extras, opa_options
+from gatewright.run.options import extras, modes, opa_options
 from gatewright.run.telemetry import Telemetry
 from ratelimit.local.denied import Denied
 from ratelimit.local.share import LocalShare
-from ratelimit.modes import Modes
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
+from ratelimit.stores.er_redis_store import ErRedisStore
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.redis_store import RedisStore
 
@@ -49,7 +49,10 @@ class Faces:
         if settings.redis is not None:
             self._redis = client = parts.redis(settings.redis)
             store = RedisStore(client)
-            denied, presence = Denied(), Presence(secrets.token_hex(8).encode())
+            if settings.limits.compat == "er":
+                store = ErRedisStore(client, settings.limits.expiry_jitter)
+            denied = Denied() if settings.limits.deny_cache else None
+            presence = Presence(secrets.token_hex(8).encode())
             share = LocalShare(lambda: presence.place, denied)
             self._heartbeat = Heartbeat(client, presence)
             follow_replicas(
@@ -69,7 +72,7 @@ class Faces:
                 store,
                 telemetry.observer,
                 extras=extras(settings.answers),
-                modes=Modes(settings.limits.shadow, settings.limits.quota),
+                modes=modes(settings.limits),
                 denied=denied,
                 share=share,
                 stats=self._stats,

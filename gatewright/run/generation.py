@@ -14,7 +14,7 @@ Each of these could hold up requests for a tenth of a second or more with 10,000
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -22,6 +22,7 @@ from callout.config import records
 from callout.config.bundle import Bundle
 from callout.config.pace import breathe, breathing
 from callout.config.problems import Rejected
+from callout.config.section import Section
 from callout.config.snapshot import Snapshot, rebuilt
 from callout.config.uncollected import uncollected
 from gatewright.bundle.sections import SECTIONS
@@ -45,13 +46,20 @@ class _Coming:
 class Generation:
     """The snapshot of this moment, and how the next one takes its place."""
 
-    def __init__(self, on_loaded: Callable[[str], None], on_refused: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        on_loaded: Callable[[str], None],
+        on_refused: Callable[..., None],
+        sections: Sequence[Section] = SECTIONS,
+    ) -> None:
         """Prepares.
 
         Args:
             on_loaded: told the digest of each snapshot that decides from now on.
             on_refused: told the digest of a bundle that cannot be used, and why in sentences.
+            sections: what the settings make of them.
         """
+        self._sections = sections
         self._on_loaded = on_loaded
         self._on_refused = on_refused
         self.snapshot: Snapshot | None = None
@@ -89,7 +97,7 @@ class Generation:
             coming, self._next = self._next, None
             try:
                 bursts = Bursts(asyncio.get_running_loop())
-                built = await aside(functools.partial(_built, coming, bursts))
+                built = await aside(functools.partial(_built, coming, bursts, self._sections))
             except Exception as error:
                 # Whatever it is, what decided goes on, and the supervising process must know.
                 _log.exception("a bundle cannot be built")
@@ -109,11 +117,11 @@ class Generation:
             self._retiring.retire(before)
 
 
-def _built(coming: _Coming, bursts: Bursts) -> Snapshot | Rejected:
+def _built(coming: _Coming, bursts: Bursts, sections: Sequence[Section]) -> Snapshot | Rejected:
     with uncollected(), breathing(bursts.breathe):
         files = {}
         for path, pieces in coming.files.items():
             files[path] = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             breathe()
         bundle = Bundle(files)
-        return rebuilt(bundle, list(records.policies(coming.records)), SECTIONS)
+        return rebuilt(bundle, list(records.policies(coming.records)), sections)

@@ -39,6 +39,7 @@ class XdsFeed:
         initial_fetch_timeout: float,
         offer: Offer,
         on_failure: Callable[[], None],
+        read: Callable[[Mapping[str, bytes]], object | Rejected] = load,
     ) -> None:
         """Prepares; `run` follows.
 
@@ -48,7 +49,9 @@ class XdsFeed:
             initial_fetch_timeout: seconds until the directory alone is offered; 0: never.
             offer: takes what is to be decided by.
             on_failure: told when the directory could not be read, or offered, by an exception.
+            read: reads the server's files alone; see `ratelimit.domains.load`.
         """
+        self._read = read
         self._initial_fetch_timeout = initial_fetch_timeout
         self._offer = offer
         self._watcher = Watcher(directory, self._of_directory, on_failure=on_failure)
@@ -122,7 +125,7 @@ class XdsFeed:
 
     async def _use_files(self, files: Mapping[str, bytes]) -> tuple[Problem, ...]:
         # Alone first: of a mistake in them nothing else has to be compiled to know.
-        alone = await aside(lambda: load(files))
+        alone = await aside(lambda: self._read(files))
         if isinstance(alone, Rejected):
             return alone.problems
         newest = self._newest

@@ -13,6 +13,7 @@ from callout.config.bundle import read_directory
 from callout.config.problems import Rejected
 from callout.redis.connection import connection
 from gatewright.bundle.load import Loaded, check, load
+from gatewright.bundle.sections import sections
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.ratelimit import told, written
 from gatewright.cli.ratelimit.report import Places, Tried, exit_code, report
@@ -94,7 +95,8 @@ def _loaded(arguments: argparse.Namespace) -> Loaded | Rejected:
     settings = read_settings(arguments.settings, {})
     if isinstance(settings, Rejected):
         return settings
-    return load(arguments.directory or Path(settings.bundle), cache_folder(), say)
+    folder = arguments.directory or Path(settings.bundle)
+    return load(folder, cache_folder(), say, sections(settings.limits))
 
 
 async def _counts(

@@ -1,0 +1,70 @@
+"""Counters in a Redis that envoyproxy/ratelimit counts in, too."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from callout.redis.contract import Redis
+from callout.redis.outcome import Unavailable
+from callout.redis.pipeline import Replies, pack
+from ratelimit.keys import start_of
+from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.redis_commands import give_back, increment, read_counts
+
+T = TypeVar("T")
+
+
+class ErRedisStore:
+    """What its src/redis/fixed_cache_impl.go sends: INCRBY and EXPIRE for each hit, be it of 0.
+
+    So a counter is kept for the whole length of its window after the last hit, and a random time
+    more, where `RedisStore` keeps it for the rest. All of one request is one write.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        jitter: int,
+        rand: Callable[[int], int] = random.randrange,
+    ) -> None:
+        """Count through `client`.
+
+        Args:
+            client: where the counters are.
+            jitter: seconds below which the random time is; 0: there is none.
+            rand: makes it.
+        """
+        self._client = client
+        self._jitter = jitter
+        self._rand = rand
+
+    def add(
+        self,
+        hits: Sequence[Hit],
+        now: float,  # noqa: ARG002 (the window is in each name)
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """One request to Redis; see `Store.add`."""
+        commands, expiries = [], []
+        for key, addend, ends in hits:
+            seconds = ends - start_of(key) + (self._rand(self._jitter) if self._jitter else 0)
+            expire = b"%d" % seconds
+            if addend < 0:
+                commands.append(give_back(key, -addend, expire))
+            else:
+                commands.append(increment(key, addend))
+                expiries.append(pack(b"EXPIRE", key, expire))
+
+        def settle(outcome: Replies | Unavailable) -> T:
+            if isinstance(outcome, Unavailable):
+                return then(StoreUnavailable(outcome.reason))
+            counts = read_counts(outcome[: len(hits)])
+            if isinstance(counts, list):
+                return then(counts)
+            if counts is not None:
+                self._client.not_serving(counts)
+            return then(StoreUnavailable("error"))
+
+        return self._client.send([*commands, *expiries], deadline, settle)
