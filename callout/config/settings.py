@@ -95,6 +95,7 @@ def _version(value: object) -> object:
 
 
 Address = Annotated[str, pydantic.AfterValidator(_address)]
+HttpAddress = Literal["off"] | Address
 ClientName = Annotated[str, pydantic.AfterValidator(_client_name)]
 FaceName = Literal["authz", "limit"]
 
@@ -112,6 +113,15 @@ class Listen(Block):
     admin: Address = "127.0.0.1:9001"
     """Metrics, health, the effective configuration; read-only, without authentication except for
     `/debug/`."""
+    http: HttpAddress | None = None
+    """Where limits are asked for by `POST /json`, as envoyproxy/ratelimit's users do; plain HTTP
+    without authentication, as there. None: nowhere, but with `--er-config` at its port. `off`:
+    nowhere."""
+
+    @property
+    def http_address(self) -> str | None:
+        """Where the HTTP port is; None: there is none."""
+        return None if self.http == "off" else self.http
 
 
 class Tls(Block):
@@ -346,6 +356,8 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if settings.counts_in_memory and settings.workers not in ("auto", 1):
         message = f"expected 1 while counters are in memory (no redis), found {settings.workers}"
         problems.append(source.problem(("workers",), message))
+    if settings.listen.http_address is not None and "limit" not in settings.faces:
+        problems.append(source.problem(("listen", "http"), "expected the face `limit` beside it"))
     if settings.xds is not None and "limit" not in settings.faces:
         problems.append(source.problem(("xds",), "expected the face `limit` beside it"))
     tls = settings.tls

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import time
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 import structlog
 from aiohttp import web
@@ -37,12 +37,14 @@ LOG_EVERY: Final = 1.0
 class Guard:
     """Counts the connections of one socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        """`most` connections may be there at a time."""
+        self._most = most
         self._connections: dict[asyncio.BaseTransport, _Guarded] = {}
 
     def came(self, connection: "_Guarded", transport: asyncio.Transport) -> bool:
         """Whether a new connection may stay."""
-        if len(self._connections) >= MOST:
+        if len(self._connections) >= self._most:
             # In order of their last request's end, so the first idle one has waited longest.
             idle = next((each for each in self._connections.values() if not each.busy), None)
             if idle is None:
@@ -174,8 +176,8 @@ class _Guarded(asyncio.Protocol):
         """Whether a request is at work."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # of a stream socket
-        self._transport = transport
+        # Of a stream socket; uvloop's are no subclass.
+        self._transport = transport = cast("asyncio.Transport", transport)
         self._admitted = self._guard.came(self, transport)
         if not self._admitted:
             transport.abort()

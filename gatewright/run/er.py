@@ -9,7 +9,7 @@ from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
 from callout.config.settings import PREFIX, Settings
 from gatewright.run import er_environment
-from gatewright.run.er_environment import DEBUG, GRPC, ErEnvironment
+from gatewright.run.er_environment import DEBUG, GRPC, HTTP, ErEnvironment
 from gatewright.run.feed import DirectoryFeed, Feed, Offer
 from ratelimit.config import FOLDER
 
@@ -19,16 +19,25 @@ FROM_ENVIRONMENT: Final = ""
 _RUNTIME: Final = ("RUNTIME_ROOT", "RUNTIME_SUBDIRECTORY", "RUNTIME_APPDIRECTORY")
 
 
+_AS_THERE: Final = {
+    f"{PREFIX}FACES": "limit",
+    f"{PREFIX}LIMITS__COMPAT": "er",
+    f"{PREFIX}LIMITS__DENY_CACHE": "false",
+}
+"""What holds unless it is said: there is no local cache without LOCAL_CACHE_SIZE_IN_BYTES."""
+
+
 @dataclass(frozen=True)
 class ErRatelimit:
     """Where the files are, and what the environment says."""
 
-    folder: str
+    folder: str | None
+    """None: a management server has them."""
     environment: ErEnvironment
 
     def environ(self, environ: Mapping[str, str]) -> Mapping[str, str]:
         """The environment with what it says in our words; words of ours win."""
-        return {**self.environment.variables, f"{PREFIX}FACES": "limit", **environ}
+        return {**_AS_THERE, **self.environment.variables, **environ}
 
     def settings(self, found: Settings | Rejected) -> Settings | Rejected:
         """Settings that listen where envoyproxy/ratelimit does, unless something else is said."""
@@ -36,27 +45,54 @@ class ErRatelimit:
             return self.environment.renamed(found)
         default = Settings.model_validate({}).listen
         changed: dict[str, Any] = {}
-        for name, (host, port) in (("grpc", GRPC), ("admin", DEBUG)):
+        for name, (host, port) in (("grpc", GRPC), ("admin", DEBUG), ("http", HTTP)):
             if getattr(found.listen, name) == getattr(default, name):
                 changed[name] = f"{host}:{port}"
         return found.model_copy(update={"listen": found.listen.model_copy(update=changed)})
 
     def warnings(self, settings: Settings) -> tuple[Problem, ...]:
         """What its operator should look at."""
-        if settings.redis is not None:
-            return self.environment.warnings
-        message = "is not set: counters are in memory, of this process alone"
-        alone = Problem("REDIS_URL", 0, 0, "", message, severity="warning")
-        return (*self.environment.warnings, alone)
+        warnings = [*self.environment.warnings]
+        if settings.redis is None:
+            warnings.append(
+                _warning("REDIS_URL", "is not set: counters are in memory, of this process alone")
+            )
+        tls = settings.tls
+        if tls is not None and tls.client_ca is not None and settings.listen.http_address:
+            message = (
+                "answers without TLS who has no client certificate, as there: "
+                "GATEWRIGHT_LISTEN__HTTP=off closes it"
+            )
+            warnings.append(_warning("PORT", message))
+        return tuple(warnings)
 
-    def feed(self, offer: Offer) -> Feed:
+    def feed(self, settings: Settings, offer: Offer) -> Feed:
         """What brings the files."""
+        if self.folder is None:
+            return self._from_server(settings, offer)
 
         async def offered(found: Bundle | Rejected) -> tuple[Problem, ...]:
             return await offer(found if isinstance(found, Rejected) else as_bundle(found))
 
         # Failures to read at all are logged by what watches, and tried again.
         return DirectoryFeed(self.folder, offered, on_failure=lambda: None)
+
+    @staticmethod
+    def _from_server(settings: Settings, offer: Offer) -> Feed:
+        # Here: gRPC's client costs 8 MB that most services have no use for.
+        from gatewright.run.xds_feed import XdsFeed
+
+        xds = settings.xds
+        if xds is None:
+            raise AssertionError("the environment names a server")
+        return XdsFeed(
+            None,
+            xds_options(xds),
+            xds.initial_fetch_timeout,
+            offer,
+            on_failure=lambda: None,
+            read=domain_reader(settings.limits),
+        )
 
 
 def read_er(
@@ -77,11 +113,18 @@ def read_er(
         return environment
     if folder == FROM_ENVIRONMENT:
         return ErRatelimit(environment.folder, environment)
+    if environment.folder is None:
+        message = "takes the limits from a management server: expected no folder at --er-config"
+        return Rejected((Problem("CONFIG_TYPE", 0, 0, "", message),))
     set_too = [name for name in _RUNTIME if environ.get(name)]
     if set_too and Path(folder) != Path(environment.folder):
         message = "names another folder than --er-config: expected one of them"
         return Rejected(tuple(Problem(name, 0, 0, "", message) for name in set_too))
     return ErRatelimit(folder, environment)
+
+
+def _warning(name: str, message: str) -> Problem:
+    return Problem(name, 0, 0, "", message, severity="warning")
 
 
 def as_bundle(found: Bundle) -> Bundle | Rejected:

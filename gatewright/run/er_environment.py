@@ -64,13 +64,7 @@ VARIABLES: Final = (
     Variable("LOG_LEVEL", "text", "used", "telemetry.level"),
     Variable("LOG_FORMAT", "text", "used", "telemetry.log"),
     # --- where rules come from ---
-    Variable(
-        "CONFIG_TYPE",
-        "text",
-        "refused",
-        "expected FILE; a management server is the settings `xds`, without --er-config",
-        ("file",),
-    ),
+    Variable("CONFIG_TYPE", "text", "used", "the folder, or `xds`", ("file",)),
     Variable(
         "FORCE_START_WITHOUT_INITIAL_CONFIG",
         "bool",
@@ -95,33 +89,25 @@ VARIABLES: Final = (
         "idle",
         "both are followed: a link that is turned, and files that change",
     ),
-    Variable("MERGE_DOMAIN_CONFIG", "bool", "refused", "a domain is in one file", _OFF),
+    Variable("MERGE_DOMAIN_CONFIG", "bool", "used", "limits.merge_domains"),
     Variable("DESCRIPTOR_KEY_CONFIG", "text", "refused", "keys are as descriptors have them"),
-    *(
-        Variable(f"CONFIG_GRPC_XDS_{name}", "text", "beside", "CONFIG_TYPE")
-        for name in (
-            "NODE_ID",
-            "NODE_METADATA",
-            "SERVER_URL",
-            "SERVER_CONNECT_RETRY_INTERVAL",
-            "CLIENT_ADDITIONAL_HEADERS",
-            "SERVER_USE_TLS",
-            "CLIENT_TLS_CERT",
-            "CLIENT_TLS_KEY",
-            "SERVER_TLS_CACERT",
-            "SERVER_TLS_SAN",
-        )
+    Variable("CONFIG_GRPC_XDS_NODE_ID", "text", "used", "xds.node_id"),
+    Variable("CONFIG_GRPC_XDS_NODE_METADATA", "text", "used", "xds.node_metadata"),
+    Variable("CONFIG_GRPC_XDS_SERVER_URL", "text", "used", "xds.server"),
+    Variable(
+        "CONFIG_GRPC_XDS_SERVER_CONNECT_RETRY_INTERVAL", "duration", "used", "xds.backoff_initial"
     ),
-    *(
-        Variable(f"XDS_CLIENT_{name}", "text", "beside", "CONFIG_TYPE")
-        for name in (
-            "BACKOFF_INITIAL_INTERVAL",
-            "BACKOFF_MAX_INTERVAL",
-            "BACKOFF_RANDOM_FACTOR",
-            "BACKOFF_JITTER",
-            "MAX_MSG_SIZE_IN_BYTES",
-        )
-    ),
+    Variable("CONFIG_GRPC_XDS_CLIENT_ADDITIONAL_HEADERS", "text", "used", "xds.headers"),
+    Variable("CONFIG_GRPC_XDS_SERVER_USE_TLS", "bool", "used", "xds.tls"),
+    Variable("CONFIG_GRPC_XDS_CLIENT_TLS_CERT", "text", "used", "xds.tls.cert"),
+    Variable("CONFIG_GRPC_XDS_CLIENT_TLS_KEY", "text", "used", "xds.tls.key"),
+    Variable("CONFIG_GRPC_XDS_SERVER_TLS_CACERT", "text", "used", "xds.tls.ca"),
+    Variable("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "text", "used", "xds.tls.server_name"),
+    Variable("XDS_CLIENT_BACKOFF_INITIAL_INTERVAL", "duration", "used", "xds.backoff_initial"),
+    Variable("XDS_CLIENT_BACKOFF_MAX_INTERVAL", "duration", "used", "xds.backoff_max"),
+    Variable("XDS_CLIENT_BACKOFF_RANDOM_FACTOR", "number", "used", "xds.backoff_jitter"),
+    Variable("XDS_CLIENT_BACKOFF_JITTER", "bool", "used", "xds.backoff_jitter"),
+    Variable("XDS_CLIENT_MAX_MSG_SIZE_IN_BYTES", "int", "used", "xds.max_message"),
     # --- how is counted and answered ---
     Variable("SHADOW_MODE", "bool", "used", "limits.shadow", _OFF),
     Variable("QUOTA_MODE", "bool", "used", "limits.quota", _OFF),
@@ -142,17 +128,11 @@ VARIABLES: Final = (
         "every descriptor of a request is counted",
         _OFF,
     ),
+    Variable("CACHE_KEY_PREFIX", "text", "used", "limits.key_prefix"),
+    Variable("EXPIRATION_JITTER_MAX_SECONDS", "int", "used", "limits.expiry_jitter"),
+    Variable("LOCAL_CACHE_SIZE_IN_BYTES", "int", "used", "limits.deny_cache"),
     Variable(
-        "CACHE_KEY_PREFIX", "text", "refused", "names of counters are ours, and begin with `rl:`"
-    ),
-    Variable("EXPIRATION_JITTER_MAX_SECONDS", "int", "idle", "counters expire with their windows"),
-    Variable("LOCAL_CACHE_SIZE_IN_BYTES", "int", "idle", "every request asks the counters", (0,)),
-    Variable(
-        "HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED",
-        "bool",
-        "idle",
-        "it is healthy once there are good files, and stays so",
-        (True,),
+        "HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED", "bool", "used", "limits.needs_domain", _OFF
     ),
     # --- counters ---
     Variable(
@@ -294,6 +274,10 @@ HTTP: Final = ("0.0.0.0", 8080)  # noqa: S104 - as there
 DEBUG: Final = ("127.0.0.1", 6070)
 """The port of envoyproxy/ratelimit; it listens there on every address, without authentication."""
 
+XDS_SERVER: Final = "localhost:18000"
+XDS_BACKOFF_MAX: Final = 60.0
+"""Seconds, beside a first that is written."""
+
 _LEVELS: Final = {
     **dict.fromkeys(("panic", "fatal", "error"), "error"),
     **dict.fromkeys(("warn", "warning"), "warning"),
@@ -311,8 +295,8 @@ class ErEnvironment:
     """Variables of ours: `GATEWRIGHT_REDIS`."""
     names: Mapping[str, str]
     """By each of them, the variable of envoyproxy/ratelimit that it was made of."""
-    folder: str
-    """Where its files are."""
+    folder: str | None
+    """Where its files are; None: a management server has them."""
     warnings: tuple[Problem, ...]
 
     def renamed(self, rejected: Rejected) -> Rejected:
@@ -354,7 +338,8 @@ def read(environ: Mapping[str, str]) -> ErEnvironment | Rejected:
     problems += ours.problems
     if problems:
         return Rejected(tuple(problems))
-    return ErEnvironment(ours.variables, ours.names, _folder(values), tuple(warnings))
+    folder = None if ours.from_server else _folder(values)
+    return ErEnvironment(ours.variables, ours.names, folder, tuple(warnings))
 
 
 def _folder(values: Mapping[str, Value]) -> str:
@@ -371,6 +356,8 @@ class _Ours:
         self.variables: dict[str, str] = {}
         self.names: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self.from_server = False
+        """Whether there is a management server instead of a folder."""
         self._values = values
         self._listen()
         self._tls()
@@ -378,6 +365,8 @@ class _Ours:
         self._log()
         self._statsd()
         self._headers()
+        self._xds()
+        self._counters()
         for name, path in (
             ("GRPC_MAX_CONNECTION_AGE", "connections.max_age"),
             ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
@@ -385,6 +374,7 @@ class _Ours:
             ("MAX_CONCURRENT_REQUESTS", "connections.max_calls"),
             ("SHADOW_MODE", "limits.shadow"),
             ("QUOTA_MODE", "limits.quota"),
+            ("HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED", "limits.needs_domain"),
             ("RESPONSE_DYNAMIC_METADATA", "answers.rule_metadata"),
             ("LIMIT_REQUEST_HEADERS_ENABLED", "answers.upstream"),
         ):
@@ -507,6 +497,19 @@ class _Ours:
             found["ssl_check_hostname"] = "false"
         return found
 
+    def _counters(self) -> None:
+        values = self._values
+        if "MERGE_DOMAIN_CONFIG" in values:
+            text = str(values["MERGE_DOMAIN_CONFIG"]).lower()
+            self._set("limits.merge_domains", text, "MERGE_DOMAIN_CONFIG")
+        if prefix := self._text("CACHE_KEY_PREFIX"):
+            self._set("limits.key_prefix", prefix, "CACHE_KEY_PREFIX")
+        if "EXPIRATION_JITTER_MAX_SECONDS" in values:
+            most = max(int(values["EXPIRATION_JITTER_MAX_SECONDS"]), 0)
+            self._set("limits.expiry_jitter", str(most), "EXPIRATION_JITTER_MAX_SECONDS")
+        if int(values.get("LOCAL_CACHE_SIZE_IN_BYTES", 0)) > 0:
+            self._set("limits.deny_cache", "true", "LOCAL_CACHE_SIZE_IN_BYTES")
+
     def _log(self) -> None:
         if text := self._text("LOG_LEVEL"):
             level = _LEVELS.get(text.lower())
@@ -530,6 +533,54 @@ class _Ours:
             if text := self._text(name):
                 self._set(f"{path}.{which}", text, name)
 
+    def _xds(self) -> None:
+        values, kind = self._values, self._text("CONFIG_TYPE")
+        if not kind:
+            return
+        if kind.lower() != "grpc_xds_sotw":
+            self._wrong("CONFIG_TYPE", "expected FILE or GRPC_XDS_SOTW")
+            return
+        self.from_server = True
+        server = self._text("CONFIG_GRPC_XDS_SERVER_URL") or XDS_SERVER
+        self._set("xds.server", server, "CONFIG_GRPC_XDS_SERVER_URL")
+        for name, path in (
+            ("CONFIG_GRPC_XDS_NODE_ID", "xds.node_id"),
+            ("CONFIG_GRPC_XDS_NODE_METADATA", "xds.node_metadata"),
+            ("CONFIG_GRPC_XDS_CLIENT_ADDITIONAL_HEADERS", "xds.headers"),
+            ("XDS_CLIENT_BACKOFF_RANDOM_FACTOR", "xds.backoff_jitter"),
+            ("XDS_CLIENT_MAX_MSG_SIZE_IN_BYTES", "xds.max_message"),
+        ):
+            if name in values:
+                self._set(path, _written(values[name]), name)
+        if values.get("XDS_CLIENT_BACKOFF_JITTER") is False:
+            self._set("xds.backoff_jitter", "0", "XDS_CLIENT_BACKOFF_JITTER")
+        self._xds_backoff()
+        if values.get("CONFIG_GRPC_XDS_SERVER_USE_TLS"):
+            self._xds_tls(server)
+
+    def _xds_backoff(self) -> None:
+        """One pace for connecting and for streams, where that service has two."""
+        first, most = "XDS_CLIENT_BACKOFF_INITIAL_INTERVAL", "XDS_CLIENT_BACKOFF_MAX_INTERVAL"
+        if first not in self._values:
+            first = "CONFIG_GRPC_XDS_SERVER_CONNECT_RETRY_INTERVAL"
+        if first in self._values:
+            self._set("xds.backoff_initial", _written(self._values[first]), first)
+            self._set("xds.backoff_max", _written(self._values.get(most, XDS_BACKOFF_MAX)), most)
+        elif most in self._values:
+            self._set("xds.backoff_max", _written(self._values[most]), most)
+
+    def _xds_tls(self, server: str) -> None:
+        for name, path in (
+            ("CONFIG_GRPC_XDS_CLIENT_TLS_CERT", "xds.tls.cert"),
+            ("CONFIG_GRPC_XDS_CLIENT_TLS_KEY", "xds.tls.key"),
+            ("CONFIG_GRPC_XDS_SERVER_TLS_CACERT", "xds.tls.ca"),
+        ):
+            if text := self._text(name):
+                self._set(path, text, name)
+        # Always, for without any file it says that there is TLS.
+        san = "CONFIG_GRPC_XDS_SERVER_TLS_SAN"
+        self._set("xds.tls.server_name", self._text(san) or _host(server), san)
+
     def _statsd(self) -> None:
         """Nothing is sent unless it is said: that service sends to localhost by default."""
         values = self._values
@@ -550,6 +601,10 @@ class _Ours:
         ):
             if name in values:
                 self._set(path, str(values[name]), name)
+
+
+def _host(server: str) -> str:
+    return server.rpartition(":")[0].strip("[]")
 
 
 def _written(value: Value) -> str:

@@ -34,6 +34,8 @@ class Listens(msgspec.Struct, frozen=True):
     grpc: str
     spread: str
     admin: str
+    http: str = ""
+    """Empty: nowhere."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ class Heritage(msgspec.Struct, frozen=True):
     listens: Listens
     sockets: int
     """How many follow: the admin port's first, then those of gRPC."""
+    http: int = 0
+    """How many follow after them, of the HTTP port, apart: an older version takes none of them."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -72,6 +76,7 @@ class Inheritance:
     heritage: Heritage
     admin: socket.socket
     grpc: list[socket.socket]
+    http: list[socket.socket]
     _channel: socket.socket = field(repr=False)
 
     def decline(self, problem: str) -> None:
@@ -91,7 +96,7 @@ class Inheritance:
 
         The file of a Unix socket goes, too.
         """
-        for each in (self.admin, *self.grpc):
+        for each in (self.admin, *self.grpc, *self.http):
             if each not in used:
                 address = address_of(each)
                 each.close()
@@ -107,8 +112,9 @@ def send(channel: socket.socket, heritage: Heritage, sockets: Sequence[socket.so
     """
     channel.send(msgspec.json.encode(heritage))
     numbers = [each.fileno() for each in sockets]
-    for start in range(0, len(numbers), _MOST_DESCRIPTORS):
-        socket.send_fds(channel, [b"."], numbers[start : start + _MOST_DESCRIPTORS])
+    for part in (numbers[: heritage.sockets], numbers[heritage.sockets :]):
+        for start in range(0, len(part), _MOST_DESCRIPTORS):
+            socket.send_fds(channel, [b"."], part[start : start + _MOST_DESCRIPTORS])
 
 
 def received() -> Inheritance | None:
@@ -125,9 +131,10 @@ def received() -> Inheritance | None:
     channel.settimeout(WAITS)
     heritage = msgspec.json.decode(channel.recv(_MOST_BYTES), type=Heritage)
     sockets: list[socket.socket] = []
-    while len(sockets) < heritage.sockets:
+    while len(sockets) < heritage.sockets + heritage.http:
         data, descriptors, _, _ = socket.recv_fds(channel, 1, _MOST_DESCRIPTORS)
         if not data or not descriptors:
             raise ConnectionError("the predecessor is gone")
         sockets += map(inherit, descriptors)
-    return Inheritance(heritage, sockets[0], sockets[1:], channel)
+    admin, grpc, http = sockets[0], sockets[1 : heritage.sockets], sockets[heritage.sockets :]
+    return Inheritance(heritage, admin, grpc, http, channel)

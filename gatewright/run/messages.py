@@ -26,6 +26,8 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     answers meanwhile, or connections wait."""
     place: int = 0
     """The worker's number, as `/config` and decision lines have it."""
+    http: int = 0
+    """How many of the listening sockets, at their end, are of the HTTP port."""
 
 
 class BundleComes(msgspec.Struct, tag="bundle", frozen=True):

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ from callout.serve import address
 from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates, open_to_all
 from callout.serve.supervisor import Supervisor
+from gatewright.bundle.sections import sections
 from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
@@ -43,6 +45,7 @@ from gatewright.run.options import server_tls, xds_options
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
+from ratelimit.domains import load
 
 _log = structlog.get_logger("gatewright.service")
 
@@ -82,7 +85,9 @@ class Service:
         """
         self._settings = settings
         self._on_loaded = on_loaded
-        self._acceptance = Acceptance(cache, progress, answering=inheritance is not None)
+        self._acceptance = Acceptance(
+            cache, progress, inheritance is not None, sections(settings.limits)
+        )
         self._reloader = Reloader(self._acceptance.build)
         self._sent: Accepted | None = None
         """What workers decide by."""
@@ -114,6 +119,10 @@ class Service:
         for each worker."""
         self.admin = ""
         """Where the admin port is."""
+        self.http = ""
+        """Where the HTTP port is; empty: there is none."""
+        self._http: list[list[socket.socket]] = []
+        """Its sockets by worker, beside those of gRPC."""
 
     async def start(self) -> None:
         """Listens, starts the workers and begins to read the bundle.
@@ -136,6 +145,8 @@ class Service:
             self._fleet.registry.register(CertificateMetrics(self._certificates))
         with _or_fail(f"cannot listen at {settings.listen.grpc}"):
             sockets = self._grpc_sockets(workers)
+        with _or_fail(f"cannot listen at {settings.listen.http}"):
+            self._http = self._http_sockets(workers)
         token_file = self._token_file()
         if token_file is not None:
             with _or_fail("cannot start: admin.token_file"):
@@ -150,11 +161,12 @@ class Service:
         every = dict.fromkeys(str(address.address_of(each)) for place in sockets for each in place)
         self.addresses = tuple(every)
         self.admin = str(address.address_of(self._admin_socket))
+        self.http = str(address.address_of(self._http[0][0])) if self._http[0] else ""
         with _or_fail("cannot start"):
             self._use_folder()
         self._supervisor = Supervisor(
             [sys.executable, "-m", "gatewright.run.worker"],
-            sockets,
+            [[*grpc, *http] for grpc, http in zip(sockets, self._http, strict=True)],
             greet=self._greet,
             on_message=self._heard,
             on_death=self._died,
@@ -167,7 +179,10 @@ class Service:
             self._keeping = asyncio.create_task(self._certificates.run())
         if self._inheritance is None:
             await self._answer_admin(self._admin_socket)
-        _log.info("listening", grpc=",".join(self.addresses), admin=self.admin, workers=workers)
+        http = {"http": self.http} if self.http else {}
+        _log.info(
+            "listening", grpc=",".join(self.addresses), admin=self.admin, workers=workers, **http
+        )
 
     async def _answer_admin(self, listening: socket.socket) -> None:
         self._admin = await admin.serve(self._sources(), listening)
@@ -190,6 +205,15 @@ class Service:
             spread=settings.listen.spread,
             inherited=inherited,
         )
+
+    def _http_sockets(self, workers: int) -> list[list[socket.socket]]:
+        wanted, inheritance = self._settings.listen.http_address, self._inheritance
+        if wanted is None:
+            return [[] for _ in range(workers)]
+        inherited: Sequence[socket.socket] = ()
+        if inheritance is not None and inheritance.heritage.listens.http == wanted:
+            inherited = inheritance.http
+        return places(address.parse(wanted), workers, reuse_port=workers > 1, inherited=inherited)
 
     def _admin_listening(self) -> socket.socket:
         inheritance, wanted = self._inheritance, self._settings.listen.admin
@@ -217,7 +241,7 @@ class Service:
 
     def _listens(self) -> Listens:
         listen = self._settings.listen
-        return Listens(listen.grpc, listen.spread, listen.admin)
+        return Listens(listen.grpc, listen.spread, listen.admin, listen.http_address or "")
 
     def heritage(self) -> tuple[Heritage, list[socket.socket]] | str:
         """What a successor is given; or why there can be none."""
@@ -227,15 +251,22 @@ class Service:
             return "this process has not taken over yet"
         if self._settings.transport == "grpcio" and self.addresses[0].startswith("unix:"):
             return "grpcio cannot hand a Unix socket over"
-        sockets = {each.fileno(): each for w in self._supervisor.workers for each in w.sockets}
+        http = {each.fileno(): each for place in self._http for each in place}
+        sockets = {
+            each.fileno(): each
+            for worker in self._supervisor.workers
+            for each in worker.sockets
+            if each.fileno() not in http
+        }
         heritage = Heritage(
             version=gatewright.__version__,
             metrics=str(self._metrics),
             counts=self.counts(),
             listens=self._listens(),
             sockets=1 + len(sockets),
+            http=len(http),
         )
-        return heritage, [self._admin_socket, *sockets.values()]
+        return heritage, [self._admin_socket, *sockets.values(), *http.values()]
 
     def counts(self) -> Counts:
         """What has been counted until now, and must go on in a successor."""
@@ -314,7 +345,7 @@ class Service:
             await self._supervisor.stop(farewell, seconds + KILL_AFTER)
         if self._admin is not None:
             await self._admin.cleanup()
-        for each in (*self.addresses, self.admin):
+        for each in (*self.addresses, self.admin, self.http):
             if each.startswith("unix:") and not succeeded and self._inheritance is None:
                 address.remove_socket(each.removeprefix("unix:"))
         if self._folder is not None:
@@ -338,8 +369,14 @@ class Service:
         # Here: gRPC's client costs 8 MB that most services have no use for.
         from gatewright.run.xds_feed import XdsFeed
 
+        limits = self._settings.limits
         return XdsFeed(
-            directory, xds_options(xds), xds.initial_fetch_timeout, offer, on_failure=failed
+            directory,
+            xds_options(xds),
+            xds.initial_fetch_timeout,
+            offer,
+            on_failure=failed,
+            read=partial(load, merge=limits.merge_domains, joined=limits.compat == "er"),
         )
 
     async def _offered(self, bundle: Bundle | Rejected) -> tuple[Problem, ...]:
@@ -385,7 +422,8 @@ class Service:
         settings = self._settings.model_dump_json().encode()
         # What waits for a worker that is replaced should not be denied for want of a bundle.
         hold = self._sent is not None or self._inheritance is not None
-        start = messages.Start(settings, str(self._metrics), certificates, hold, place)
+        http = len(self._http[place])
+        start = messages.Start(settings, str(self._metrics), certificates, hold, place, http)
         return messages.encode(start), self._sent.messages if self._sent is not None else ()
 
     def _heard(self, place: int, data: bytes) -> None:

@@ -24,8 +24,10 @@ from callout.observe import logs
 from callout.serve.certificates import Certificates
 from callout.serve.control import Control
 from callout.serve.server import Server, serve
+from gatewright.bundle.sections import sections
 from gatewright.run import messages
 from gatewright.run.answers import Answers
+from gatewright.run.er_http import ErHttp, http_port
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
 from gatewright.run.options import serve_options
@@ -58,7 +60,7 @@ class Worker:
         self._control = control
         self.failed = failed
         """Called when it cannot do its work: the process must end, and be replaced."""
-        self.generation = Generation(self._loaded, self._refused)
+        self.generation = Generation(self._loaded, self._refused, sections(settings.limits))
         self._health = HealthBoard()
         if "limit" in settings.faces:
             # What envoyproxy/ratelimit calls itself; probes of its users ask for it.
@@ -67,6 +69,8 @@ class Worker:
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
         self._server: Server | None = None
         self._listening: Sequence[socket.socket] = ()
+        self._http_listening: Sequence[socket.socket] = ()
+        self._http: ErHttp | None = None
         self._certificates: Certificates | None = None
         self._opening: asyncio.Task[None] | None = None
         self.answers = Answers(
@@ -81,14 +85,17 @@ class Worker:
         listening: Sequence[socket.socket],
         certificates: Certificates | None,
         hold: bool = False,
+        http: int = 0,
     ) -> None:
         """Accepts connections; health says NOT_SERVING until the first bundle is loaded.
 
         With `hold` it accepts none before that: what waits in the queue is not denied for want of
-        a bundle.
+        a bundle. The last `http` of the sockets are of the HTTP port.
         """
         self._health.set("", serving=False)
-        self._listening, self._certificates = listening, certificates
+        first = len(listening) - http
+        self._listening, self._certificates = listening[:first], certificates
+        self._http_listening = listening[first:]
         await self._faces.start()
         self._telemetry.start()
         self._collecting = asyncio.create_task(_collect_rarely())
@@ -100,6 +107,9 @@ class Worker:
             self._settings, self._health, self._telemetry.counters, self._certificates
         )
         self._server = await serve(self._faces.table, self._listening, options)
+        if self._http_listening:
+            self._http = http_port(self._settings, self._faces.table, self._health)
+            await self._http.start(self._http_listening)
         self._control.send(messages.encode(messages.Listening()))
 
     def renew(self, certificates: Certificates) -> None:
@@ -149,7 +159,10 @@ class Worker:
         if self._opening is not None:
             await asyncio.wait((self._opening,))
         if self._server is not None:
-            await self._server.drain(seconds, succeeded)
+            drained = [self._server.drain(seconds, succeeded)]
+            if self._http is not None:
+                drained.append(self._http.close(seconds))
+            await asyncio.gather(*drained)
             await self._server.close()
         if self._collecting is not None:
             self._collecting.cancel()
@@ -221,7 +234,9 @@ class _Life:
             self._worker = Worker(
                 settings, Path(message.metrics), self._control, self._over.set, message.place
             )
-            await self._worker.start(self._listening, message.certificates, message.hold)
+            await self._worker.start(
+                self._listening, message.certificates, message.hold, message.http
+            )
         elif self._worker is None:
             return
         elif isinstance(message, messages.OfBundle):

@@ -73,6 +73,7 @@ class Serve:
             (listening,) = self.said("listening")
             self.grpc: str = listening["grpc"]
             self.admin_address: str = listening["admin"]
+            self.http_address: str = listening.get("http", "")
             if wait:
                 until(lambda: self.admin("/readyz")[0] == 200, START_WITHIN)
                 until(lambda: None not in self.config()["workers"].values(), START_WITHIN)
@@ -169,6 +170,8 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, with the native compiler on the path if it is here, and no settings of the tester."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
     kept["PATH"] = f"{tools.BIN}:{kept['PATH']}"
+    # Looked at with --er-config only, whose own port another test may have.
+    kept |= {"HOST": "127.0.0.1", "PORT": "0"}
     return {**kept, **(more or {})}
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callout.config.peers import Connections, Http2
+from callout.config.problems import Rejected
 from callout.config.settings import FLAGS, Settings, load
 from callout.http2.limits import _RANGES, Limits
 from callout.serve.options import ServeOptions
@@ -39,11 +40,21 @@ reflection: true
 admin: {token_file: /run/secrets/admin}
 decision_logs: {url: "https://logs.example/logs", token_file: /run/secrets/logs}
 answers: {headers: ietf}
+limits: {shadow: true}
 xds: {server: "xds.example:18000"}
 drain: 2.5
 frozen: 9
 max_message: 65536
 """
+
+
+def test_the_http_port_is_off_unless_it_is_said_and_needs_limits() -> None:
+    assert loaded().listen.http_address is None
+    assert loaded("listen: {http: off}").listen.http_address is None
+    assert loaded("listen: {http: 127.0.0.1:8080}").listen.http_address == "127.0.0.1:8080"
+    found = load(b"listen: {http: 127.0.0.1:8080}\nfaces: [authz]\n", {}, {})
+    assert isinstance(found, Rejected)
+    assert "expected the face `limit`" in str(found.problems[0])
 
 
 def test_every_setting_has_a_safe_default() -> None:

@@ -49,16 +49,32 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
 
     assert found.listen.grpc == "0.0.0.0:8081"
     assert found.listen.admin == "127.0.0.1:6070"
+    assert found.listen.http == "0.0.0.0:8080"
     assert found.faces == ("limit",)
 
 
 @pytest.mark.parametrize(
     ("environ", "path", "value"),
     [
+        ({}, "limits.compat", "er"),
+        ({}, "limits.deny_cache", False),
+        ({"LOCAL_CACHE_SIZE_IN_BYTES": "0"}, "limits.deny_cache", False),
+        ({"LOCAL_CACHE_SIZE_IN_BYTES": "1048576"}, "limits.deny_cache", True),
+        ({"CACHE_KEY_PREFIX": "10"}, "limits.key_prefix", "10"),
+        ({}, "limits.expiry_jitter", 300),
+        ({"EXPIRATION_JITTER_MAX_SECONDS": "7"}, "limits.expiry_jitter", 7),
+        ({"EXPIRATION_JITTER_MAX_SECONDS": "-1"}, "limits.expiry_jitter", 0),
+        ({}, "limits.merge_domains", False),
+        ({"MERGE_DOMAIN_CONFIG": "true"}, "limits.merge_domains", True),
+        ({"MERGE_DOMAIN_CONFIG": "F"}, "limits.merge_domains", False),
+        ({"GATEWRIGHT_LIMITS__COMPAT": ""}, "limits.compat", None),
         ({"GRPC_PORT": "9"}, "listen.grpc", "0.0.0.0:9"),
         ({"GRPC_HOST": "127.0.0.1"}, "listen.grpc", "127.0.0.1:8081"),
         ({"GRPC_HOST": "::1", "GRPC_PORT": "9"}, "listen.grpc", "[::1]:9"),
         ({"GRPC_UDS": "/run/rl.sock", "GRPC_PORT": "9"}, "listen.grpc", "unix:/run/rl.sock"),
+        ({"PORT": "9"}, "listen.http", "0.0.0.0:9"),
+        ({"HOST": "::1"}, "listen.http", "[::1]:8080"),
+        ({"GATEWRIGHT_LISTEN__HTTP": "off", "PORT": "9"}, "listen.http", "off"),
         ({"DEBUG_PORT": "9"}, "listen.admin", "127.0.0.1:9"),
         ({"DEBUG_HOST": "0.0.0.0"}, "listen.admin", "0.0.0.0:6070"),
         ({"GRPC_MAX_CONNECTION_AGE": "1h30m"}, "connections.max_age", 5400.0),
@@ -304,6 +320,21 @@ def test_counters_in_memory_are_warned_about() -> None:
 
     assert [each.file for each in replaced.warnings(loaded())] == ["REDIS_URL"]
     assert replaced.warnings(loaded(REDIS_URL="/sock")) == ()
+
+
+def test_a_port_without_the_client_certificates_of_the_other_is_warned_about() -> None:
+    tls = {
+        "REDIS_URL": "/sock",
+        "GRPC_SERVER_USE_TLS": "true",
+        "GRPC_SERVER_TLS_CERT": "/cert.pem",
+        "GRPC_SERVER_TLS_KEY": "/key.pem",
+        "GRPC_CLIENT_TLS_CACERT": "/ca.pem",
+    }
+    replaced = er.read_er("/limits", {}, {})
+    assert isinstance(replaced, ErRatelimit)
+
+    assert [each.file for each in replaced.warnings(loaded(**tls))] == ["PORT"]
+    assert replaced.warnings(loaded(**tls, GATEWRIGHT_LISTEN__HTTP="off")) == ()
 
 
 def test_every_file_is_one_of_limits_whatever_its_name() -> None:
