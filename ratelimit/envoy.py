@@ -110,6 +110,8 @@ def encode(answer: Answer) -> bytes:
 def _status(verdict: Verdict) -> bytes:
     over, limit, remaining, reset = verdict
     if limit is None:
+        if over:
+            return _OVER
         return _NO_LIMIT if not remaining else b"\x08\x01" + _remaining(remaining)
     return (
         (b"\x08\x02" if over else b"\x08\x01")  # code
@@ -120,6 +122,8 @@ def _status(verdict: Verdict) -> bytes:
 
 
 _NO_LIMIT = b"\x08\x01"
+_OVER = b"\x08\x02"
+"""Refused without having been counted."""
 
 
 @lru_cache(4096)

@@ -34,7 +34,7 @@ class Limits(Block):
     """`er`: rules are found, counters named, kept and told as envoyproxy/ratelimit does it, so that
     both can count in one Redis. None: names that no two counters share, kept as long as their
     windows, and nothing told of limits in shadow."""
-    key_prefix: Annotated[str, pydantic.Field(max_length=100)] = ""
+    key_prefix: Annotated[str, pydantic.Field(max_length=100)] | None = None
     """Of the names of counters, with `compat: er`: its CACHE_KEY_PREFIX, and the same for all that
     count together."""
     expiry_jitter: Annotated[int, pydantic.Field(ge=0, le=31_536_000)] = 300

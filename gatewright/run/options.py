@@ -1,9 +1,11 @@
 """Settings of the process as options of its parts."""
 
 import resource
+from collections.abc import Mapping
 from pathlib import Path
 
 from callout.config.answers import Answers
+from callout.config.limits_settings import Limits
 from callout.config.opa import Opa, opa_of
 from callout.config.settings import Settings
 from callout.config.xds import Xds
@@ -15,6 +17,8 @@ from callout.serve.options import ServeOptions
 from callout.serve.tls import ServerTls
 from extauthz.policy.opa_server.access import Access
 from ratelimit.answers import Extras, Names
+from ratelimit.modes import Modes
+from ratelimit.plan import OnError
 from ratelimit.xds.backoff import Backoff
 from ratelimit.xds.options import XdsOptions, XdsTls
 
@@ -80,6 +84,21 @@ def extras(answers: Answers) -> Extras:
     )
 
 
+_ON_ERROR: Mapping[str, OnError] = {
+    "error": "deny",
+    "allow": "allow",
+    "deny": "refuse",
+    "share": "share",
+}
+"""What the settings say, as limits say it."""
+
+
+def modes(limits: Limits) -> Modes:
+    """What holds for every limit."""
+    on_error = {domain: _ON_ERROR[each] for domain, each in limits.on_error.items()}
+    return Modes(limits.shadow, limits.quota, on_error)
+
+
 def xds_options(xds: Xds) -> XdsOptions:
     """The management server of rate limit domains."""
     tls = None
@@ -94,7 +113,9 @@ def xds_options(xds: Xds) -> XdsOptions:
         node=xds.node_id,
         tls=tls,
         max_message=xds.max_message,
-        backoff=Backoff(xds.backoff_initial, xds.backoff_max),
+        backoff=Backoff(xds.backoff_initial, xds.backoff_max, xds.backoff_jitter),
+        metadata=xds.metadata_values,
+        headers=xds.header_values,
     )
 
 

@@ -63,7 +63,7 @@ class LocalShare:
         groups = []
         for group in plan.groups:
             for each in group.counted:
-                if each.on_error == "deny" and not each.shadow:
+                if each.on_error in ("deny", "refuse") and not each.shadow:
                     return None
             shared = tuple([each for each in group.counted if each.on_error == "share"])
             groups.append(Group(shared, group.unlimited))
