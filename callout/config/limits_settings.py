@@ -24,6 +24,10 @@ class Limits(Block):
     quota: bool = False
     """Whether every rule of the operator's domains is in `quota_mode`: a request is refused when
     all its limits are over. envoyproxy/ratelimit's QUOTA_MODE."""
+    needs_domain: bool = False
+    """Whether health is NOT_SERVING, and `/readyz` says so, while there is no domain of the
+    operator's, as when a management server takes all of them back. envoyproxy/ratelimit's
+    HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED."""
     on_error: dict[Annotated[str, pydantic.AfterValidator(_has_files)], OnError] = {}
     """What becomes of requests while the counters cannot be asked, by the name of the operator's
     domain; `*` for those that are not named. `error`: Envoy gets an error, and its
@@ -46,6 +50,12 @@ class Limits(Block):
     deny_cache: bool = True
     """Whether a counter in Redis that is over its limit is not asked for again for a tenth of a
     second. Then refused requests are not all counted; without it each of them asks Redis."""
+
+    memory: Annotated[int, pydantic.Field(ge=16 << 20, le=1 << 40)] = 128 << 20
+    """Bytes that counters in memory may take, of all workers together; half of it is for fixed
+    windows, half for what needs more numbers. A million counters of fixed windows that several
+    workers share, a quarter of that for one worker alone. When there is no room, those go that were
+    used least recently, and what they held back passes."""
 
     @pydantic.model_validator(mode="after")
     def _prefix_is_of_a_format(self) -> "Limits":

@@ -9,7 +9,7 @@ from ratelimit.keys import ErNames
 
 def sections(limits: Limits) -> tuple[Section, ...]:
     """All of them, as a process with these settings reads them."""
-    er = ErNames(limits.key_prefix.encode()) if limits.compat == "er" else None
+    er = ErNames((limits.key_prefix or "").encode()) if limits.compat == "er" else None
     return (AuthSection(), LimitsSection(limits.merge_domains, er))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +12,17 @@ from callout.config.settings import PREFIX, Settings
 from gatewright.run import er_environment
 from gatewright.run.er_environment import DEBUG, GRPC, HTTP, ErEnvironment
 from gatewright.run.feed import DirectoryFeed, Feed, Offer
+from gatewright.run.options import xds_options
 from ratelimit.config import FOLDER
+from ratelimit.domains import load
 
 FROM_ENVIRONMENT: Final = ""
 """What the flag is without a folder: RUNTIME_ROOT/RUNTIME_SUBDIRECTORY/RUNTIME_APPDIRECTORY."""
+
+XDS_ALONE: Final = Problem(
+    "xds", 0, 0, "", "adds to a bundle of ours, and there is none: expected nothing"
+)
+"""A server beside a folder, or beside bundles, of another service's."""
 
 _RUNTIME: Final = ("RUNTIME_ROOT", "RUNTIME_SUBDIRECTORY", "RUNTIME_APPDIRECTORY")
 
@@ -43,6 +51,8 @@ class ErRatelimit:
         """Settings that listen where envoyproxy/ratelimit does, unless something else is said."""
         if isinstance(found, Rejected):
             return self.environment.renamed(found)
+        if found.xds is not None and self.folder is not None:
+            return Rejected((XDS_ALONE,))
         default = Settings.model_validate({}).listen
         changed: dict[str, Any] = {}
         for name, (host, port) in (("grpc", GRPC), ("admin", DEBUG), ("http", HTTP)):
@@ -85,13 +95,14 @@ class ErRatelimit:
         xds = settings.xds
         if xds is None:
             raise AssertionError("the environment names a server")
+        limits = settings.limits
         return XdsFeed(
             None,
             xds_options(xds),
             xds.initial_fetch_timeout,
             offer,
             on_failure=lambda: None,
-            read=domain_reader(settings.limits),
+            read=partial(load, merge=limits.merge_domains, joined=limits.compat == "er"),
         )
 
 

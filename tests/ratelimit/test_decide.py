@@ -179,8 +179,8 @@ def test_without_counters_each_limit_says_what_becomes_of_the_request(name: str)
 
 def test_hits_are_made_anew_only_when_a_window_ends() -> None:
     made = plan(
-        Group((Counted(TEN, b"m", 2), Counted(Limit(1, SECOND), b"s", 1))),
-        Group((Counted(FIVE_AN_HOUR, b"h", 0),)),
+        Group((Counted(TEN, b"m@", 2), Counted(Limit(1, SECOND), b"s@", 1))),
+        Group((Counted(FIVE_AN_HOUR, b"h@", 0),)),
     )
     start = 1_735_689_600
     hits = made.hits(start + 0.25)
