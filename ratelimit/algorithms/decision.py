@@ -3,7 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ratelimit.algorithms.contract import NEW, Algorithm, State, Verdict, charge, check, refund
+from ratelimit.algorithms.contract import (
+    NEW,
+    Algorithm,
+    State,
+    Verdict,
+    charge,
+    check,
+    refund,
+    settle,
+)
 
 
 class Use(NamedTuple):
@@ -18,6 +27,11 @@ class Use(NamedTuple):
     """False: counted as if it were, but what does not fit refuses nothing (shadow)."""
     strict: bool = False
     """0 hits only fit where 1 would."""
+    each: bool = False
+    """True: what fits is counted although another limit of the request refuses."""
+    settles: bool = False
+    """True: the hits were made already: they are counted whether they fit or not, and refuse
+    nothing."""
 
 
 class Outcome(NamedTuple):
@@ -42,12 +56,14 @@ def decide_each(uses: Sequence[Use], states: Mapping[bytes, State], now: int) ->
     changed: dict[bytes, State] = {}
     verdicts = []
     for use in uses:
-        key, algorithm, hits, _, strict = use
+        key, algorithm, hits, _, strict, _, settles = use
         state = changed.get(key)
         if state is None:
             state = states.get(key, NEW)
         if hits < 0:
             after, verdict = refund(algorithm, state, now, -hits)
+        elif settles:
+            after, verdict = settle(algorithm, state, now, hits)
         else:
             after, verdict = charge(algorithm, state, now, hits, strict=strict)
         if after is not state:
@@ -60,8 +76,9 @@ def decide_together(uses: Sequence[Use], states: Mapping[bytes, State], now: int
     """All that fits is counted if every enforced limit allows its hits, and nothing otherwise.
 
     So who is refused by one limit does not use up another. A limit in shadow counts what fits it
-    when the request passes, and nothing otherwise. Refunds are of hits in the past: they are made
-    whatever becomes of the others.
+    when the request passes, and nothing otherwise. Refunds and what is settled are of hits in the
+    past: they are made whatever becomes of the others. So is what a limit counts for itself
+    (`each`).
 
     The verdicts of a refused request say what is left without it.
     """
@@ -71,10 +88,14 @@ def decide_together(uses: Sequence[Use], states: Mapping[bytes, State], now: int
             break
     else:
         return outcome
-    kept = decide_each([use for use in uses if use.hits < 0], states, now).changed
+    kept = decide_each([use for use in uses if counts_anyway(use)], states, now).changed
     verdicts = []
     for use, verdict in zip(uses, outcome.verdicts, strict=True):
-        key, algorithm, _, _, _ = use
-        left = check(algorithm, kept.get(key) or states.get(key, NEW), now)
+        left = check(use.algorithm, kept.get(use.key) or states.get(use.key, NEW), now)
         verdicts.append(verdict._replace(remaining=left.remaining, reset=left.reset))
     return Outcome(verdicts, kept)
+
+
+def counts_anyway(use: Use) -> bool:
+    """Whether it is made also when another limit refuses the request."""
+    return use.each or use.settles or use.hits < 0

@@ -3,7 +3,8 @@
 The same decisions as GCRA (ITU-T I.371), which keeps the time when the bucket would be full;
 kept as tokens and a fraction of one it is exact for every rate, where GCRA's interval between two
 hits (W / L) would have to be rounded. Bound: at most burst + L d / W in any interval of length d.
-Three numbers a counter.
+Three numbers a counter. What is settled above it is owed, but no more than comes back in a
+window: then nobody waits for longer than that until the bucket is no longer in debt.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, State
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenBucket(Algorithm):
-    """State: a time, the tokens at that time, and the fraction of the next, in 1 / `window`."""
+    """State: a time, the tokens at that time, and the fraction of the next, in 1 / `window`.
+
+    Tokens below 0 are owed.
+    """
 
     kind: ClassVar[str] = "bucket"
 
@@ -33,12 +37,17 @@ class TokenBucket(Algorithm):
         span = -(-self.capacity * self.window // self.refill) if self.refill else self.window
         if span > LONGEST_WINDOW:
             raise ValueError("a bucket that takes longer than 366 days to fill")
-        object.__setattr__(self, "span", span)
+        object.__setattr__(self, "span", span + self.window)  # that of the debt
         object.__setattr__(self, "shape", f"bucket/{self.window}")
+
+    @property
+    def debt(self) -> int:
+        """What comes back in a window."""
+        return self.refill
 
     def roll(self, state: State, now: int) -> State:
         """With what came back until now."""
-        if not state:
+        if not state or now - state[0] >= self.span:  # a debt of a higher rate may be older
             return now, self.capacity, 0
         at, tokens, fraction = state
         came, fraction = divmod((now - at) * self.refill + fraction, self.window)

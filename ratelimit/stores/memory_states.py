@@ -6,7 +6,10 @@ from typing import TypeVar
 
 from ratelimit.algorithms.contract import State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
-from ratelimit.stores.contract import StoreUnavailable
+from ratelimit.algorithms.named_window import NamedWindow
+from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.forgotten import Forgotten
+from ratelimit.stores.memory import GRACE, MemoryStore
 
 T = TypeVar("T")
 
@@ -27,9 +30,18 @@ class MemoryStates:
     hits, and 60 to 90 % more for each further limit; `MemoryStore.add`, beside it, 0.4 us.
     """
 
-    def __init__(self, most_bytes: int = 64 * 1024 * 1024) -> None:
-        """Hold about so many bytes at most: 145,000 counters of three numbers."""
+    def __init__(
+        self, most_bytes: int = 64 * 1024 * 1024, windows: MemoryStore | None = None
+    ) -> None:
+        """Hold counters.
+
+        Args:
+            most_bytes: about so many at most: 145,000 counters of three numbers.
+            windows: holds those of `NamedWindow`; None: one of its own.
+        """
         self._most = most_bytes
+        self._windows = MemoryStore() if windows is None else windows
+        self.forgotten = Forgotten()
         self._tables: dict[str, OrderedDict[bytes, State]] = {}
         self._sizes: dict[str, int] = {}
         self._size = 0
@@ -50,10 +62,14 @@ class MemoryStates:
         states: dict[bytes, State] = {}
         for use in uses:
             key, algorithm = use.key, use.algorithm
+            if type(algorithm) is NamedWindow:
+                (count,) = self._windows.add((_hit(use, 0, now),), now, None, _counts)
+                states[key] = (0, count)
+                continue
             table = self._tables.get(algorithm.shape)
             if table is None:
                 continue
-            self._sweep(algorithm.shape, table, moment - algorithm.span)
+            self._sweep(algorithm.shape, table, moment - algorithm.span - 1000 * GRACE)
             state = table.get(key)
             if state is not None:
                 states[key] = state
@@ -63,7 +79,12 @@ class MemoryStates:
         if changed:
             for use in uses:
                 state = changed.pop(use.key, None)
-                if state is not None:
+                if state is None:
+                    continue
+                if type(use.algorithm) is NamedWindow:
+                    more = state[1] - states[use.key][1]
+                    self._windows.add((_hit(use, more, now),), now, None, _counts)
+                else:
                     self._keep(use.algorithm.shape, use.key, state)
         return then(verdicts)
 
@@ -80,6 +101,7 @@ class MemoryStates:
             self._sizes[shape] += grown
             while self._size > self._most:
                 self._forget_oldest(max(self._sizes, key=self._sizes.__getitem__))
+                self.forgotten.one()
 
     def _sweep(self, shape: str, table: OrderedDict[bytes, State], dead: int) -> None:
         # Two for each that may be added: a table that is no longer full of life shrinks.
@@ -96,6 +118,18 @@ class MemoryStates:
         self._sizes[shape] -= weight
         if not table:
             del self._tables[shape], self._sizes[shape]
+
+
+def _hit(use: Use, hits: int, now: float) -> Hit:
+    """Of a window that is named: it ends as the one of now does."""
+    seconds = use.algorithm.window // 1000
+    return Hit(use.key, hits, (int(now) // seconds + 1) * seconds)
+
+
+def _counts(counts: Sequence[int] | StoreUnavailable) -> Sequence[int]:
+    if isinstance(counts, StoreUnavailable):
+        raise TypeError("memory is never away")
+    return counts
 
 
 def _weight(state: State) -> int:

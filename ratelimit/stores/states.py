@@ -12,7 +12,11 @@ T = TypeVar("T")
 
 
 class StateStore(Protocol):
-    """Counters of any algorithm, decided about and changed in one step."""
+    """Counters of any algorithm, decided about and changed in one step.
+
+    A `NamedWindow` is the counter that `Store.add` counts a `Hit` of the same key in: what one
+    counted the other sees, in the same step.
+    """
 
     def use(
         self,
@@ -29,7 +33,7 @@ class StateStore(Protocol):
         goes by that instead of `now`.
 
         Args:
-            uses: at least one.
+            uses: at least one. The key of a `NamedWindow` names the window that `now` is in.
             together: all or nothing.
             now: seconds since the epoch; states are of its whole milliseconds.
             deadline: see `Store.add`.

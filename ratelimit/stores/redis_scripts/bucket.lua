@@ -1,8 +1,9 @@
--- ratelimit/algorithms/token_bucket.py: a time, tokens, the fraction of the next. `use.more` is
+-- ratelimit/algorithms/token_bucket.py: a time, tokens (below 0: owed), the fraction of
+-- the next. `use.more` is
 -- how many tokens come back in a window.
 kinds.bucket = {
   read = function(use, text)
-    local at, tokens, fraction = string.match(text, '^(%d+) (%d+) (%d+)$')
+    local at, tokens, fraction = string.match(text, '^(%d+) (%-?%d+) (%d+)$')
     return at and { at + 0, tokens + 0, fraction + 0 }
   end,
   write = function(state)
@@ -18,6 +19,9 @@ kinds.bucket = {
   end,
   free = function(use, state)
     return state[2]
+  end,
+  debt = function(use)
+    return use.more
   end,
   add = function(use, state, now, hits)
     return { state[1], state[2] - hits, state[3] }

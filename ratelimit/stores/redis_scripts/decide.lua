@@ -1,7 +1,7 @@
 -- What ratelimit/algorithms/decision.py says, in one undivided step. Needs Redis 5 or later.
 -- KEYS: one for each use. ARGV: the time in ms, or '' for the time of this server; 1 for all or
--- nothing, 0 for each for itself; and for each use: kind, hits, enforced, strict, capacity,
--- window, span, more. Answers for each use: allowed, remaining, reset, retry after or -1.
+-- nothing, 0 for each for itself; and for each use: kind, hits, flags (1 enforced, 2 strict, 4 each,
+-- 8 settles), capacity, window, span, more. Answers for each use: allowed, remaining, reset, retry after or -1.
 -- All numbers are whole and below 2^53, and those that are written below 10^14, where Lua writes
 -- them with all their digits. Nothing is written before all is decided.
 local now = tonumber(ARGV[1])
@@ -14,20 +14,22 @@ local together = ARGV[2] == '1'
 -- How long a key lives: if two of its uses differ, as the longer one needs. As text, as it came.
 local uses, stored, life = {}, {}, {}
 for place, key in ipairs(KEYS) do
-  local first = 8 * place - 5
+  local first, flags = 7 * place - 4, tonumber(ARGV[7 * place - 2])
   local use = {
     key = key,
     kind = kinds[ARGV[first]],
     hits = tonumber(ARGV[first + 1]),
-    enforced = ARGV[first + 2] == '1',
-    strict = ARGV[first + 3] == '1',
-    capacity = tonumber(ARGV[first + 4]),
-    window = tonumber(ARGV[first + 5]),
-    span = tonumber(ARGV[first + 6]),
-    more = tonumber(ARGV[first + 7]),
+    enforced = flags % 2 == 1,
+    strict = flags % 4 > 1,
+    each = flags % 8 > 3,
+    settles = flags > 7,
+    capacity = tonumber(ARGV[first + 3]),
+    window = tonumber(ARGV[first + 4]),
+    span = tonumber(ARGV[first + 5]),
+    more = tonumber(ARGV[first + 6]),
   }
   uses[place] = use
-  if not life[key] or use.span > tonumber(life[key]) then life[key] = ARGV[first + 6] end
+  if not life[key] or use.span > tonumber(life[key]) then life[key] = ARGV[first + 5] end
   if stored[key] == nil then
     local load = use.kind.load
     if load then
@@ -70,7 +72,12 @@ local function decide(use, changed, answer)
   local state = changed[key] or stored[key]
   local rolled, moment = steady(use, state)
   local allowed, remaining, ends, retry
-  if hits > 0 and hits <= kind.free(use, rolled, moment) then
+  local free = kind.free(use, rolled, moment)
+  if use.settles and hits > 0 then
+    local debt = kind.debt and kind.debt(use) or 4294967296 - use.capacity
+    hits = math.max(math.min(hits, free + debt), 0)
+  end
+  if hits > 0 and (use.settles or hits <= free) then
     local after = kind.add(use, rolled, moment, hits)
     changed[key] = after
     allowed, remaining = 1, math.max(kind.free(use, after, moment), 0)
@@ -85,6 +92,7 @@ local function decide(use, changed, answer)
   else
     local needed = (hits == 0 and use.strict) and 1 or hits
     allowed, remaining, ends, retry = verdict(use, rolled, moment, needed)
+    if use.settles then allowed, retry = 1, 0 end
   end
   local last = #answer
   answer[last + 1], answer[last + 2] = allowed, remaining
@@ -100,7 +108,7 @@ end
 if together and refused and #uses > 1 then
   changed = {}
   for _, use in ipairs(uses) do
-    if use.hits < 0 then decide(use, changed, {}) end
+    if use.hits < 0 or use.each or use.settles then decide(use, changed, {}) end
   end
   for place, use in ipairs(uses) do
     local rolled, moment = steady(use, changed[use.key] or stored[use.key])

@@ -50,14 +50,14 @@ class RedisStates:
     def __init__(
         self,
         redis: Redis,
-        prefix: bytes = b"rs:",
+        prefix: bytes = b"",
         clock: Callable[[float], int] | None = None,
     ) -> None:
         """Run scripts through `redis`.
 
         Args:
             redis: one server, a master with Sentinels, or a Cluster.
-            prefix: of every key; none of `ratelimit/keys.py` begins so.
+            prefix: of every key.
             clock: makes milliseconds of the `now` that `use` is given, for tests; None: Redis
                 looks at its own clock.
         """
@@ -78,15 +78,14 @@ class RedisStates:
             return then(StoreUnavailable("too_many"))
         arguments = [b"%d" % self._clock(now) if self._clock else b"", b"1" if together else b"0"]
         keys, kinds = [], set()
-        for key, algorithm, hits, enforced, strict in uses:
+        for key, algorithm, hits, *flags in uses:
             kind, capacity, window, span, more = _terms(algorithm)
             keys.append(self._prefix + key)
             kinds.add(algorithm.kind)
             arguments += (
                 kind,
                 b"%d" % max(min(hits, SATURATED), -SATURATED),
-                b"1" if enforced else b"0",
-                b"1" if strict else b"0",
+                b"%d" % sum(1 << place for place, flag in enumerate(flags) if flag),
                 capacity,
                 window,
                 span,

@@ -95,7 +95,7 @@ async def test_a_key_ends_when_its_state_says_nothing_more_and_looking_makes_non
         assert plain.dbsize() == 0
         for hits in (1, 2, -1):
             await one(store, limit, hits)
-            assert 0 < plain.pttl(b"rs:k") <= limit.span
+            assert 0 < plain.pttl(b"k") <= limit.span
 
 
 @pytest.mark.parametrize("limit", five(2, 50), ids=kind)
@@ -146,7 +146,7 @@ async def test_a_value_that_is_no_state_counts_as_none(
     store = RedisStates(client)
     with redis_server.client() as plain:
         for text in ("", "abc", "1 2 3 4", "-1 -2 -3"):
-            plain.set("rs:k", text)
+            plain.set("k", text)
             assert (await one(store, limit)).remaining == 2
 
 
@@ -168,7 +168,7 @@ async def test_another_error_is_no_answer_and_nothing_is_sent_again(
     store, limit = RedisStates(client), FixedWindow(100, LONGEST_WINDOW)
     await one(store, limit, key=b"other")
     with redis_server.client() as plain:
-        plain.rpush("rs:k", "not a counter")
+        plain.rpush("k", "not a counter")
     before = calls(redis_server, "evalsha"), calls(redis_server, "eval")
     assert await use(store, Use(b"k", limit, 1)) == StoreUnavailable("error")
     assert (calls(redis_server, "evalsha"), calls(redis_server, "eval")) == (

@@ -49,7 +49,7 @@ async def test_each_node_learns_the_scripts_and_every_request_counts_once(
     cluster: tuple[RedisCluster, Redis],
 ) -> None:
     servers, redis = cluster
-    assert len({servers.owner(b"rs:" + key).port for key in KEYS}) == 3
+    assert len({servers.owner(key).port for key in KEYS}) == 3
     store = RedisStates(redis)
     # Nobody knows the script, and all are asked at once: the source goes to each of the nodes.
     for left in (9, 8):
@@ -74,8 +74,8 @@ async def test_a_counter_that_moves_to_a_node_that_forgot_the_script_goes_on(
     servers, redis = cluster
     store = RedisStates(redis)
     assert await remaining(store, Use(KEYS[0], LIMIT, 1)) == [9]
-    old = servers.owner(b"rs:" + KEYS[0])
+    old = servers.owner(KEYS[0])
     new = next(server for server in servers.servers[:3] if server is not old)
-    servers.move(b"rs:" + KEYS[0], old, new)
+    servers.move(KEYS[0], old, new)
     for left in (8, 7):
         assert await remaining(store, Use(KEYS[0], LIMIT, 1)) == [left]

@@ -14,13 +14,14 @@ from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, State
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
 from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import MOST_PARTS, SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.redis_scripts.states import RedisStates
 
 START = 1_735_689_600_000
-KINDS = ("fixed", "sliding", "buckets", "log", "bucket")
+KINDS = ("fixed", "window", "sliding", "buckets", "log", "bucket")
 EXAMPLE = itertools.count()
 """Each example has keys of its own."""
 LARGEST = 2**32 - 1
@@ -35,14 +36,16 @@ class Step(NamedTuple):
     later: float
     """In windows; below 0: a clock stepped back."""
     together: bool
-    uses: list[tuple[str, int, int, int, bool, bool]]
-    """Kind, which key, which capacity, hits, enforced, strict."""
+    uses: list[tuple[str, int, int, int, bool, bool, bool, bool]]
+    """Kind, which key, which capacity, hits, enforced, strict, each, settles."""
 
 
 def algorithm(kind: str, capacity: int, window: int) -> Algorithm:
     match kind:
         case "fixed":
             return FixedWindow(capacity, window)
+        case "window":
+            return NamedWindow(capacity, window)
         case "sliding":
             return SlidingWindow(capacity, window)
         case "buckets":
@@ -72,10 +75,10 @@ async def compare(client: Client, window: int, capacities: list[int], steps: lis
     for later, together, chosen in steps:
         now += int(later * window)
         uses = []
-        for kind, key, capacity, hits, enforced, strict in chosen:
+        for kind, key, capacity, hits, *flags in chosen:
             limit = algorithm(kind, capacities[capacity % len(capacities)], window)
             name = b"%d/%d/%s" % (example, key, limit.shape.encode())
-            uses.append(Use(name, limit, hits, enforced, strict))
+            uses.append(Use(name, limit, hits, *flags))
         outcome = (decide_together if together else decide_each)(uses, states, now)
         states.update(outcome.changed)
         expected.append(outcome.verdicts)
@@ -95,6 +98,8 @@ def steps(kinds: tuple[str, ...], largest: int) -> st.SearchStrategy[list[Step]]
         hits,
         st.booleans(),
         st.booleans(),
+        st.booleans(),
+        st.sampled_from([False, False, True]),
     )
     later = st.sampled_from([0.0, 0.0, 0.0001, 0.03, 0.34, 0.99, 1.0, 1.7, 4.0, -0.2, -1.5])
     one = st.builds(
@@ -146,7 +151,7 @@ async def test_a_long_history_of_one_counter_is_the_same(client: Client, kind: s
         Step(
             chance.random() * 0.004,
             True,
-            [(kind, 0, 0, chance.choice([1, 1, 1, 2, 7, 0, -1]), True, False)],
+            [(kind, 0, 0, chance.choice([1, 1, 1, 2, 7, 0, -1]), True, False, False, False)],
         )
         for _ in range(3000)
     ]
@@ -155,8 +160,12 @@ async def test_a_long_history_of_one_counter_is_the_same(client: Client, kind: s
 
 async def test_a_full_log_gives_back_and_waits_as_the_python_does(client: Client) -> None:
     chance = random.Random("full log")
-    history = [Step(0.0005, True, [("log", 0, 0, 1, True, False)]) for _ in range(1100)]
+    history = [
+        Step(0.0005, True, [("log", 0, 0, 1, True, False, False, False)]) for _ in range(1100)
+    ]
     for _ in range(300):
         hits = chance.choice([1, 3, 100, 400, -1, -2, -250, 1000, 1001])
-        history.append(Step(chance.random() * 0.05, True, [("log", 0, 0, hits, True, False)]))
+        history.append(
+            Step(chance.random() * 0.05, True, [("log", 0, 0, hits, True, False, False, False)])
+        )
     await compare(client, 3_600_000, [1000], history)
