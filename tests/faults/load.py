@@ -51,6 +51,8 @@ class Outcome:
     right: bool
     code: str
     connection: int
+    degraded: bool = False
+    """A limit was answered without its counters."""
 
 
 def check(name: str, message: Any, passes: bool) -> Question:
@@ -63,14 +65,16 @@ def limit(name: str, message: Any, passes: bool) -> Question:
     return Question(name, LIMIT, message.SerializeToString(), passes)
 
 
-def _passes(question: Question, answer: bytes) -> bool | None:
+def _read(question: Question, answer: bytes) -> tuple[bool | None, bool]:
+    """Whether it passes, and whether that was decided without counters."""
     if question.method == CHECK:
         decided = external_auth_pb2.CheckResponse.FromString(answer)
-        return bool(decided.HasField("ok_response") and decided.status.code == 0)
-    code = rls_pb2.RateLimitResponse.FromString(answer).overall_code
-    if code == rls_pb2.RateLimitResponse.UNKNOWN:
-        return None
-    return bool(code == rls_pb2.RateLimitResponse.OK)
+        return bool(decided.HasField("ok_response") and decided.status.code == 0), False
+    limited = rls_pb2.RateLimitResponse.FromString(answer)
+    degraded = "degraded" in limited.dynamic_metadata
+    if limited.overall_code == rls_pb2.RateLimitResponse.UNKNOWN:
+        return None, degraded
+    return bool(limited.overall_code == rls_pb2.RateLimitResponse.OK), degraded
 
 
 class Load:
@@ -185,7 +189,9 @@ class Load:
     def _answered(self, connection: int, question: Question, asked: float, done: Any) -> None:
         ended = time.monotonic()
         code = done.code()
-        passed = _passes(question, done.result()) if code is grpc.StatusCode.OK else None
+        passed, degraded = None, False
+        if code is grpc.StatusCode.OK:
+            passed, degraded = _read(question, done.result())
         outcome = Outcome(
             question.name,
             asked,
@@ -194,6 +200,7 @@ class Load:
             passed is question.passes,
             code.name.lower() if code is not None else "none",
             connection,
+            degraded,
         )
         with self._lock:
             self._outcomes.append(outcome)

@@ -1,0 +1,143 @@
+"""Explains each recorded answer by the limits and the faults: what is left is a mistake. Pure.
+
+Times are seconds of the right wall clock; windows are aligned to that of whoever counted. Who asked
+knows only that a hit was counted between the request and its answer, and not at all whether what
+failed was counted: both are taken for whatever explains an answer.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A fixed window."""
+
+    requests: int
+    window: int
+    """Seconds."""
+    on_error: Literal["deny", "allow", "share"] = "deny"
+    least: int | None = None
+    """While a bundle with another number is being loaded: the smaller of the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request, and what became of it."""
+
+    limit: str
+    begun: float
+    ended: float
+    verdict: Literal["ok", "over", "error"]
+    degraded: bool = False
+    clock: float = 0.0
+    """How far the clock of who counted is ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What was broken, and until when that may be noticed."""
+
+    begun: float
+    ended: float
+    """When all must be as before: the end of the fault, and the bound of recovery."""
+    failing: bool = True
+    """Whether requests may fail meanwhile, or be answered without the store."""
+    forgotten: int = 0
+    """How often counters may begin anew."""
+
+    def meets(self, begun: float, ended: float) -> bool:
+        return begun <= self.ended and ended >= self.begun
+
+
+class Judged(NamedTuple):
+    """What came of it."""
+
+    unexplained: Sequence[str]
+    exact: int
+    """Windows in which no fault was and more was asked than the limit: exactly that passed."""
+    worst: float
+    """The most that passed in one window, in limits; without what `onError: allow` let pass."""
+
+
+def judge(
+    answers: Sequence[Answer], limits: Mapping[str, Limit], faults: Sequence[Fault], workers: int
+) -> Judged:
+    """Judge all answers of a run; `workers` have a part of a limit each without the store."""
+    whole = Judged([], 0, 0.0)
+    for name, limit in limits.items():
+        mine = [each for each in answers if each.limit == name]
+        of_one = _judge(name, limit, mine, faults, workers)
+        whole = Judged(
+            [*whole.unexplained, *of_one.unexplained],
+            whole.exact + of_one.exact,
+            max(whole.worst, of_one.worst),
+        )
+    return whole
+
+
+def _judge(
+    name: str, limit: Limit, answers: Sequence[Answer], faults: Sequence[Fault], workers: int
+) -> Judged:
+    unexplained: list[str] = []
+    least = limit.requests if limit.least is None else limit.least
+    failing = [fault for fault in faults if fault.failing]
+    possible: dict[int, list[float]] = defaultdict(list)
+    """By window: when each request that may have been counted in it was sent, in order."""
+    for each in sorted(answers, key=lambda answer: answer.begun):
+        for window in _windows(limit, each):
+            possible[window].append(each.begun)
+    passed: dict[int, int] = defaultdict(int)
+    may_have_passed: dict[int, int] = defaultdict(int)
+    passed_without: dict[int, int] = defaultdict(int)
+    surely: dict[int, int] = defaultdict(int)
+
+    for each in answers:
+        broken = any(fault.meets(each.begun, each.ended) for fault in failing)
+        if each.verdict == "error" or each.degraded:
+            if not broken:
+                unexplained.append(f"{name}: {each} while nothing was broken")
+            elif each.degraded and limit.on_error == "deny":
+                unexplained.append(f"{name}: {each} although its limit refuses without the store")
+        windows = _windows(limit, each)
+        if each.verdict == "over":
+            needed = max(least // workers, 1) if each.degraded else least
+            before = [bisect_left(possible[window], each.ended) - 1 for window in windows]
+            if max(before) < needed:
+                unexplained.append(f"{name}: {each} when {max(before)} of {needed} had come")
+        if each.verdict == "ok" and not each.degraded:
+            for window in windows:
+                may_have_passed[window] += 1
+        if len(windows) == 1:
+            (window,) = windows
+            surely[window] += 1
+            if each.verdict == "ok":
+                (passed_without if each.degraded else passed)[window] += 1
+
+    exact, worst = 0, 0.0
+    for window, asked in surely.items():
+        met = [
+            fault
+            for fault in faults
+            if fault.meets(window * limit.window, (window + 1) * limit.window)
+        ]
+        most = limit.requests * (1 + sum(fault.forgotten for fault in met))
+        if passed[window] > most:
+            unexplained.append(f"{name}: {passed[window]} passed in one window, not {most}")
+        if limit.on_error == "share" and passed_without[window] > limit.requests:
+            unexplained.append(f"{name}: {passed_without[window]} passed without the store")
+        without = passed_without[window] if limit.on_error == "share" else 0
+        worst = max(worst, (passed[window] + without) / limit.requests)
+        if not met and asked >= limit.requests:
+            exact += 1
+            if may_have_passed[window] < least:
+                unexplained.append(f"{name}: only {may_have_passed[window]} of {least} passed")
+    return Judged(unexplained, exact, worst)
+
+
+def _windows(limit: Limit, answer: Answer) -> Sequence[int]:
+    begun, ended = answer.begun + answer.clock, answer.ended + answer.clock
+    return range(int(begun) // limit.window, int(ended) // limit.window + 1)

@@ -1,0 +1,103 @@
+"""The judge finds what no limit and no fault explains, and nothing else."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytest
+
+from tests.ratelimit.faults.judge import Answer, Fault, Judged, Limit, judge
+
+LIMIT = Limit(3, 10)
+Verdict = Literal["ok", "over", "error"]
+OK: Verdict = "ok"
+
+
+def answers(*verdicts: Verdict, start: float = 100.0, **more: Any) -> list[Answer]:
+    """One after the other, a tenth of a second each."""
+    return [
+        Answer("one", start + n / 5, start + n / 5 + 0.1, verdict, **more)
+        for n, verdict in enumerate(verdicts)
+    ]
+
+
+def judged(history: Sequence[Answer], *faults: Fault, limit: Limit = LIMIT) -> Judged:
+    return judge(history, {"one": limit}, faults, workers=2)
+
+
+def test_what_a_counter_answers_is_explained() -> None:
+    result = judged(answers("ok", "ok", "ok", "over") + answers("ok", start=110.0))
+    assert result == Judged([], 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("history", "word"),
+    {
+        "one too many": (answers("ok", "ok", "ok", "ok"), "4 passed in one window, not 3"),
+        "one too few": (answers("ok", "ok", "over", "over"), "only 2 of 3 passed"),
+        "refused too early": (answers("ok", "ok", "over"), "when 2 of 3 had come"),
+        "an error of nobody's": (answers("error"), "while nothing was broken"),
+        "without the store, which is there": (
+            answers("ok", degraded=True),
+            "while nothing was broken",
+        ),
+    }.values(),
+)
+def test_what_nothing_explains_is_found(history: Sequence[Answer], word: str) -> None:
+    assert any(word in each for each in judged(history).unexplained)
+
+
+def test_what_was_on_its_way_at_the_border_of_two_windows_may_be_of_either() -> None:
+    border = [Answer("one", 109.9, 110.1, "ok") for _ in range(2)]
+    before = answers("ok", "ok", start=105.0)
+    assert not judged([*before, *border]).unexplained
+    refused = [Answer("one", 110.2, 110.3, "over")]
+    after = answers("ok", start=110.15)
+    assert not judged([*border, *after, *refused]).unexplained
+    assert judged([*border[:1], *after, *refused]).unexplained
+
+
+def test_what_failed_may_have_been_counted() -> None:
+    fault = Fault(100.0, 100.5)
+    assert not judged(answers("error", "error", "ok", "over"), fault).unexplained
+    assert judged(answers("error", "ok", "over"), fault).unexplained
+
+
+def test_a_counter_that_was_forgotten_counts_once_more_and_no_more() -> None:
+    fault = Fault(100.0, 102.0, forgotten=1)
+    assert not judged(answers(*[OK] * 6), fault).unexplained
+    assert judged(answers(*[OK] * 7), fault).unexplained
+    assert judged(answers(*[OK] * 4, start=110.0), fault).unexplained
+
+
+def test_without_the_store_each_limit_goes_by_its_own_word() -> None:
+    fault = Fault(100.0, 105.0)
+    without = answers(*[OK] * 4, degraded=True)
+    allows, shares = Limit(3, 10, "allow"), Limit(3, 10, "share")
+    assert not judged(without, fault, limit=allows).unexplained
+    assert judged(without, fault, limit=shares).unexplained
+    assert not judged(without[:3], fault, limit=shares).unexplained
+    assert judged(without[:1], fault).unexplained  # it refuses
+    refused = answers("over", start=101.0, degraded=True)
+    assert judged(refused, fault, limit=shares).unexplained
+    assert not judged([*without[:1], *refused], fault, limit=shares).unexplained
+
+
+def test_a_fault_that_fails_nobody_explains_no_error() -> None:
+    fault = Fault(100.0, 105.0, failing=False)
+    assert judged(answers("error"), fault).unexplained
+
+
+def test_whose_clock_is_ahead_uses_windows_before_others_do() -> None:
+    ahead = answers("ok", "ok", "ok", start=100.0, clock=10.0)
+    behind = answers("over", start=110.0)
+    assert not judged([*ahead, *behind]).unexplained
+    assert judged([*ahead, *answers("ok", start=110.0)]).unexplained
+    assert judged([*ahead, *answers("over", start=101.0)]).unexplained
+
+
+def test_while_a_limit_changes_both_numbers_explain() -> None:
+    both = Limit(5, 10, least=3)
+    assert not judged(answers(*[OK] * 5), limit=both).unexplained
+    assert not judged(answers("ok", "ok", "ok", "over"), limit=both).unexplained
+    assert judged(answers("ok", "ok", "over"), limit=both).unexplained
+    assert judged(answers(*[OK] * 6), limit=both).unexplained
