@@ -1,0 +1,28 @@
+"""The contract of whatever knows requests again."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from ratelimit.stores.contract import Hit, StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Once(Protocol):
+    """Counts a request once, and answers it again as it was answered then."""
+
+    def add(
+        self,
+        receipt: bytes,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """As `Store.add`, unless the request with this receipt was counted shortly before.
+
+        Then nothing is counted, and `then` is told what the counters were that time; `MOST` times,
+        and after that it is counted like any other.
+        """
+        ...

@@ -1,0 +1,106 @@
+"""Knows requests again in Redis, whichever replica they come to."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import TypeVar
+
+from callout.redis.contract import Redis
+from callout.redis.outcome import Unavailable
+from callout.redis.pipeline import ErrorReply, Replies, pack
+from ratelimit.retries.request_id import MOST
+from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.redis_commands import read_counts
+from ratelimit.stores.redis_scripts.script import Script
+
+T = TypeVar("T")
+
+PREFIX = b"rl:r:"
+"""Of all receipts; no counter's name begins so."""
+_GRACE = 2
+"""Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
+
+
+class OnceInRedis:
+    """A script for each hit: the counter and its receipt are one step, and in a Cluster one slot.
+
+    So who asks again is told what the counter was, whether the first answer came too late or the
+    connection broke before it, and is counted if Redis never did.
+    """
+
+    def __init__(self, client: Redis, within: int) -> None:
+        """Count through `client`, knowing requests again for so many seconds."""
+        self._client = client
+        self._within = b"%d" % (within * 1000)
+        self._script = Script(files(__package__).joinpath("once.lua").read_text(encoding="utf-8"))
+
+    def add(
+        self,
+        receipt: bytes,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "asyncio.Future[T]":
+        """See `Once.add`."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        known, whole = [], []
+        for place, (key, addend, ends) in enumerate(hits):
+            if not addend:
+                look = pack(b"GET", key)
+                known.append(look)
+                whole.append(look)
+                continue
+            # A counter that is hit twice is counted twice: each hit has a receipt.
+            named = receipt_key(key, receipt, place)
+            keys = (key,) if named is None else (key, named)
+            life = max(ends - int(now), 1) + _GRACE
+            arguments = (b"%d" % addend, b"%d" % life, self._within, b"%d" % MOST)
+            known.append(self._script.known(keys, arguments))
+            whole.append(self._script.whole(keys, arguments))
+
+        def settle(outcome: Replies | Unavailable) -> None:
+            if future.done():
+                return  # the caller gave up
+            try:
+                future.set_result(then(self._read(outcome)))
+            except Exception as error:
+                future.set_exception(error)
+
+        def bring(outcome: Replies | Unavailable) -> None:
+            if isinstance(outcome, Unavailable) or not any(map(_unknown, outcome)):
+                settle(outcome)
+            else:
+                # What was executed is known again by its receipt.
+                self._client.send(whole, deadline, settle)
+
+        self._client.send(known, deadline, bring)
+        return future
+
+    def _read(self, outcome: Replies | Unavailable) -> Sequence[int] | StoreUnavailable:
+        if isinstance(outcome, Unavailable):
+            return StoreUnavailable(outcome.reason)
+        counts = read_counts(outcome)
+        if isinstance(counts, list):
+            return counts
+        if counts is not None:
+            self._client.not_serving(counts)
+        return StoreUnavailable("error")
+
+
+def receipt_key(counter: bytes, receipt: bytes, place: int) -> bytes | None:
+    """The name of a receipt, with the hash tag that leads to the slot of its counter.
+
+    None: there is no such name, as the counter's has a brace that closes and is no tag. Its hits
+    are counted without a receipt.
+    """
+    opened = counter.find(b"{")
+    closed = counter.find(b"}", opened + 1) if opened >= 0 else -1
+    tag = counter[opened + 1 : closed] if closed > opened + 1 else counter
+    if b"}" in tag:
+        return None
+    return b"%b{%b}%b:%d" % (PREFIX, tag, receipt.hex().encode(), place)
+
+
+def _unknown(reply: object) -> bool:
+    return isinstance(reply, ErrorReply) and reply.message.startswith("NOSCRIPT")
