@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults redis-scripts
+.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -75,6 +75,9 @@ attacks: .venv/dev.stamp tools  ## attack a real server, beside clients that beh
 
 faults: .venv/dev.stamp tools  ## break everything around requests, and see how soon all is well: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.faults
+
+limit-faults: .venv/dev.stamp tools  ## break what limits depend on, and see what passes: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.limit_faults
 
 lock: .venv/dev.stamp  ## pin the newest dependencies (needs uv on the path)
 	@scripts/lock

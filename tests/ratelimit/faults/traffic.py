@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from callout.testing.requests import rate_limit_request
 from tests.end_to_end.conftest import until
@@ -9,6 +10,11 @@ from tests.end_to_end.serve import policy
 from tests.faults.load import Load, Outcome, limit
 from tests.ratelimit.faults.judge import Answer, Fault, Judged, Limit, judge
 
+PROPERTY = "limits under a fault"
+"""Of a test's report: see `tests.reliability.limit_faults`."""
+Figures: TypeAlias = tuple[str, int, int, float, float]
+"""A fault, how many answers, how many of them failed or did without counters, the most that passed
+in one window, and its bound, both in limits."""
 WINDOW = 2
 """Seconds: a test meets several."""
 REQUESTS = 31
@@ -137,9 +143,6 @@ def explained(
     assert judged.exact > 0
     assert judged.worst <= bound
     failures = sum(each.verdict == "error" or each.degraded for each in history)
-    keep(PROPERTY, (fault, len(history), failures, judged.worst, bound))
+    figures: Figures = (fault, len(history), failures, judged.worst, bound)
+    keep(PROPERTY, figures)
     return judged
-
-
-PROPERTY = "limits under a fault"
-"""Of a test's report: see `tests.reliability.limit_faults`."""
