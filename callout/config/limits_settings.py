@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 import pydantic
 
 from callout.config.validate import Block
+from callout.serve.address import parse as parse_address
 
 OnError: TypeAlias = Literal["error", "allow", "deny", "share"]
 
@@ -13,6 +14,22 @@ def _has_files(domain: str) -> str:
     if domain == "gatewright":
         raise ValueError("expected a domain of your own, found that of the policies: use `onError`")
     return domain
+
+
+def _address(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+class Prometheus(Block):
+    """A port where Prometheus finds statistics of rules under envoyproxy/ratelimit's names."""
+
+    address: Annotated[str, pydantic.AfterValidator(_address)]
+    """Where it listens: `host:port` or `unix:/path`; without authentication."""
+    path: Annotated[str, pydantic.Field(pattern=r"^/[A-Za-z0-9/_.-]{0,200}$")] = "/metrics"
+    """Of the one page that is there."""
+    near_limit_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.8
+    """From this share of a limit on, hits count as `near_limit`; the same as for statsd."""
 
 
 class Limits(Block):
@@ -56,6 +73,9 @@ class Limits(Block):
     windows, half for what needs more numbers. A million counters of fixed windows that several
     workers share, a quarter of that for one worker alone. When there is no room, those go that were
     used least recently, and what they held back passes."""
+
+    prometheus: Prometheus | None = None
+    """None: Prometheus finds no statistics of rules, and no request pays for them."""
 
     @pydantic.model_validator(mode="after")
     def _prefix_is_of_a_format(self) -> "Limits":

@@ -1,15 +1,33 @@
 """The setting `xds`: the management server that rate limit domains come from."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import pydantic
 
-from callout.config.validate import Block
+from callout.config.validate import SECRET, Block
 from callout.serve.address import parse
+
+_HEADER: Final = re.compile(r"([0-9A-Za-z_.-]{1,200}): *([ -~]{0,8192})")
+"""As gRPC takes it: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests."""
+_METADATA: Final = re.compile(r"([^=]{1,200})=(.{0,8192})", re.DOTALL)
 
 
 def _server(text: str) -> str:
     parse(text)
+    return text
+
+
+def _header(text: str) -> str:
+    found = _HEADER.fullmatch(text)
+    if found is None or found[1].lower().startswith("grpc-") or found[1].lower().endswith("-bin"):
+        raise ValueError("expected `name:value`, a header that gRPC lets callers send")
+    return text
+
+
+def _metadata(text: str) -> str:
+    if not _METADATA.fullmatch(text):
+        raise ValueError("expected `key=value`")
     return text
 
 
@@ -40,6 +58,12 @@ class Xds(Block):
     node_id: str = "default"
     """The node id that we say: servers keep a configuration for each. The default is that of
     envoyproxy/ratelimit."""
+    node_metadata: tuple[Annotated[str, pydantic.AfterValidator(_metadata)], ...] = ()
+    """What else we say of ourselves, each `key=value`: texts of the node's metadata."""
+    headers: tuple[Annotated[str, SECRET, pydantic.AfterValidator(_header)], ...] = pydantic.Field(
+        (), repr=False
+    )
+    """Sent with each attempt, each `name:value`, such as a token that the server asks for."""
     tls: XdsServerTls | None = None
     """None: plain HTTP/2. `{}`: TLS by the defaults."""
     max_message: Annotated[int, pydantic.Field(ge=4096, le=256 << 20)] = 4 << 20
@@ -53,6 +77,21 @@ class Xds(Block):
     that fails."""
     backoff_max: Annotated[float, pydantic.Field(ge=0.1, le=3600)] = 30.0
     """Seconds between two attempts at most, give or take half."""
+    backoff_jitter: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
+    """What is given or taken: this share of the seconds, at random. 0: nothing."""
+
+    @property
+    def header_values(self) -> tuple[tuple[str, str], ...]:
+        """The headers, their names in lower case."""
+        pairs = (each.partition(":") for each in self.headers)
+        return tuple((name.lower(), value.strip()) for name, _, value in pairs)
+
+    @property
+    def metadata_values(self) -> dict[str, str]:
+        """The node's metadata."""
+        return {
+            key: value for key, _, value in (each.partition("=") for each in self.node_metadata)
+        }
 
     @pydantic.model_validator(mode="after")
     def _grows(self) -> "Xds":

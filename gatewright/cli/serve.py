@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,7 +19,7 @@ from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
 from gatewright.run import handover, systemd
-from gatewright.run.er import FROM_ENVIRONMENT, ErRatelimit, read_er
+from gatewright.run.er import FROM_ENVIRONMENT, XDS_ALONE, ErRatelimit, read_er
 from gatewright.run.feed import MakeFeed
 from gatewright.run.handover import Inheritance
 from gatewright.run.opa_envoy import OpaEnvoy, read_opa_envoy
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = read_settings(arguments.settings, given)
         if isinstance(found, Rejected) or replaced is None:
             return found
-        return replaced.settings(found)
+        return Rejected((XDS_ALONE,)) if found.xds is not None else replaced.settings(found)
 
     settings = read()
     if isinstance(settings, Rejected):
@@ -81,13 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
             inheritance.decline("; ".join(map(str, settings.problems)))
         return 1
     logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
-    feed = None
+    feed: MakeFeed | None = None
     if isinstance(replaced, OpaEnvoy):
         feed = replaced.feed
         for each in replaced.warnings:
             _log.warning("configuration", problem=str(each))
     elif isinstance(replaced, ErRatelimit):
-        feed = replaced.feed
+        feed = functools.partial(replaced.feed, settings)
         for each in replaced.warnings(settings):
             _log.warning("configuration", problem=str(each))
     return asyncio.run(_serve(settings, arguments.settings, read, inheritance, feed))

@@ -244,17 +244,15 @@ VARIABLES: Final = (
     Variable(
         "SANITIZE_DESCRIPTOR_METRIC_DOTS", "bool", "refused", "dots of values stay in names", _OFF
     ),
+    Variable("USE_PROMETHEUS", "bool", "used", "limits.prometheus"),
+    Variable("PROMETHEUS_ADDR", "text", "used", "limits.prometheus.address"),
+    Variable("PROMETHEUS_PATH", "text", "used", "limits.prometheus.path"),
     Variable(
-        "USE_PROMETHEUS",
-        "bool",
-        "refused",
-        "statistics are at `/metrics` of DEBUG_PORT, under other names",
-        _OFF,
+        "PROMETHEUS_MAPPER_YAML", "text", "refused", "names are those of that service's own mapping"
     ),
-    Variable("PROMETHEUS_ADDR", "text", "beside", "USE_PROMETHEUS"),
-    Variable("PROMETHEUS_PATH", "text", "beside", "USE_PROMETHEUS"),
-    Variable("PROMETHEUS_MAPPER_YAML", "text", "beside", "USE_PROMETHEUS"),
-    Variable("PROMETHEUS_RESPONSE_TIME_AS_MILLISECONDS", "text", "beside", "USE_PROMETHEUS"),
+    Variable(
+        "PROMETHEUS_RESPONSE_TIME_AS_MILLISECONDS", "bool", "refused", "times are seconds", _OFF
+    ),
     Variable("TRACING_ENABLED", "bool", "refused", "set GATEWRIGHT_TELEMETRY__OTLP instead", _OFF),
     *(
         Variable(f"TRACING_{name}", "text", "beside", "TRACING_ENABLED")
@@ -271,6 +269,7 @@ VARIABLES: Final = (
 
 GRPC: Final = ("0.0.0.0", 8081)  # noqa: S104 - where envoyproxy/ratelimit listens
 HTTP: Final = ("0.0.0.0", 8080)  # noqa: S104 - as there
+PROMETHEUS: Final = ("0.0.0.0", 9090)  # noqa: S104 - as there
 DEBUG: Final = ("127.0.0.1", 6070)
 """The port of envoyproxy/ratelimit; it listens there on every address, without authentication."""
 
@@ -581,13 +580,28 @@ class _Ours:
         san = "CONFIG_GRPC_XDS_SERVER_TLS_SAN"
         self._set("xds.tls.server_name", self._text(san) or _host(server), san)
 
+    def _prometheus(self) -> None:
+        address = self._text("PROMETHEUS_ADDR") or f":{PROMETHEUS[1]}"
+        if address.startswith(":"):
+            address = f"{PROMETHEUS[0]}{address}"
+        self._set("limits.prometheus.address", address, "PROMETHEUS_ADDR")
+        if path := self._text("PROMETHEUS_PATH"):
+            self._set("limits.prometheus.path", path, "PROMETHEUS_PATH")
+        if "NEAR_LIMIT_RATIO" in self._values:
+            ratio = str(self._values["NEAR_LIMIT_RATIO"])
+            self._set("limits.prometheus.near_limit_ratio", ratio, "NEAR_LIMIT_RATIO")
+
     def _statsd(self) -> None:
         """Nothing is sent unless it is said: that service sends to localhost by default."""
         values = self._values
         plain, dog = bool(values.get("USE_STATSD")), bool(values.get("USE_DOG_STATSD"))
         if plain and dog:
             self._wrong("USE_DOG_STATSD", "expected one of it and USE_STATSD")
-        if values.get("DISABLE_STATS") or not (plain or dog):
+        if values.get("DISABLE_STATS"):
+            return
+        if values.get("USE_PROMETHEUS"):
+            self._prometheus()
+        if not (plain or dog):
             return
         name = "STATSD_PORT" if "STATSD_PORT" in values else "STATSD_HOST"
         address = _address(values, "STATSD", ("localhost", 8125))

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import sys
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,9 +39,12 @@ from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.decision_logs import check_places
+from gatewright.run.er_fleet import ErFleet
 from gatewright.run.feed import DirectoryFeed, Feed, MakeFeed, Offer
 from gatewright.run.folder import Folder
 from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
+from gatewright.run.lacking import lacking
+from gatewright.run.memory_counters import memory_for
 from gatewright.run.options import server_tls, xds_options
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
@@ -91,6 +95,8 @@ class Service:
         self._reloader = Reloader(self._acceptance.build)
         self._sent: Accepted | None = None
         """What workers decide by."""
+        self._lacking: str | None = None
+        """What it lacks for readiness."""
         self._retiring = Retiring(after=collect)
         self._inquiries = Inquiries(self._reachable, self._question)
         self._refused: dict[int, messages.Refused] = {}
@@ -100,7 +106,6 @@ class Service:
         self._ready = asyncio.Event()
         self._fleet = FleetMetrics(self._worker_digests, self._restarts)
         self._feed = (feed or self._directory)(self._offered)
-        self._xds_has_no_place = feed is not None and settings.xds is not None
         if self._feed.metrics is not None:
             self._fleet.registry.register(self._feed.metrics)
         self._watching: asyncio.Task[None] | None = None
@@ -110,6 +115,8 @@ class Service:
         self._admin: web.AppRunner | None = None
         self._admin_socket: socket.socket | None = None
         self._folder: Folder | None = None
+        self._counters: int | None = None
+        """The descriptor of the memory that workers count in."""
         self._metrics = Path()
         self._inheritance = inheritance
         self._counts_before = Counts()
@@ -121,6 +128,8 @@ class Service:
         """Where the admin port is."""
         self.http = ""
         """Where the HTTP port is; empty: there is none."""
+        self._er = ErFleet(settings, self._own_loads)
+        self._prometheus: socket.socket | None = None
         self._http: list[list[socket.socket]] = []
         """Its sockets by worker, beside those of gRPC."""
 
@@ -132,11 +141,9 @@ class Service:
 
         Raises:
             StartFailed: An address is taken, a certificate cannot be read, decision logs cannot be
-                written, settings have no place beside what brings the bundles.
+                written.
         """
         settings = self._settings
-        if self._xds_has_no_place:
-            raise StartFailed("cannot start: xds adds to a bundle of ours, and there is none")
         workers = settings.worker_count(len(os.sched_getaffinity(0)))
         tls = server_tls(settings)
         if tls is not None:
@@ -160,10 +167,15 @@ class Service:
         # In order, each once: a Unix socket is shared by all workers.
         every = dict.fromkeys(str(address.address_of(each)) for place in sockets for each in place)
         self.addresses = tuple(every)
+        if settings.limits.prometheus is not None:
+            with _or_fail(f"cannot listen at {settings.limits.prometheus.address}"):
+                self._prometheus = self._prometheus_listening(settings.limits.prometheus.address)
         self.admin = str(address.address_of(self._admin_socket))
         self.http = str(address.address_of(self._http[0][0])) if self._http[0] else ""
         with _or_fail("cannot start"):
             self._use_folder()
+            inherited = self._inheritance.counters if self._inheritance is not None else None
+            self._counters = memory_for(settings, workers, inherited)
         self._supervisor = Supervisor(
             [sys.executable, "-m", "gatewright.run.worker"],
             [[*grpc, *http] for grpc, http in zip(sockets, self._http, strict=True)],
@@ -172,6 +184,7 @@ class Service:
             on_death=self._died,
             environ=os.environ,
             frozen=settings.frozen,
+            shared=() if self._counters is None else (self._counters,),
         )
         await self._supervisor.start()
         self._watching = asyncio.create_task(self._feed.run())
@@ -186,6 +199,7 @@ class Service:
 
     async def _answer_admin(self, listening: socket.socket) -> None:
         self._admin = await admin.serve(self._sources(), listening)
+        await self._er.start(self._prometheus)
 
     def _grpc_sockets(self, workers: int) -> list[list[socket.socket]]:
         settings, inheritance = self._settings, self._inheritance
@@ -221,6 +235,13 @@ class Service:
             return inheritance.admin
         return address.bind(address.parse(wanted))
 
+    def _prometheus_listening(self, wanted: str) -> socket.socket:
+        inheritance = self._inheritance
+        inherited = inheritance.prometheus if inheritance is not None else None
+        if inheritance is None or inheritance.heritage.listens.prometheus != wanted:
+            inherited = None
+        return inherited or address.bind(address.parse(wanted))
+
     def _use_folder(self) -> None:
         heritage = self._inheritance.heritage if self._inheritance is not None else None
         if heritage is not None and heritage.version == gatewright.__version__:
@@ -241,7 +262,14 @@ class Service:
 
     def _listens(self) -> Listens:
         listen = self._settings.listen
-        return Listens(listen.grpc, listen.spread, listen.admin, listen.http_address or "")
+        prometheus = self._settings.limits.prometheus
+        return Listens(
+            listen.grpc,
+            listen.spread,
+            listen.admin,
+            listen.http_address or "",
+            prometheus.address if prometheus is not None else "",
+        )
 
     def heritage(self) -> tuple[Heritage, list[socket.socket]] | str:
         """What a successor is given; or why there can be none."""
@@ -265,12 +293,19 @@ class Service:
             listens=self._listens(),
             sockets=1 + len(sockets),
             http=len(http),
+            prometheus=int(self._prometheus is not None),
+            counters=self._counters,
         )
-        return heritage, [self._admin_socket, *sockets.values(), *http.values()]
+        last = [self._prometheus] if self._prometheus is not None else []
+        return heritage, [self._admin_socket, *sockets.values(), *http.values(), *last]
 
     def counts(self) -> Counts:
         """What has been counted until now, and must go on in a successor."""
         return Counts(self._restarts(), dict(self._fleet.loads))
+
+    def _own_loads(self) -> Tally[str]:
+        """Without those of a process that we have taken over from."""
+        return self._fleet.loads - Tally(self._counts_before.loads)
 
     async def take_over(self) -> None:
         """Returns once every worker answers, and whoever we take over from was told.
@@ -290,7 +325,7 @@ class Service:
         if self._inheritance.heritage.version == gatewright.__version__:
             self._count_on(counts)
         used = {each for worker in self._supervisor.workers for each in worker.sockets}
-        self._inheritance.close_all_but({self._admin_socket, *used})
+        self._inheritance.close_all_but({self._admin_socket, self._prometheus, *used})
         self._inheritance = None
         await self._answer_admin(self._admin_socket)
         _log.info("took over", pid=os.getpid(), grpc=",".join(self.addresses))
@@ -340,16 +375,22 @@ class Service:
         if succeeded and self._admin is not None:
             await self._admin.cleanup()
             self._admin = None
+        if succeeded:
+            await self._er.close()
         if self._supervisor is not None:
             farewell = messages.encode(messages.Drain(seconds, succeeded))
             await self._supervisor.stop(farewell, seconds + KILL_AFTER)
         if self._admin is not None:
             await self._admin.cleanup()
-        for each in (*self.addresses, self.admin, self.http):
+        await self._er.close()
+        for each in (*self.addresses, self.admin, self.http, self._er.address):
             if each.startswith("unix:") and not succeeded and self._inheritance is None:
                 address.remove_socket(each.removeprefix("unix:"))
         if self._folder is not None:
             self._folder.leave()
+        if self._counters is not None:
+            os.close(self._counters)
+            self._counters = None
 
     def hurry(self) -> None:
         """Ends a `stop` that is under way: calls in flight are cut off."""
@@ -394,7 +435,7 @@ class Service:
             return ()
         for warning in accepted.warnings:
             _log.warning("bundle", problem=str(warning))
-        self._sent = accepted
+        self._sent, self._lacking = accepted, lacking(self._settings, snapshot)
         self._refused.clear()
         if self._supervisor is not None:
             self._supervisor.broadcast_run(accepted.messages)
@@ -423,7 +464,8 @@ class Service:
         # What waits for a worker that is replaced should not be denied for want of a bundle.
         hold = self._sent is not None or self._inheritance is not None
         http = len(self._http[place])
-        start = messages.Start(settings, str(self._metrics), certificates, hold, place, http)
+        metrics, counters = str(self._metrics), self._counters
+        start = messages.Start(settings, metrics, certificates, hold, place, http, counters)
         return messages.encode(start), self._sent.messages if self._sent is not None else ()
 
     def _heard(self, place: int, data: bytes) -> None:
@@ -440,6 +482,8 @@ class Service:
             self._inquiries.died(place)
         elif isinstance(message, Answer):
             self._inquiries.heard(place, message)
+        elif isinstance(message, messages.Counted):
+            self._er.heard(message.grown)
         elif isinstance(message, messages.Refused):
             _log.error(
                 "a worker refused the bundle; it decides by the one before",
@@ -512,6 +556,8 @@ class Service:
         if self._feed.missing:
             names = ", ".join(self._feed.missing)
             return Readiness(ready=False, reason=f"bundles that are not active yet: {names}")
+        if self._lacking is not None:
+            return Readiness(ready=False, reason=self._lacking)
         if self._digests:
             return Readiness(ready=True)
         if self._reloader.problems:

@@ -28,8 +28,10 @@ from gatewright.bundle.sections import sections
 from gatewright.run import messages
 from gatewright.run.answers import Answers
 from gatewright.run.er_http import ErHttp, http_port
+from gatewright.run.er_report import ErReport
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
+from gatewright.run.lacking import lacking
 from gatewright.run.options import serve_options
 from gatewright.run.questions import Question
 from gatewright.run.telemetry import Telemetry
@@ -55,6 +57,7 @@ class Worker:
         control: Control,
         failed: Callable[[], None],
         place: int,
+        counters: int | None = None,
     ) -> None:
         self._settings = settings
         self._control = control
@@ -66,16 +69,18 @@ class Worker:
             # What envoyproxy/ratelimit calls itself; probes of its users ask for it.
             self._health.add(Face("ratelimit", SERVICE, ()))
         self._telemetry = Telemetry(settings.telemetry, metrics, place)
-        self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry)
+        self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry, counters)
         self._server: Server | None = None
         self._listening: Sequence[socket.socket] = ()
         self._http_listening: Sequence[socket.socket] = ()
         self._http: ErHttp | None = None
+        self._report: ErReport | None = None
         self._certificates: Certificates | None = None
         self._opening: asyncio.Task[None] | None = None
         self.answers = Answers(
             lambda: self._server,
             self._telemetry.slowest,
+            self._faces.hottest,
             lambda answer: control.send(messages.encode(answer)),
         )
         self._collecting: asyncio.Task[None] | None = None
@@ -97,6 +102,9 @@ class Worker:
         self._listening, self._certificates = listening[:first], certificates
         self._http_listening = listening[first:]
         await self._faces.start()
+        if self._faces.stats is not None:
+            self._report = ErReport(self._faces.stats, self._control)
+            self._report.start()
         self._telemetry.start()
         self._collecting = asyncio.create_task(_collect_rarely())
         if not hold:
@@ -124,7 +132,7 @@ class Worker:
             _log.error("certificates cannot be used; the former stay in use", error=str(error))
 
     def _loaded(self, digest: str) -> None:
-        self._health.set("", serving=True)
+        self._health.set("", serving=lacking(self._settings, self.generation.snapshot) is None)
         self._say(messages.Loaded(digest))
 
     def _refused(self, digest: str, problems: list[str]) -> None:
@@ -166,6 +174,8 @@ class Worker:
             await self._server.close()
         if self._collecting is not None:
             self._collecting.cancel()
+        if self._report is not None:
+            await self._report.close()
         await self._faces.close()
         await self._telemetry.stop()
 
@@ -232,7 +242,12 @@ class _Life:
             logs.configure(settings.telemetry.log, settings.telemetry.level, sys.stderr)
             self._seconds = settings.drain
             self._worker = Worker(
-                settings, Path(message.metrics), self._control, self._over.set, message.place
+                settings,
+                Path(message.metrics),
+                self._control,
+                self._over.set,
+                message.place,
+                message.counters,
             )
             await self._worker.start(
                 self._listening, message.certificates, message.hold, message.http

@@ -25,6 +25,9 @@ _log = structlog.get_logger("gatewright.xds")
 
 NAME = "rate limits (xds)"
 """What readiness calls it while it is missing."""
+NOTHING = Bundle({".xds.yaml": b"# All is the server's.\n"})
+"""A directory that adds nothing. A bundle without any YAML would be refused as an empty mount, and
+a server may well have no domain."""
 MOST_TOLD = 10
 """Problems in the reason of a NACK; the log of a server is no place for all."""
 
@@ -34,7 +37,7 @@ class XdsFeed:
 
     def __init__(
         self,
-        directory: str,
+        directory: str | None,
         options: XdsOptions,
         initial_fetch_timeout: float,
         offer: Offer,
@@ -44,7 +47,7 @@ class XdsFeed:
         """Prepares; `run` follows.
 
         Args:
-            directory: the bundle's.
+            directory: the bundle's; None: the server has all.
             options: the management server.
             initial_fetch_timeout: seconds until the directory alone is offered; 0: never.
             offer: takes what is to be decided by.
@@ -54,12 +57,14 @@ class XdsFeed:
         self._read = read
         self._initial_fetch_timeout = initial_fetch_timeout
         self._offer = offer
-        self._watcher = Watcher(directory, self._of_directory, on_failure=on_failure)
+        self._watcher = None
+        if directory is not None:
+            self._watcher = Watcher(directory, self._of_directory, on_failure=on_failure)
         self._client = XdsClient(options, self._of_server)
         self._turn = asyncio.Lock()
-        self._newest: Bundle | Rejected | None = None
+        self._newest: Bundle | Rejected | None = None if directory is not None else NOTHING
         """What the directory brought last. None: nothing yet."""
-        self._good: Bundle | None = None
+        self._good: Bundle | None = None if directory is not None else NOTHING
         """What it brought last that is in use."""
         self._files: Mapping[str, bytes] | None = None
         """The server's files that are in use, or wait for the directory. None: nothing came."""
@@ -75,14 +80,16 @@ class XdsFeed:
     async def run(self) -> None:
         """See `Feed`."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watcher.run())
+            if self._watcher is not None:
+                group.create_task(self._watcher.run())
             group.create_task(self._client.run())
             if self._initial_fetch_timeout:
                 group.create_task(self._wait_for_server())
 
     def reload_now(self) -> None:
         """See `Feed`."""
-        self._watcher.reload_now()
+        if self._watcher is not None:
+            self._watcher.reload_now()
 
     async def _wait_for_server(self) -> None:
         await asyncio.sleep(self._initial_fetch_timeout)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Doubles from the first to the longest, give or take half: a fleet does not come at once."""
+    """Doubles up to the longest, give or take a share: a fleet does not come at once."""
 
     first: float
     """Seconds before the second attempt."""
     longest: float
     """Seconds before any attempt, before chance has its say."""
+    jitter: float = 0.5
+    """The share that chance gives or takes; 0 to 1."""
 
     def delay(self, failures: int, chance: float) -> float:
         """Seconds to wait.
@@ -21,4 +23,5 @@ class Backoff:
         """
         # 2 ** 63 is beyond any bound: a server that is away for years must not overflow.
         steps = min(max(failures, 1) - 1, 63)
-        return min(self.longest, self.first * 2.0**steps) * (0.5 + chance)
+        spread = 1.0 + self.jitter * (2.0 * chance - 1.0)
+        return min(self.longest, self.first * 2.0**steps) * spread

@@ -89,7 +89,7 @@ class XdsClient:
                 METHOD,
                 request_serializer=discovery_pb2.DiscoveryRequest.SerializeToString,
                 response_deserializer=discovery_pb2.DiscoveryResponse.FromString,
-            )()
+            )(metadata=self._options.headers)
             await call.write(self._message(self._session.begin()))
             while (message := await call.read()) is not grpc.aio.EOF:
                 if not self.counts.connected:
@@ -132,6 +132,8 @@ class XdsClient:
         )
         message.node.id = self._options.node
         message.node.user_agent_name = "gatewright"
+        if self._options.metadata:
+            message.node.metadata.update(self._options.metadata)
         if request.reason is not None:
             message.error_detail.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
             message.error_detail.message = request.reason

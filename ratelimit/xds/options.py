@@ -1,6 +1,7 @@
 """Which management server is asked, and how."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratelimit.xds.backoff import Backoff
@@ -38,3 +39,7 @@ class XdsOptions:
     """Seconds before the answer to what is sent again although it was refused. go-control-plane
     sends it as soon as it reads a NACK, and the two would fill the wire with it; and as it sends
     nothing newer before it has its answer, the wait is short."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Of the node: what else we are to it."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of each stream; names in lower case."""

@@ -171,4 +171,4 @@ def test_xds_has_no_place_beside_bundles_of_an_opa_configuration(tmp_path: Path)
         environ={"GATEWRIGHT_XDS__SERVER": "127.0.0.1:1"},
     )
     assert ended.returncode == 1
-    assert "xds adds to a bundle of ours" in ended.stderr
+    assert "xds: adds to a bundle of ours" in ended.stderr

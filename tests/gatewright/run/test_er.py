@@ -29,7 +29,7 @@ def problems(**environ: str) -> dict[str, str]:
 
 def loaded(**environ: str) -> Settings:
     """Settings as `serve` reads them in this environment."""
-    replaced = read_er("/limits", environ, {})
+    replaced = read_er(FROM_ENVIRONMENT, environ, {})
     assert isinstance(replaced, ErRatelimit), replaced
     found = replaced.settings(settings.load(None, replaced.environ(environ), {}))
     assert isinstance(found, Settings), found
@@ -189,6 +189,97 @@ def test_headers_of_answers() -> None:
     assert found.headers == "draft-03"
     assert (found.names.limit, found.names.remaining) == ("X-Limit", "RateLimit-Remaining")
     assert found.names.reset == "X-Reset"
+
+
+SERVER = {"CONFIG_TYPE": "GRPC_XDS_SOTW"}
+
+
+def test_a_management_server_is_the_setting_xds() -> None:
+    xds = loaded(**SERVER).xds
+    assert xds is not None
+    assert (xds.server, xds.node_id, xds.tls) == ("localhost:18000", "default", None)
+
+    found = loaded(
+        **SERVER,
+        CONFIG_GRPC_XDS_SERVER_URL="eg:18001",
+        CONFIG_GRPC_XDS_NODE_ID="edge",
+        CONFIG_GRPC_XDS_NODE_METADATA="zone=a,role=b=c",
+        CONFIG_GRPC_XDS_CLIENT_ADDITIONAL_HEADERS="Authorization:Bearer x:y,tenant: t",
+        CONFIG_GRPC_XDS_SERVER_USE_TLS="true",
+        CONFIG_GRPC_XDS_CLIENT_TLS_CERT="c",
+        CONFIG_GRPC_XDS_CLIENT_TLS_KEY="k",
+        CONFIG_GRPC_XDS_SERVER_TLS_CACERT="ca",
+        CONFIG_GRPC_XDS_SERVER_TLS_SAN="envoy-gateway",
+        XDS_CLIENT_MAX_MSG_SIZE_IN_BYTES="10000",
+    ).xds
+
+    assert found is not None
+    assert (found.server, found.node_id, found.max_message) == ("eg:18001", "edge", 10_000)
+    assert found.metadata_values == {"zone": "a", "role": "b=c"}
+    assert found.header_values == (("authorization", "Bearer x:y"), ("tenant", "t"))
+    assert "Bearer" not in repr(found)
+    assert found.tls is not None
+    assert found.tls.model_dump() == {
+        "ca": "ca", "cert": "c", "key": "k", "server_name": "envoy-gateway"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, (1.0, 30.0, 0.5)),
+        ({"CONFIG_GRPC_XDS_SERVER_CONNECT_RETRY_INTERVAL": "3s"}, (3.0, 60.0, 0.5)),
+        ({"XDS_CLIENT_BACKOFF_INITIAL_INTERVAL": "45s"}, (45.0, 60.0, 0.5)),
+        ({"XDS_CLIENT_BACKOFF_MAX_INTERVAL": "5s"}, (1.0, 5.0, 0.5)),
+        ({"XDS_CLIENT_BACKOFF_RANDOM_FACTOR": "0.1"}, (1.0, 30.0, 0.1)),
+        (
+            {"XDS_CLIENT_BACKOFF_RANDOM_FACTOR": "0.1", "XDS_CLIENT_BACKOFF_JITTER": "false"},
+            (1.0, 30.0, 0.0),
+        ),
+    ],
+    ids=str,
+)
+def test_the_pace_at_which_a_management_server_is_tried_again(
+    environ: dict[str, str], expected: tuple[float, float, float]
+) -> None:
+    xds = loaded(**SERVER, **environ).xds
+
+    assert xds is not None
+    assert (xds.backoff_initial, xds.backoff_max, xds.backoff_jitter) == expected
+
+
+def test_tls_towards_a_management_server_needs_no_file() -> None:
+    xds = loaded(
+        **SERVER, CONFIG_GRPC_XDS_SERVER_USE_TLS="1", CONFIG_GRPC_XDS_SERVER_URL="eg:1"
+    ).xds
+
+    assert xds is not None
+    assert xds.tls is not None
+    assert (xds.tls.ca, xds.tls.server_name) == (None, "eg")
+
+
+def test_what_is_said_of_a_management_server_is_looked_at_only_with_it() -> None:
+    assert loaded(CONFIG_GRPC_XDS_SERVER_URL="eg:1", CONFIG_TYPE="file").xds is None
+    assert set(problems(CONFIG_TYPE="ETCD")) == {"CONFIG_TYPE"}
+
+
+def test_a_management_server_beside_a_folder_is_refused() -> None:
+    assert isinstance(read_er("/limits", SERVER, {}), Rejected)
+    found = read_er(FROM_ENVIRONMENT, SERVER, {})
+    assert isinstance(found, ErRatelimit)
+    assert found.folder is None
+
+
+@pytest.mark.parametrize("header", ["a", "grpc-x:1", "x-bin:1", "x y:1", "x:\u00e4"])
+def test_a_header_that_grpc_does_not_send_is_refused(header: str) -> None:
+    replaced = read_er(FROM_ENVIRONMENT, SERVER, {})
+    assert isinstance(replaced, ErRatelimit)
+    environ = {"GATEWRIGHT_XDS__HEADERS": header}
+
+    found = replaced.settings(settings.load(None, replaced.environ(environ), {}))
+
+    assert isinstance(found, Rejected)
+    assert ":1" not in str(found)
 
 
 def test_tls_of_the_grpc_port() -> None:

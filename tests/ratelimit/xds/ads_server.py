@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf.json_format import MessageToDict
 
 from callout.testing.ports import free_port
 from ratelimit.xds.client import METHOD
@@ -26,6 +27,9 @@ class Heard(NamedTuple):
     version: str
     nonce: str
     error: str
+    metadata: dict[str, Any]
+    """Of the node."""
+    headers: dict[str, str]
 
 
 class AdsServer:
@@ -103,12 +107,14 @@ class AdsServer:
         asked: queue.Queue[Heard] = queue.Queue()
         broken = self._broken
 
+        headers = {str(key): str(value) for key, value in context.invocation_metadata()}
+
         def read() -> None:
             try:
                 for each in requests:
                     said = Heard(
                         each.node.id, each.version_info, each.response_nonce,
-                        each.error_detail.message,
+                        each.error_detail.message, MessageToDict(each.node.metadata), headers,
                     )  # fmt: skip
                     self.heard.append(said)
                     asked.put(said)
