@@ -47,24 +47,25 @@ class ErRedisStore:
         then: Callable[[Sequence[int] | StoreUnavailable], T],
     ) -> "T | asyncio.Future[T]":
         """One request to Redis; see `Store.add`."""
-        commands, expiries = [], []
+        commands: list[bytes] = []
+        counts_at: list[int] = []
         for key, addend, ends in hits:
             seconds = ends - start_of(key) + (self._rand(self._jitter) if self._jitter else 0)
             expire = b"%d" % seconds
+            counts_at.append(len(commands))
             if addend < 0:
                 commands.append(give_back(key, -addend, expire))
             else:
-                commands.append(increment(key, addend))
-                expiries.append(pack(b"EXPIRE", key, expire))
+                commands += (increment(key, addend), pack(b"EXPIRE", key, expire))
 
         def settle(outcome: Replies | Unavailable) -> T:
             if isinstance(outcome, Unavailable):
                 return then(StoreUnavailable(outcome.reason))
-            counts = read_counts(outcome[: len(hits)])
+            counts = read_counts([outcome[place] for place in counts_at])
             if isinstance(counts, list):
                 return then(counts)
             if counts is not None:
                 self._client.not_serving(counts)
             return then(StoreUnavailable("error"))
 
-        return self._client.send([*commands, *expiries], deadline, settle)
+        return self._client.send(commands, deadline, settle)

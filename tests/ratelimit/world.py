@@ -19,13 +19,13 @@ from ratelimit.stores.contract import Store
 from ratelimit.stores.memory import MemoryStore
 
 
-def built(files: Mapping[str, str]) -> Snapshot | Rejected:
+def built(files: Mapping[str, str], section: LimitsSection | None = None) -> Snapshot | Rejected:
     bundle = Bundle({path: text.encode() for path, text in files.items()})
-    return build(bundle, [LimitsSection()])
+    return build(bundle, [section or LimitsSection()])
 
 
-def snapshot(files: Mapping[str, str]) -> Snapshot:
-    made = built(files)
+def snapshot(files: Mapping[str, str], section: LimitsSection | None = None) -> Snapshot:
+    made = built(files, section)
     assert isinstance(made, Snapshot), made
     return made
 
@@ -56,11 +56,15 @@ class World:
     """What a test talks to."""
 
     def __init__(
-        self, files: Mapping[str, str], store: Store | None = None, **options: Any
+        self,
+        files: Mapping[str, str],
+        store: Store | None = None,
+        section: LimitsSection | None = None,
+        **options: Any,
     ) -> None:
         self.clock = Clock()
         self.seen = Seen()
-        self.snapshot: Snapshot | None = snapshot(files)
+        self.snapshot: Snapshot | None = snapshot(files, section)
         self.service = RateLimitService(
             lambda: self.snapshot,
             MemoryStore() if store is None else store,

@@ -7,6 +7,7 @@ followed (a limit of an unknown unit ends it; 2^63 hits make Redis refuse), the 
 import re
 import struct
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -119,6 +120,8 @@ class Asked(NamedTuple):
     """0: only look."""
     override: tuple[int, str] | None = None
     """`requests_per_unit` and `unit`."""
+    refund: bool = False
+    """`is_negative_hits`: to give back."""
 
 
 class Status(NamedTuple):
@@ -145,6 +148,7 @@ class Model:
         near: float = 0.8,
         shadow_mode: bool = False,
         quota_mode: bool = False,
+        jitter: Callable[[], int] = lambda: 0,
     ) -> None:
         self.domains: dict[str, Descriptor] = {}
         self.prefix, self.near = prefix, _float32(near)
@@ -152,6 +156,9 @@ class Model:
         self.counters: dict[str, int] = {}
         self.ends: dict[str, int] = {}
         """When the window of a counter ends."""
+        self.kept: dict[str, int] = {}
+        """Seconds that a counter is kept, from its last hit on."""
+        self.jitter = jitter
         self.stats: Counter[str] = Counter()
         for file in files:
             self._load(file, merge)
@@ -261,11 +268,17 @@ class Model:
         if limit.unlimited:
             return Status("OK", remaining=2**32 - 1)
         key = self.cache_key(domain, asked.entries, limit, now)
-        before = self.counters.get(key, 0)
-        after = before + asked.hits
-        self.counters[key] = after
         self.ends[key] = now // limit.divider * limit.divider + limit.divider
+        keep = limit.divider + self.jitter()
         most = limit.requests_per_unit
+        told = (most, limit.unit, limit.name)
+        reset = limit.divider - now % limit.divider
+        if asked.refund:
+            self.stats[f"{limit.full_key}.total_negative_hits"] += asked.hits
+            left = self.give_back(key, asked.hits, keep)
+            return Status("OK", told, max(most - left, 0), reset)
+        after = self.count(key, asked.hits, keep)
+        before = after - asked.hits
         near = int(_float32(_float32(most) * self.near))
         count = {"total_hits": asked.hits}
         if after > most:
@@ -281,8 +294,21 @@ class Model:
         for name, number in count.items():
             self.stats[f"{limit.full_key}.{name}"] += number
         code = "OVER_LIMIT" if after > most and not limit.shadow_mode else "OK"
-        told = (most, limit.unit, limit.name)
-        return Status(code, told, max(most - after, 0), limit.divider - now % limit.divider)
+        return Status(code, told, max(most - after, 0), reset)
+
+    def count(self, key: str, hits: int, keep: int) -> int:
+        """INCRBY and EXPIRE."""
+        self.counters[key] = self.counters.get(key, 0) + hits
+        self.kept[key] = keep
+        return self.counters[key]
+
+    def give_back(self, key: str, hits: int, keep: int) -> int:
+        """Its script: nothing is made, and nothing is below 0."""
+        if key not in self.counters:
+            return 0
+        self.counters[key] = max(self.counters[key] - hits, 0)
+        self.kept[key] = keep
+        return self.counters[key]
 
 
 def _float32(number: float) -> float:

@@ -10,7 +10,6 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from callout.testing.requests import rate_limit_request
 from ratelimit.domains import load
 from ratelimit.er_stats import ErStats
 from ratelimit.keys import descriptor_key, window_key
@@ -18,6 +17,7 @@ from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.rules import Match, Tree, match
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
+from tests.ratelimit.er.asking import message_of, some_descriptors
 from tests.ratelimit.er.model import Asked, ConfigError, Entries, Model, RateLimit, Response
 from tests.ratelimit.world import World
 
@@ -171,19 +171,6 @@ class Conversation:
         """The window of each of the model's counters. One counter with two (an override of another
         unit, at a time where both windows begin) is confused there, and two counters here."""
 
-    def request(self) -> list[Asked]:
-        asked = []
-        for _ in range(self.random.choice([1, 1, 2, 3])):
-            entries = tuple(
-                (self.random.choice(KEYS), self.random.choice(ASKED_VALUES))
-                for _ in range(self.random.choice([1, 1, 1, 2]))
-            )
-            override = None
-            if self.random.random() < 0.1:
-                override = (self.random.choice([0, 1, 4]), self.random.choice(["MINUTE", "WEEK"]))
-            asked.append(Asked(entries, self.random.choice([0, 1, 1, 1, 2, 5, 100]), override))
-        return asked
-
     def confused(self, asked: list[Asked], now: int) -> bool:
         for one, limit in zip(asked, self.model.limits("d", asked), strict=True):
             if limit is not None and not limit.unlimited:
@@ -196,11 +183,11 @@ class Conversation:
         """One request; False: it was left out."""
         self.world.clock.move(self.random.choice([0, 0, 0, 0.5, 1, 7, 61, 4000, 90_000]))
         now = int(self.world.clock())
-        asked = self.request()
+        asked = some_descriptors(self.random, KEYS, ASKED_VALUES)
         if self.confused(asked, now):
             return False
         expected = self.model.should_rate_limit("d", asked, now)
-        message = self.message(asked)
+        message = message_of("d", asked)
         reply = self.world.reply(message)
         assert isinstance(reply, bytes)
         plan = self.world.service._plans.get(message)
@@ -211,20 +198,6 @@ class Conversation:
         self.same_answer(asked, expected, rls_pb2.RateLimitResponse.FromString(reply))
         self.same_counters(asked, now)
         return True
-
-    @staticmethod
-    def message(asked: list[Asked]) -> bytes:
-        request = rate_limit_request("d", *[{} for _ in asked])
-        for descriptor, one in zip(request.descriptors, asked, strict=True):
-            for key, value in one.entries:
-                descriptor.entries.add(key=key, value=value)
-            descriptor.hits_addend.value = one.hits
-            if one.override is not None:
-                descriptor.limit.requests_per_unit = one.override[0]
-                unit = rls_pb2.RateLimitResponse.RateLimit.Unit.Value(one.override[1])
-                descriptor.limit.unit = unit
-        message: bytes = request.SerializeToString()
-        return message
 
     def same_answer(self, asked: list[Asked], expected: Response, answered: Any) -> None:
         code = rls_pb2.RateLimitResponse.Code.Name
@@ -260,7 +233,7 @@ class Conversation:
             theirs = self.model.cache_key("d", one.entries, limit, now)
             assert self.model.ends[theirs] == start + limit.divider
             ours = self.store._windows[start + limit.divider]
-            assert ours[key] == self.model.counters[theirs]
+            assert ours.get(key) == self.model.counters.get(theirs)
 
     def same_statistics(self) -> None:
         ours = {f"{each.rule}.{each.name}": each.value for each in self.stats.statistics()}
