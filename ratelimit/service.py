@@ -20,6 +20,7 @@ from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
+from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
 from ratelimit.local.share import LocalShare
 from ratelimit.modes import AS_WRITTEN, Modes
@@ -55,6 +56,7 @@ class RateLimitService:
         share: LocalShare | None = None,
         stats: ErStats | None = None,
         modes: Modes = AS_WRITTEN,
+        hottest: Hottest | None = None,
     ) -> None:
         """Serve.
 
@@ -69,6 +71,7 @@ class RateLimitService:
             share: decides for limits with `onError: share` while the store is away.
             stats: counts as envoyproxy/ratelimit does; None: nothing is.
             modes: what holds for every limit.
+            hottest: looks at some requests; None: at none.
         """
         self._snapshot = snapshot
         self._store = store
@@ -81,6 +84,9 @@ class RateLimitService:
         self._share = share
         self._stats = stats
         self._modes = modes
+        self._hottest = hottest
+        self._until_look = 1 if hottest is not None else 0
+        """Requests until it looks again; without it 0, and less with each."""
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -118,6 +124,9 @@ class RateLimitService:
                 return self._answer(message, plan, (), 0.0, started, digest)
             now = self._now()
             hits = plan.hits(now)
+            self._until_look -= 1
+            if not self._until_look and self._hottest is not None:
+                self._until_look = self._hottest.look(plan, hits, now)
             denied = self._denied
             if denied is not None and now < denied.until:
                 known = denied.counts(plan, hits, now)

@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from dataclasses import asdict
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -14,9 +16,13 @@ from callout.observe.debug.slowest import Slowest
 from callout.observe.place import place_of
 from callout.serve.server import Server
 from gatewright.run.questions import Answer, Question
+from ratelimit.hottest import Found, Hottest
+from ratelimit.shown import shown
 
 _log = structlog.get_logger("gatewright.worker")
 
+MOST_HOTTEST: Final = 200
+"""Counters that one worker names: twice as many as are shown, for workers differ."""
 MOST_CONNECTIONS: Final = 500
 """Connections that are shown of one worker: a page for people. Their number is always said."""
 _TIMER: Final = "UVTimer"
@@ -30,6 +36,7 @@ class Answers:
         self,
         server: Callable[[], Server | None],
         slowest: Slowest,
+        hottest: Hottest,
         send: Callable[[Answer], None],
     ) -> None:
         """Prepares.
@@ -37,10 +44,12 @@ class Answers:
         Args:
             server: the one that runs.
             slowest: the slowest decisions.
+            hottest: the counters that are asked about most.
             send: takes the answer.
         """
         self._server = server
         self._slowest = slowest
+        self._hottest = hottest
         self._send = send
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,6 +79,8 @@ class Answers:
             return await self._connections()
         if question.what == "slowest":
             return {"decisions": [each._asdict() for each in self._slowest.found()]}
+        if question.what == "hottest":
+            return _hot(self._hottest.found(time.time(), MOST_HOTTEST))
         return await _profile(question.seconds)
 
     async def _connections(self) -> dict[str, object]:
@@ -84,6 +95,19 @@ class Answers:
             "timers": _timers(),
             "connections": [asdict(each) for each in shown],
         }
+
+
+def _hot(found: Found) -> dict[str, object]:
+    """Names as they may be seen, each with what tells it from others that look the same then."""
+    counters = [
+        {
+            "id": blake2b(each.name, digest_size=16).hexdigest(),
+            "counter": shown(each.key),
+            "requests": each.requests,
+        }
+        for each in found.hottest
+    ]
+    return {"seconds": found.seconds, "requests": found.requests, "counters": counters}
 
 
 def _timers() -> int:

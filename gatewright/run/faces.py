@@ -19,6 +19,7 @@ from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er_statistics import statistics
 from gatewright.run.options import extras, modes, opa_options
 from gatewright.run.telemetry import Telemetry
+from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
 from ratelimit.local.share import LocalShare
 from ratelimit.service import RateLimitService
@@ -65,6 +66,8 @@ class Faces:
             follow_opa(telemetry.metrics, self._opa)
         self._stats, self._statsd = statistics(settings)
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
+        self.hottest = Hottest()
+        """The counters that are asked about most."""
         made = {
             "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),
             "limit": lambda: RateLimitService(
@@ -76,6 +79,7 @@ class Faces:
                 denied=denied,
                 share=share,
                 stats=self._stats,
+                hottest=self.hottest,
             ).face(settings.overload.limit),
         }
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)

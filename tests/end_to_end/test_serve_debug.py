@@ -16,13 +16,17 @@ from typing import Any
 import pytest
 
 from callout.testing.redis import RedisServer
-from callout.testing.requests import check_request
+from callout.testing.requests import check_request, rate_limit_request
 from tests.end_to_end.conftest import until
-from tests.end_to_end.serve import CHECK, EVERYBODY, OPEN, Serve, kill, policy, write_bundle
+from tests.end_to_end.serve import CHECK, EVERYBODY, OPEN, Serve, kill, policy, run, write_bundle
 from tests.faults.load import Load, slowest
 from tests.faults.load import check as question
 
-BUNDLE = {"all.yaml": policy("all", OPEN), **EVERYBODY}
+EDGE = """domain: edge
+descriptors:
+  - {key: client, rate_limit: {unit: year, requests_per_unit: 1000000}}
+"""
+BUNDLE = {"all.yaml": policy("all", OPEN), **EVERYBODY, "ratelimit/edge.yaml": EDGE}
 QUESTIONS = (question("open", check_request(path="/a"), True),)
 AT_ONCE = 0.25
 """Seconds, on a machine that is busy with other tests: what nothing delays takes a millisecond."""
@@ -273,3 +277,29 @@ def test_what_a_worker_that_goes_was_asked_is_not_waited_for_from_the_next(serve
     status, text = serve.admin("/debug/profile?seconds=1")
     assert status == 200
     assert "no answer in time" not in text
+
+
+def test_the_hottest_counters_of_all_workers_are_told(serve: Serve) -> None:
+    busy = rate_limit_request("edge", {"client": "busy"})
+    with ExitStack() as open_:
+        for _ in range(8):  # so that both workers are asked
+            client = open_.enter_context(serve.client())
+            for _ in range(60):
+                client.should_rate_limit(busy)
+    found = page(serve, "limits/hottest?most=1")
+    (hot,) = found["counters"]
+    assert hot["counter"].startswith("rl:d:4:edge")
+    assert "client4:busy@" in hot["counter"]
+    assert hot["share"] == 1.0
+    # One of sixteen is looked at, and the first of each worker.
+    assert 100 <= hot["requests"] == found["requests"] <= 2000
+    assert found["no_answer"] == []
+    assert serve.admin("/debug/limits/hottest?most=101")[0] == 400
+    told = run("ratelimit", "keys", "--hot", "5", "--admin", serve.admin_address)
+    assert told.returncode == 0, told.stderr
+    first, line = told.stdout.splitlines()
+    assert first.startswith("about ")
+    assert line.endswith(f"100.0%  {hot['counter']}")
+    nothing = run("ratelimit", "keys", "--hot", "--admin", "127.0.0.1:1")
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert "does not answer" in nothing.stderr

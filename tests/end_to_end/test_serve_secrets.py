@@ -245,7 +245,7 @@ def test_nothing_planted_is_found_in_any_output(
         outputs["answers without neighbours"] = ask(serve, plant, 10, good)
         for page in ("/metrics", "/config", "/version", "/readyz", "/healthz"):
             outputs[page] = admin(serve, page, "")
-        for page in ("connections", "decisions/slowest", "profile?seconds=1"):
+        for page in ("connections", "decisions/slowest", "limits/hottest", "profile?seconds=1"):
             outputs[page] = admin(serve, f"/debug/{page}", plant("admin token"))
         outputs["raw bytes to the admin port"] = attack(serve.admin_address, plant)
         assert serve.metric("gatewright_decisions_total") > 30 * ROUNDS

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from callout.observe.debug.access import Asker, admit
+from callout.observe.debug.hottest import MOST, SHOWN, together
 
 PREFIX: Final = "/debug/"
 PATIENCE: Final = 2.0
@@ -21,7 +22,7 @@ LONGEST_PROFILE: Final = 60
 PROFILE_SECONDS: Final = 10
 """Unless said otherwise."""
 
-What: TypeAlias = Literal["connections", "slowest", "profile"]
+What: TypeAlias = Literal["connections", "slowest", "profile", "hottest"]
 Ask: TypeAlias = Callable[[What, float, float], Awaitable[Mapping[int, bytes | None]]]
 """Asks every worker: what, for how many seconds of profile, and within how many seconds. Gives the
 JSON that each place answered; None: it did not answer in time."""
@@ -50,6 +51,7 @@ class DebugPages:
             web.get("/debug/connections", self.connections),
             web.get("/debug/decisions/slowest", self.slowest),
             web.get("/debug/profile", self.profile),
+            web.get("/debug/limits/hottest", self.hottest),
         ]
 
     @web.middleware
@@ -80,9 +82,19 @@ class DebugPages:
         decisions.sort(key=lambda each: each["seconds"], reverse=True)
         return _json({"decisions": decisions, "no_answer": silent})
 
+    async def hottest(self, request: web.Request) -> web.Response:
+        """The counters of rate limits that are asked about most."""
+        most = _number(request.query.get("most", str(SHOWN)), MOST)
+        if most is None:
+            return web.json_response({"error": f"expected most from 1 to {MOST}"}, status=400)
+        answers = await self._answers("hottest")
+        silent = [place for place, answer in answers.items() if "error" in answer]
+        found = together([each for each in answers.values() if "error" not in each], most)
+        return _json({**found, "no_answer": silent})
+
     async def profile(self, request: web.Request) -> web.Response:
         """Processor time by stack, as flame graphs are made of; one profile at a time."""
-        seconds = _seconds(request.query.get("seconds", str(PROFILE_SECONDS)))
+        seconds = _number(request.query.get("seconds", str(PROFILE_SECONDS)), LONGEST_PROFILE)
         if seconds is None:
             reason = f"expected seconds from 1 to {LONGEST_PROFILE}"
             return web.json_response({"error": reason}, status=400)
@@ -129,10 +141,10 @@ def _asker(request: web.Request) -> Asker:
     )
 
 
-def _seconds(text: str) -> int | None:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LONGEST_PROFILE))):
+def _number(text: str, most: int) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
         return None
-    return int(text) if 1 <= int(text) <= LONGEST_PROFILE else None
+    return int(text) if 1 <= int(text) <= most else None
 
 
 def _json(value: object) -> web.Response:

@@ -1,4 +1,7 @@
-"""`gatewright ratelimit keys COUNTER...`: what counters in Redis say; sets them back."""
+"""`gatewright ratelimit keys COUNTER...`: what counters in Redis say; sets them back.
+
+`keys --hot`: which of them are asked about most.
+"""
 
 import argparse
 import asyncio
@@ -10,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from callout.config.problems import Rejected
+from callout.observe.debug.hottest import MOST, SHOWN
 from callout.redis.connection import connection
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, pack
+from gatewright.cli.ratelimit import hot
 from gatewright.cli.settings import read_settings
 from ratelimit.keys import PREFIX
 
@@ -27,16 +32,29 @@ _MOST: Final = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     parser.add_argument(
-        "counters", nargs="+", metavar="COUNTER", help="names as `ratelimit try` tells them"
+        "counters", nargs="*", metavar="COUNTER", help="names as `ratelimit try` tells them"
     )
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings of `serve`")
     parser.add_argument("--redis", metavar="URL", help="default: the settings'")
     parser.add_argument("--reset", action="store_true", help="forget what they counted")
+    parser.add_argument(
+        "--hot",
+        type=int,
+        nargs="?",
+        const=SHOWN,
+        metavar="N",
+        help=f"instead: the N counters that a running service is asked about most; default {SHOWN}",
+    )
+    parser.add_argument("--admin", metavar="ADDRESS", help="where it is asked; the settings'")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints each counter as it was."""
+    """Prints each counter as it was, or the hottest."""
+    if arguments.hot is not None:
+        return _hottest(arguments)
+    if not arguments.counters:
+        return _bad("expected the names of counters, or --hot")
     names = [each.encode("utf-8", "surrogateescape") for each in arguments.counters]
     # What is no counter of ours is nothing that this command may delete.
     foreign = next((each for each in names if not each.startswith(PREFIX)), None)
@@ -59,6 +77,22 @@ def run(arguments: argparse.Namespace) -> int:
         for row in rows:
             print(_line(row, arguments.reset))
     return 0 if all(row["there"] for row in rows) else 1
+
+
+def _hottest(arguments: argparse.Namespace) -> int:
+    if arguments.counters or arguments.reset or arguments.redis or not 1 <= arguments.hot <= MOST:
+        return _bad(f"expected --hot alone, of 1 to {MOST}")
+    settings = read_settings(arguments.settings, {"admin": arguments.admin})
+    if isinstance(settings, Rejected):
+        for each in settings.problems:
+            print(each, file=sys.stderr)
+        return _BAD
+    try:
+        told = hot.ask(settings, arguments.hot)
+    except hot.Unanswered as error:
+        return _bad(str(error))
+    print(json.dumps(told, indent=2) if arguments.json else "\n".join(hot.lines(told)))
+    return 0
 
 
 def _bad(reason: str) -> int:
