@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from ratelimit.algorithms.contract import Verdict
+from ratelimit.algorithms.decision import Use
 from ratelimit.stores.contract import Hit, StoreUnavailable
 
 T = TypeVar("T")
@@ -25,4 +27,16 @@ class Once(Protocol):
         Then nothing is counted, and `then` is told what the counters were that time; `MOST` times,
         and after that it is counted like any other.
         """
+        ...
+
+    def use(
+        self,
+        receipt: bytes,
+        uses: Sequence[Use],
+        together: bool,
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[Verdict] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """The same of `StateStore.use`: what was said that time is said again."""
         ...

@@ -2,16 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.resources import files
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from redis.crc import key_slot
 
 from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Replies, pack
+from callout.redis.pipeline import ErrorReply, Replies, Reply, pack
+from ratelimit.algorithms.contract import Verdict
+from ratelimit.algorithms.decision import Use
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.redis_commands import read_counts
-from ratelimit.stores.redis_scripts.script import Script
+from ratelimit.stores.redis_scripts.script import Runner, Script
+from ratelimit.stores.redis_scripts.states import RedisStates
+from ratelimit.stores.states import StateStore
 
 T = TypeVar("T")
 
@@ -28,11 +35,24 @@ class OnceInRedis:
     connection broke before it, and is counted if Redis never did.
     """
 
-    def __init__(self, client: Redis, within: int) -> None:
-        """Count through `client`, knowing requests again for so many seconds."""
+    def __init__(
+        self, client: Redis, within: int, across: StateStore | None = None, **states: Any
+    ) -> None:
+        """Count through `client`, knowing requests again for so many seconds.
+
+        Args:
+            client: where the counters are.
+            within: seconds.
+            across: in a Cluster, who decides about uses in several slots; these requests are not
+                known again, as no step of Redis is of all of them. None: there is one slot.
+            states: how `RedisStates` is made.
+        """
         self._client = client
         self._within = b"%d" % (within * 1000)
-        self._script = Script(files(__package__).joinpath("once.lua").read_text(encoding="utf-8"))
+        self._script = Script(_text("once"))
+        self._across = across
+        self._runner = Runner(client)
+        self._states = states
 
     def add(
         self,
@@ -77,6 +97,25 @@ class OnceInRedis:
         self._client.send(known, deadline, bring)
         return future
 
+    def use(
+        self,
+        receipt: bytes,
+        uses: Sequence[Use],
+        together: bool,
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[Verdict] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """See `Once.use`: one script for all uses, with one receipt."""
+        named = receipt_key(uses[0].key, receipt, 0)
+        store: StateStore
+        if named is None or (self._across and len({key_slot(use.key) for use in uses}) > 1):
+            store = self._across or RedisStates(self._client, runner=self._runner, **self._states)
+        else:
+            runner = _Showing(self._client, self._runner, named, self._within)
+            store = RedisStates(self._client, runner=runner, **self._states)
+        return store.use(uses, together, now, deadline, then)
+
     def _read(self, outcome: Replies | Unavailable) -> Sequence[int] | StoreUnavailable:
         if isinstance(outcome, Unavailable):
             return StoreUnavailable(outcome.reason)
@@ -100,6 +139,38 @@ def receipt_key(counter: bytes, receipt: bytes, place: int) -> bytes | None:
     if b"}" in tag:
         return None
     return b"%b{%b}%b:%d" % (PREFIX, tag, receipt.hex().encode(), place)
+
+
+class _Showing(Runner):
+    """Runs scripts of one request, which answer whole numbers, and shows them its receipt."""
+
+    def __init__(self, redis: Redis, runner: Runner, receipt: bytes, within: bytes) -> None:
+        super().__init__(redis)
+        self._runner = runner
+        self._receipt = receipt
+        self._within = within
+
+    def run(
+        self,
+        script: Script,
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes],
+        deadline: float | None,
+        then: Callable[[Reply | Unavailable], T],
+    ) -> "asyncio.Future[T]":
+        """See `Runner.run`."""
+        keys = (*keys, self._receipt)
+        arguments = (*arguments, self._within, b"%d" % MOST)
+        return self._runner.run(_shown(script), keys, arguments, deadline, then)
+
+
+@cache
+def _shown(script: Script) -> Script:
+    return Script(f"local function decide()\n{script.source}end\n{_text('shown')}")
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _unknown(reply: object) -> bool:

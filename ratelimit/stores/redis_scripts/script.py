@@ -15,10 +15,11 @@ T = TypeVar("T")
 class Script:
     """Lua source that Redis knows by its digest once it has seen it."""
 
-    __slots__ = ("_digest", "_source")
+    __slots__ = ("_digest", "_source", "source")
 
     def __init__(self, source: str) -> None:
         """`source` is Lua 5.1 as Redis 5 and later runs it."""
+        self.source = source
         self._source = source.encode()
         self._digest = hashlib.sha1(self._source, usedforsecurity=False).hexdigest().encode()
 

@@ -52,6 +52,7 @@ class RedisStates:
         redis: Redis,
         prefix: bytes = b"",
         clock: Callable[[float], int] | None = None,
+        runner: Runner | None = None,
     ) -> None:
         """Run scripts through `redis`.
 
@@ -60,8 +61,9 @@ class RedisStates:
             prefix: of every key.
             clock: makes milliseconds of the `now` that `use` is given, for tests; None: Redis
                 looks at its own clock.
+            runner: who runs them; None: a new one.
         """
-        self._runner = Runner(redis)
+        self._runner = runner or Runner(redis)
         self._prefix = prefix
         self._clock = clock
 
