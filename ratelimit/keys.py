@@ -78,3 +78,11 @@ class ErNames(NamedTuple):
         text = "_".join([domain, *[f"{key}_{value}" for key, value in entries], ""])
         name = self.prefix + text.encode("utf-8", "surrogatepass")
         return name if len(name) <= _LONGEST_ER else b"%bh_%b_" % (self.prefix, _hash(name))
+
+
+def is_counter(key: bytes, er: ErNames | None) -> bool:
+    """Whether it may be the name of a counter, with `er` of one of those too."""
+    if key.startswith(PREFIX):
+        return True
+    name = key.rstrip(b"0123456789")
+    return er is not None and name.startswith(er.prefix) and name != key and name.endswith(b"_")

@@ -9,8 +9,12 @@ from ratelimit.keys import ErNames
 
 def sections(limits: Limits) -> tuple[Section, ...]:
     """All of them, as a process with these settings reads them."""
-    er = ErNames((limits.key_prefix or "").encode()) if limits.compat == "er" else None
-    return (AuthSection(), LimitsSection(limits.merge_domains, er))
+    return (AuthSection(), LimitsSection(limits.merge_domains, er_names(limits)))
+
+
+def er_names(limits: Limits) -> ErNames | None:
+    """Of counters, with `compat: er`."""
+    return ErNames((limits.key_prefix or "").encode()) if limits.compat == "er" else None
 
 
 SECTIONS = sections(Limits())

@@ -17,9 +17,11 @@ from callout.observe.debug.hottest import MOST, SHOWN
 from callout.redis.connection import connection
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, pack
+from gatewright.bundle.sections import er_names
 from gatewright.cli.ratelimit import hot
+from gatewright.cli.ratelimit.er_settings import read_er_settings
 from gatewright.cli.settings import read_settings
-from ratelimit.keys import PREFIX
+from ratelimit.keys import PREFIX, is_counter
 
 HELP = "what counters in Redis say, or set them back; exit 0 all there, 1 some not, 2 cannot ask"
 _BAD: Final = 2
@@ -35,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "counters", nargs="*", metavar="COUNTER", help="names as `ratelimit try` tells them"
     )
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings of `serve`")
+    parser.add_argument(
+        "--er-config",
+        action="store_true",
+        help="counters of `serve --er-config`, by its environment",
+    )
     parser.add_argument("--redis", metavar="URL", help="default: the settings'")
     parser.add_argument("--reset", action="store_true", help="forget what they counted")
     parser.add_argument(
@@ -56,15 +63,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.counters:
         return _bad("expected the names of counters, or --hot")
     names = [each.encode("utf-8", "surrogateescape") for each in arguments.counters]
-    # What is no counter of ours is nothing that this command may delete.
-    foreign = next((each for each in names if not each.startswith(PREFIX)), None)
-    if foreign is not None or len(names) > _MOST:
-        return _bad(f"expected at most {_MOST} names that begin with `{PREFIX.decode()}`")
-    settings = read_settings(arguments.settings, {"redis": arguments.redis})
+    read = read_er_settings if arguments.er_config else read_settings
+    settings = read(arguments.settings, {"redis": arguments.redis})
     if isinstance(settings, Rejected):
         for each in settings.problems:
             print(each, file=sys.stderr)
         return _BAD
+    # What is no counter of ours is nothing that this command may delete.
+    er = er_names(settings.limits)
+    if len(names) > _MOST or not all(is_counter(each, er) for each in names):
+        or_er = f", or `{er.prefix.decode()}` and end in `_` and a second" if er else ""
+        return _bad(f"expected at most {_MOST} names that begin with `{PREFIX.decode()}`{or_er}")
     if settings.redis is None:
         return _bad("expected --redis: counters in memory are the serving process's own")
     found = asyncio.run(_asked(settings.redis, names, arguments.reset))

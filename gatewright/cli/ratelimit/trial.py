@@ -16,14 +16,21 @@ from gatewright.bundle.load import Loaded, check, load
 from gatewright.bundle.sections import sections
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.ratelimit import told, written
+from gatewright.cli.ratelimit.er_settings import read_er_settings
+from gatewright.cli.ratelimit.looks import Looked, plain, undivided
 from gatewright.cli.ratelimit.report import Places, Tried, exit_code, report
 from gatewright.cli.settings import read_settings
 from gatewright.run.er import as_bundle
+from ratelimit.algorithms.contract import Verdict
+from ratelimit.algorithms.decision import Use
 from ratelimit.plan import Plan
 from ratelimit.planner import Planner
 from ratelimit.request import BadRequest
 from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.memory_states import MemoryStates
+from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
+from ratelimit.stores.states import StateStore
 
 HELP = "which limits a request meets, without counting; exit 0 within them, 1 over, 2 cannot ask"
 _BAD: Final = 2
@@ -64,16 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not isinstance(plan, Plan):
         return _bad(plan.reason if isinstance(plan, BadRequest) else plan.message)
     now = time.time()
-    hits = plan.hits(now) if plan.counted else ()
     try:
-        before = asyncio.run(_counts(arguments.redis, hits, now)) if arguments.redis else {}
+        looked = asyncio.run(_looked(arguments.redis, plan, now))
     except ValueError:
         return _bad("--redis: expected the URL of a Redis server")
-    if isinstance(before, StoreUnavailable):
-        return _bad(f"the counters are not available: {before.reason}")
-    found = report(
-        Tried(request, plan, hits, before, now), Places(loaded.snapshot, loaded.documents)
-    )
+    if isinstance(looked, StoreUnavailable):
+        return _bad(f"the counters are not available: {looked.reason}")
+    found = report(Tried(request, plan, looked), Places(loaded.snapshot, loaded.documents))
     if arguments.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -91,7 +95,12 @@ def _loaded(arguments: argparse.Namespace) -> Loaded | Rejected:
     if arguments.er_config is not None:
         read = read_directory(arguments.er_config)
         bundle = read if isinstance(read, Rejected) else as_bundle(read)
-        return bundle if isinstance(bundle, Rejected) else check(bundle, cache_folder(), say)
+        if isinstance(bundle, Rejected):
+            return bundle
+        of_er = read_er_settings(arguments.settings, {})
+        if isinstance(of_er, Rejected):
+            return of_er
+        return check(bundle, cache_folder(), say, sections(of_er.limits))
     settings = read_settings(arguments.settings, {})
     if isinstance(settings, Rejected):
         return settings
@@ -99,22 +108,52 @@ def _loaded(arguments: argparse.Namespace) -> Loaded | Rejected:
     return load(folder, cache_folder(), say, sections(settings.limits))
 
 
-async def _counts(
-    url: str, hits: Sequence[Hit], now: float
-) -> Mapping[bytes, int] | StoreUnavailable:
+async def _looked(url: str | None, plan: Plan, now: float) -> Looked | StoreUnavailable:
     """What the counters say; no hit is counted, no counter is made."""
-    looks = [hit._replace(addend=0) for hit in {hit.key: hit for hit in hits}.values()]
-    if not looks:
-        return {}
+    if not plan.counted:
+        return plain(plan, now, {})
+    if url is None:
+        if not plan.undivided:
+            return plain(plan, now, {})
+        left = await _left(MemoryStates(), plan.uses(now), now)
+        return left if isinstance(left, StoreUnavailable) else undivided(plan, plan.uses(now), left)
     client = connection(url)
     await client.start()
     try:
-        found = RedisStore(client).add(
-            looks, now, time.monotonic() + _REDIS_WITHIN, lambda counts: counts
-        )
-        counts = await found if isinstance(found, asyncio.Future) else found
+        if plan.undivided:
+            left = await _left(RedisStates(client), plan.uses(now), now)
+        else:
+            counts = await _counts(RedisStore(client), plan.hits(now), now)
     finally:
         await client.close()
+    if plan.undivided:
+        return left if isinstance(left, StoreUnavailable) else undivided(plan, plan.uses(now), left)
+    return counts if isinstance(counts, StoreUnavailable) else plain(plan, now, counts)
+
+
+async def _counts(
+    store: RedisStore, hits: Sequence[Hit], now: float
+) -> Mapping[bytes, int] | StoreUnavailable:
+    """What plain counters say, by their names."""
+    looks = [hit._replace(addend=0) for hit in {hit.key: hit for hit in hits}.values()]
+    found = store.add(looks, now, time.monotonic() + _REDIS_WITHIN, lambda counts: counts)
+    counts = await found if isinstance(found, asyncio.Future) else found
     if isinstance(counts, StoreUnavailable):
         return counts
     return {hit.key: count for hit, count in zip(looks, counts, strict=True)}
+
+
+async def _left(
+    states: StateStore, uses: Sequence[Use], now: float
+) -> Mapping[bytes, Verdict] | StoreUnavailable:
+    """What remains of each counter, by its name; one by one, for a Cluster has them anywhere."""
+    left = {}
+    for use in uses:
+        look = Use(use.key, use.algorithm, 0)
+        until = time.monotonic() + _REDIS_WITHIN
+        found = states.use([look], False, now, until, lambda said: said)
+        said = await found if isinstance(found, asyncio.Future) else found
+        if isinstance(said, StoreUnavailable):
+            return said
+        (left[use.key],) = said
+    return left

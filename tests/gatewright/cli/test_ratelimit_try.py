@@ -1,6 +1,7 @@
 """`gatewright ratelimit try` and `keys`: what they say, and that they count nothing."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ def test_a_folder_of_envoyproxy_ratelimit_is_enough(tried: Tried, bundle: str) -
     assert "ratelimit/edge.yaml:3" in tried(0, "try", "--er-config", folder, *edge("tenant=ann"))
 
 
+def test_its_counters_are_named_as_there(
+    tried: Tried, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_KEY_PREFIX", "edge:")
+    folder = f"{bundle}/ratelimit"
+    told = tried.json(0, "try", "--er-config", folder, *edge("tenant=ann"))
+    counter = told["descriptors"][0]["limits"][0]["counter"]
+    assert re.fullmatch("edge:edge_tenant_ann_[0-9]+", counter)
+    monkeypatch.setenv("REDIS_PERSECOND", "maybe")
+    assert "REDIS_PERSECOND" in tried(2, "try", "--er-config", folder, *edge("tenant=ann"))
+
+
 def test_a_request_as_json_is_the_message_itself(tried: Tried, bundle: str, tmp_path: Path) -> None:
     entries = [{"key": "tenant", "value": "a,b=c"}]
     message = {"domain": "edge", "descriptors": [{"entries": entries}], "hitsAddend": 5}
@@ -166,6 +179,42 @@ def test_a_counter_is_inspected_and_set_back(
     assert database.exists("session:ann")
     assert "expected --redis" in tried(2, "keys", "rl:d:one@0")
     assert "not available" in tried(2, "keys", "rl:d:one@0", "--redis", "unix:///no/such")
+
+
+def test_a_counter_shared_with_envoyproxy_ratelimit_is_inspected(
+    tried: Tried, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.flush()
+    database = redis_server.client()
+    database.set("edge:d_k_v_60", 7, ex=100)
+    database.set("edge:session", "secret")
+    monkeypatch.setenv("CACHE_KEY_PREFIX", "edge:")
+    monkeypatch.setenv("REDIS_SOCKET_TYPE", "tcp")
+    monkeypatch.setenv("REDIS_URL", redis_server.address)
+    assert tried(0, "keys", "--er-config", "edge:d_k_v_60") == "edge:d_k_v_60  7, kept for 100 s\n"
+    for foreign in ("edge:session", "d_k_v_60", "edge:1"):
+        assert "`edge:` and end in" in tried(2, "keys", "--er-config", "--reset", foreign)
+    assert "begin with `rl:`\n" in tried(2, "keys", "--redis", "redis://x", "edge:d_k_v_60")
+    assert database.dbsize() == 2
+
+
+def test_check_puts_a_domain_of_several_files_together_where_the_settings_do(
+    bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "domain: edge\ndescriptors:\n  - {key: more, rate_limit: {unlimited: true}}\n"
+    (Path(bundle) / "ratelimit/more.yaml").write_text(more)
+    assert main(["check", bundle]) == 1
+    assert "ratelimit/more.yaml:1:9: domain: duplicate domain 'edge'" in capsys.readouterr().err
+    settings = tmp_path / "settings" / "gatewright.yaml"
+    settings.parent.mkdir()
+    settings.write_text("limits: {merge_domains: true}\n")
+    assert main(["check", bundle, "--settings", str(settings)]) == 0
+    (Path(bundle) / "ratelimit/again.yaml").write_text(more)
+    assert main(["check", bundle, "--settings", str(settings)]) == 1
+    assert "duplicate descriptor composite key 'edge.more'" in capsys.readouterr().err
+    settings.write_text("limits: {merge: true}\n")
+    assert main(["check", bundle, "--settings", str(settings)]) == 1
+    assert "gatewright.yaml:1:10" in capsys.readouterr().err
 
 
 def test_check_tells_of_traps_in_those_files(

@@ -1,0 +1,20 @@
+"""Settings as `serve --er-config` has them: by envoyproxy/ratelimit's environment, too."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from callout.config.problems import Rejected
+from callout.config.settings import Settings
+from gatewright.cli.settings import read_settings
+from gatewright.run import er_environment
+from gatewright.run.er import ErRatelimit
+
+
+def read_er_settings(path: Path | None, flags: Mapping[str, object]) -> Settings | Rejected:
+    """See `read_settings`."""
+    environment = er_environment.read(os.environ)
+    if isinstance(environment, Rejected):
+        return environment
+    er = ErRatelimit(None, environment)
+    return er.settings(read_settings(path, flags, er.environ(os.environ)))
