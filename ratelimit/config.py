@@ -8,6 +8,7 @@ from callout.config.problems import Problem, Rejected, describe
 from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
+from ratelimit.counting import algorithm
 from ratelimit.domains import load
 from ratelimit.keys import ErNames
 from ratelimit.limits import Limit, rate
@@ -64,9 +65,18 @@ class LimitsSection(Section):
             unless = _conditions(block, index, "unless", item.unless, problems)
             overrides = self._overrides(block, index, item, bundle, problems)
             rates = (item.rate,) if isinstance(item.rate, str) else item.rate
+            if item.burst is not None and len(rates) > 1:
+                message = "expected one `rate` beside `burst`: each window has its own"
+                problems.append(block.problem((index, "burst"), message))
+                continue
             for place, text in enumerate(rates):
                 limit = rate(text, item.name)
                 assert isinstance(limit, Limit), "validated"  # noqa: S101
+                counted = algorithm(item.algorithm, limit, item.burst)
+                if isinstance(counted, str):
+                    key = "algorithm" if item.burst is None else "burst"
+                    problems.append(block.problem((index, key), counted))
+                    break
                 limits.append(
                     PolicyLimit(
                         policy=block.at(index, "rate").policy,
@@ -78,6 +88,9 @@ class LimitsSection(Section):
                         unless=unless,
                         overrides=overrides,
                         first=place == 0,
+                        kind=item.algorithm,
+                        burst=item.burst,
+                        each=item.counting == "each",
                     )
                 )
         if problems:
@@ -106,7 +119,13 @@ class LimitsSection(Section):
         elif isinstance(read, Rejected):
             problems += read.problems
         else:
-            return read.of(by, item.name)
+            overrides = read.of(by, item.name)
+            for limit in {each for limits in overrides.limits for each in limits}:
+                counted = algorithm(item.algorithm, limit, item.burst)
+                if isinstance(counted, str):
+                    text = f"{limit.requests}/{limit.unit.name} of {item.overrides}: {counted}"
+                    problems.append(block.problem((index, "overrides"), text))
+            return overrides
         return None
 
     def compile_part(

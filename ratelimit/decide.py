@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ratelimit.algorithms.contract import Verdict as Said
 from ratelimit.limits import MOST_REQUESTS, Limit
 from ratelimit.plan import Plan
 
@@ -15,7 +16,8 @@ class Verdict(NamedTuple):
     """The limit that decided; None: none, or none that clients should see."""
     remaining: int = 0
     reset: int = 0
-    """Whole seconds until the window ends, rounded up, at least 1; 0 without a limit."""
+    """Whole seconds, rounded up, at least 1; 0 without a limit. Until the window ends; of another
+    algorithm until the same hits would fit, or, of what passes, until all is as new."""
 
 
 class Answer(NamedTuple):
@@ -60,7 +62,7 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
     for group in plan.groups:
         verdict: Verdict | None = None
         best: tuple[bool, bool, int] | None = None
-        for limit, _, addend, shadow, _, quota, _ in group.counted:
+        for limit, _, addend, shadow, _, quota, _, _, _ in group.counted:
             remaining = limit.requests - counts[place]
             place += 1
             over = remaining < 0 <= addend  # who gives back is not refused
@@ -85,6 +87,47 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
             if best is None or rank < best:
                 best = rank
                 verdict = Verdict(over, limit, remaining, reset)
+        if verdict is None:
+            verdict = UNLIMITED if group.unlimited else NOT_LIMITED
+        verdicts.append(verdict)
+    over = refusing is not None
+    return Answer(over, verdicts, shadowed is not None and not over, refusing or shadowed)
+
+
+def decide_uses(plan: Plan, said: Sequence[Said | None]) -> Answer:
+    """The same by what the algorithms said of `plan.uses`; None: this one was not asked.
+
+    Who is refused is told of the limit that refused longest, and when to come again. A request
+    that is more than the limit ever holds is told when nothing would be counted any more.
+    """
+    verdicts = []
+    refusing: Limit | None = None
+    shadowed: Limit | None = None
+    longest = 0
+    place = 0
+    for group in plan.groups:
+        verdict: Verdict | None = None
+        best: tuple[bool, bool, int] | None = None
+        for counted in group.counted:
+            one = said[place]
+            place += 1
+            if one is None:
+                continue
+            limit, shadow = counted.limit, counted.shadow
+            over = not one.allowed
+            if shadow:
+                if over:
+                    shadowed = limit
+                if over or not one.remaining:
+                    continue
+            wait = one.retry_after if over and one.retry_after is not None else one.reset
+            reset = max(-(-wait // 1000), 1)
+            if over and reset > longest:
+                refusing, longest = limit, reset
+            rank = (not over, shadow, -reset if over else one.remaining)
+            if best is None or rank < best:
+                best = rank
+                verdict = Verdict(over, limit, one.remaining, reset)
         if verdict is None:
             verdict = UNLIMITED if group.unlimited else NOT_LIMITED
         verdicts.append(verdict)

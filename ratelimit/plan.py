@@ -2,6 +2,9 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from ratelimit.algorithms.contract import Algorithm
+from ratelimit.algorithms.decision import Use
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.keys import window_key
 from ratelimit.limits import Limit, window_start
 from ratelimit.rules import Rule
@@ -27,6 +30,11 @@ class Counted(NamedTuple):
     """Refuses only when all limits of the request that are in quota mode are over."""
     statistic: str = ""
     """envoyproxy/ratelimit's name of the rule in statistics; empty: a policy's limit."""
+    algorithm: Algorithm | None = None
+    """None: fixed windows, counted by `Plan.hits` alone."""
+    each: bool = True
+    """Counts what fits it, whatever the other limits of the request say. False: only requests that
+    pass."""
 
 
 class Group(NamedTuple):
@@ -54,6 +62,7 @@ class Plan:
         "_ends",
         "_hits",
         "_starts",
+        "_uses",
         "asked",
         "counted",
         "groups",
@@ -61,7 +70,9 @@ class Plan:
         "policy",
         "quotas",
         "reason",
+        "settles",
         "tells_shadow",
+        "undivided",
     )
 
     def __init__(
@@ -70,7 +81,13 @@ class Plan:
         policy: str = "",
         reason: str = "no_limit",
         note: str = "",
+        undivided: bool = False,
+        settles: bool = False,
     ) -> None:
+        self.undivided = undivided
+        """It must be counted by `uses`: plain counters are not enough. All have an algorithm."""
+        self.settles = settles
+        """Its hits were made already: they count, and nothing is refused."""
         self.groups = groups
         """One for each descriptor, in order."""
         self.counted = tuple(counted for group in groups for counted in group.counted)
@@ -87,6 +104,7 @@ class Plan:
         self.tells_shadow = False
         """Whether clients see a limit in shadow of which nothing is left."""
         self._hits: tuple[Hit, ...] = ()
+        self._uses: tuple[tuple[Hit, ...], tuple[Use, ...]] = ((), ())
         self._starts = self._ends = 0.0
 
     def hits(self, now: float) -> tuple[Hit, ...]:
@@ -94,7 +112,7 @@ class Plan:
         if not self._starts <= now < self._ends:
             hits = []
             starts, ends = 0, 0
-            for limit, key, addend, _, _, _, _ in self.counted:
+            for limit, key, addend, _, _, _, _, _, _ in self.counted:
                 seconds = limit.unit.seconds
                 start = window_start(now, seconds)
                 hits.append(Hit(window_key(key, start), addend, start + seconds))
@@ -103,3 +121,27 @@ class Plan:
             self._hits = tuple(hits)
             self._starts, self._ends = starts, ends
         return self._hits
+
+    def uses(self, now: float) -> tuple[Use, ...]:
+        """The same for a `StateStore`, and the same objects for as long as `hits` are."""
+        hits = self.hits(now)
+        made, uses = self._uses
+        if made is not hits:
+            uses = tuple([self._use(*each) for each in zip(self.counted, hits, strict=True)])
+            self._uses = hits, uses
+        return uses
+
+    def _use(self, counted: Counted, hit: Hit) -> Use:
+        algorithm = counted.algorithm
+        if algorithm is None:
+            raise ValueError("a limit without an algorithm")
+        named = type(algorithm) is NamedWindow
+        key = hit.key if named else counted.key + algorithm.shape.encode()
+        return Use(
+            key,
+            algorithm,
+            counted.addend,
+            enforced=not counted.shadow,
+            each=counted.each,
+            settles=self.settles,
+        )

@@ -8,6 +8,8 @@ from callout.config.policies import Effective, UnknownPolicy
 from callout.config.snapshot import Snapshot
 from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
+from ratelimit.algorithms.named_window import NamedWindow
+from ratelimit.counting import algorithm
 from ratelimit.domain_plan import groups
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import policy_key
@@ -23,6 +25,13 @@ SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
 """Characters of a descriptor whose plan is kept; with their number this bounds the memory."""
 _NEEDED = ("host", "path", "method")
+STEP = "step"
+"""Entry of a descriptor: what is done with its hits. Only route configuration writes it."""
+SETTLE = "settle"
+STEPS = ("check", SETTLE)
+"""`check`, as without it: they are counted if they fit, and the request is refused if not.
+`settle`: they were made already, as the tokens that an answer cost (`apply_on_stream_done`): they
+count whether they fit or not, and nothing is refused."""
 
 Planned: TypeAlias = Plan | Refusal | BadRequest
 
@@ -48,7 +57,11 @@ class Planner:
                 if not isinstance(planned, Plan):
                     return planned
                 plans.append(planned)
-            return plans[0] if len(plans) == 1 else _together(plans)
+            if len(plans) == 1:
+                return plans[0]
+            if len({each.settles for each in plans}) > 1:
+                return BadRequest(f"expected the same {STEP} in all descriptors")
+            return _together(plans)
         tree = self._domains.get(domain)
         if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
@@ -69,6 +82,9 @@ class Planner:
         missing = [key for key in _NEEDED if key not in entries]
         if missing:
             return BadRequest(f"the descriptor of {OWN_DOMAIN} lacks {', '.join(missing)}")
+        step = entries.get(STEP)
+        if step is not None and step not in STEPS:
+            return BadRequest(f"expected {STEP} to be one of {', '.join(STEPS)}")
         host, method = canonical_host(entries["host"]), entries["method"]
         effective, canonical = self._policies.find(host, entries["path"], method)
         if effective is None or isinstance(effective, UnknownPolicy):
@@ -85,11 +101,18 @@ class Planner:
             entries.get("remote_address"),
             entries.get("id"),
             entries.get("policy"),
+            step,
             descriptor.addend,
         )
         planned = self._by_facts.get(known)
         if planned is None:
-            planned = _plan(entries, Facts(host, path, method), effective, descriptor.addend)
+            planned = _plan(
+                entries,
+                Facts(host, path, method),
+                effective,
+                descriptor.addend,
+                self._modes.shadow,
+            )
             if sum(map(len, entries.values())) <= _LONGEST_REMEMBERED:
                 self._by_facts.put(known, planned)
         return planned
@@ -100,11 +123,17 @@ _NO_POLICY = Plan((Group(),), reason="no_policy")
 
 def _together(plans: list[Plan]) -> Plan:
     groups = tuple([group for each in plans for group in each.groups])
-    return Plan(groups, plans[-1].policy, plans[-1].reason, plans[-1].note)
+    last = plans[-1]
+    undivided = _undivided(groups, last.settles)
+    return Plan(groups, last.policy, last.reason, last.note, undivided, last.settles)
 
 
 def _plan(
-    entries: Mapping[str, str], request: Facts, effective: Effective, addend: int
+    entries: Mapping[str, str],
+    request: Facts,
+    effective: Effective,
+    addend: int,
+    all_in_shadow: bool,
 ) -> Plan | Refusal:
     name = effective.name
     if effective.invalid:
@@ -137,9 +166,41 @@ def _plan(
                     notes.append(f"{item.limit.name} by {other.place}")
         for limit in limits:
             key = policy_key(item.policy, limit.name, limit.unit.seconds, by)
-            counted.append(Counted(limit, key, addend, applies == "shadow", item.on_error))
+            counts = algorithm(item.kind, limit, item.burst)
+            assert not isinstance(counts, str), "checked at load"  # noqa: S101
+            counted.append(
+                Counted(
+                    limit,
+                    key,
+                    addend,
+                    applies == "shadow",
+                    item.on_error,
+                    algorithm=counts,
+                    each=item.each or all_in_shadow,
+                )
+            )
     # Only trusted route configuration names a policy, and only authz sees it: the two may differ.
     chosen = entries.get("policy", name)
     if chosen != name:
         notes.append(f"authz chose {chosen[:80]}")
-    return Plan((Group(tuple(counted)),), name, "no_limit", "; ".join(notes))
+    settles = entries.get(STEP) == SETTLE
+    made = (Group(tuple(counted)),)
+    undivided = _undivided(made, settles)
+    return Plan(made, name, "no_limit", "; ".join(notes), undivided, settles)
+
+
+def _undivided(groups: Sequence[Group], settles: bool) -> bool:
+    """Whether a plan of policies' limits needs more than plain counters.
+
+    One limit of fixed windows that is asked for one hit does not: refused or not, nothing else
+    changes with it. More hits may not fit although one would, and must not be counted then.
+    """
+    counted = [each for group in groups for each in group.counted]
+    if settles:
+        return bool(counted)
+    return any(
+        type(each.algorithm) is not NamedWindow
+        or each.addend > 1
+        or (len(counted) > 1 and not each.each)
+        for each in counted
+    )

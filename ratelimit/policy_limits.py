@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from callout.config.validate import Block
-from ratelimit.limits import InvalidRate, Limit, rate
+from ratelimit.counting import Kind
+from ratelimit.limits import MOST_REQUESTS, InvalidRate, Limit, rate
 from ratelimit.overrides.table import Overrides
 from ratelimit.plan import OnError
 from ratelimit.when import Conditions
@@ -70,6 +71,13 @@ class LimitItem(Block):
     """What each has a counter of its own; empty: one counter for all."""
     rate: Rates | None = None
     """`100/min`, or several: `[10/s, 500/h]`; required unless the limit is off."""
+    algorithm: Kind = "fixed-window"
+    """How hits are counted against the rate."""
+    burst: Annotated[int, Field(ge=0, le=MOST_REQUESTS)] | None = None
+    """Of `token-bucket`: how many at once; None: as many as the rate says."""
+    counting: Literal["together", "each"] = "together"
+    """`together`: only requests that pass are counted. `each`: also those that another limit
+    refuses."""
     overrides: str | None = None
     """A file of the bundle with the rates of single values of the first of `by`."""
     onError: Literal["allow", "share", "deny(503)"] = "deny(503)"  # noqa: N815 (word in the file)
@@ -101,6 +109,10 @@ class PolicyLimit:
     """Values whose rates are others, all windows of the limit together."""
     first: bool = True
     """Of the windows of one limit, the one that an override is counted in place of."""
+    kind: Kind = "fixed-window"
+    burst: int | None = None
+    each: bool = False
+    """Counts a request although another limit refuses it."""
 
     def applies(self, facts: "Facts") -> bool:
         """Whether this request is one that the limit is for; true where that cannot be known."""

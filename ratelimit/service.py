@@ -15,21 +15,29 @@ from callout.observe.decision import Verdict as Seen
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from callout.observe.text import without_query
+from ratelimit.algorithms.contract import Verdict as Said
 from ratelimit.answers import NOTHING, Extras
-from ratelimit.decide import Answer, decide, without_counts
+from ratelimit.decide import Answer, decide, decide_uses, without_counts
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
 from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
+from ratelimit.local.refused import Refused
 from ratelimit.local.share import LocalShare
 from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.plan import Plan, Refusal
 from ratelimit.planner import Planned, Planner
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest
+from ratelimit.retries.contract import Retries
+from ratelimit.retries.request_id import NO_RECEIPT, without_id
+from ratelimit.retries.request_id import receipt as receipt_of
 from ratelimit.rule_metadata import asked
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
+from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.memory_states import MemoryStates
+from ratelimit.stores.states import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +65,9 @@ class RateLimitService:
         stats: ErStats | None = None,
         modes: Modes = AS_WRITTEN,
         hottest: Hottest | None = None,
+        retries: Retries | None = None,
+        states: StateStore | None = None,
+        refused: Refused | None = None,
     ) -> None:
         """Serve.
 
@@ -72,6 +83,10 @@ class RateLimitService:
             stats: counts as envoyproxy/ratelimit does; None: nothing is.
             modes: what holds for every limit.
             hottest: looks at some requests; None: at none.
+            retries: how requests that come again are known; None: each is counted.
+            states: the counters of all algorithms, those of `store` among them; None: beside a
+                `MemoryStore` in memory, beside others there are none.
+            refused: as `denied`, for what `states` is asked.
         """
         self._snapshot = snapshot
         self._store = store
@@ -85,8 +100,11 @@ class RateLimitService:
         self._stats = stats
         self._modes = modes
         self._hottest = hottest
+        self._retries = retries
         self._until_look = 1 if hottest is not None else 0
         """Requests until it looks again; without it 0, and less with each."""
+        self._states = states if states is not None else _states(store)
+        self._refusals = refused
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -115,8 +133,9 @@ class RateLimitService:
             # The key is the whole message: most requests of a busy client are equal, and an equal
             # one skips parsing, matching and naming its counters: 7 us of 12, with one descriptor.
             plan = self._plans.get(message)
+            receipt = NO_RECEIPT
             if plan is None:
-                planned = self._plan(message)
+                planned, receipt = self._plan(message)
                 if not isinstance(planned, Plan):
                     return self._refused(planned, started)
                 plan = planned
@@ -127,11 +146,21 @@ class RateLimitService:
             self._until_look -= 1
             if not self._until_look and self._hottest is not None:
                 self._until_look = self._hottest.look(plan, hits, now)
+            if plan.undivided:
+                return self._use(message, plan, now, started, digest, call, receipt)
             denied = self._denied
-            if denied is not None and now < denied.until:
+            if denied is not None and now < denied.until and not receipt:
                 known = denied.counts(plan, hits, now)
                 if known is not None:
                     return self._answer(message, plan, known, now, started, digest)
+            if receipt and self._retries is not None:
+                return self._retries.once.add(
+                    receipt,
+                    hits,
+                    now,
+                    answer_by(call.deadline, started),
+                    lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
+                )
             return self._store.add(
                 hits,
                 now,
@@ -150,12 +179,18 @@ class RateLimitService:
         self._plans = Recent(self._remembered)
         self._current = snapshot
 
-    def _plan(self, message: bytes) -> Planned:
+    def _plan(self, message: bytes) -> tuple[Planned, bytes]:
+        """The plan, and what the request is known again by, if it may come again."""
         if self._planner is None:
-            return Refusal("not_ready", "no configuration yet")
+            return Refusal("not_ready", "no configuration yet"), NO_RECEIPT
         request = parse(message)
         if isinstance(request, BadRequest):
-            return request
+            return request, NO_RECEIPT
+        known = NO_RECEIPT
+        if self._retries is not None:
+            request, found = without_id(request, self._retries.by)
+            if found:
+                known = receipt_of(message)
         planned = self._planner.plan(request)
         # Not of the own domain: its descriptors hold identities.
         if (
@@ -164,9 +199,9 @@ class RateLimitService:
             and request.domain != OWN_DOMAIN
         ):
             planned.asked = asked(message)
-        if isinstance(planned, Plan) and len(message) <= _LONGEST_REMEMBERED:
+        if isinstance(planned, Plan) and not known and len(message) <= _LONGEST_REMEMBERED:
             self._plans.put(message, planned)
-        return planned
+        return planned, known
 
     def _refused(self, planned: Refusal | BadRequest, started: float) -> Status:
         if isinstance(planned, BadRequest):
@@ -188,34 +223,7 @@ class RateLimitService:
         try:
             verdict: Seen
             if isinstance(counts, StoreUnavailable):
-                if self._stats is not None:
-                    self._stats.unavailable(planned)
-                without = without_counts(planned, self._modes.shadow)
-                if without is None and self._share is not None:
-                    shared = self._share.answer(planned, now)
-                    if shared is not None:
-                        return self._degraded(message, planned, shared, started, digest)
-                reply: Reply
-                late = counts.reason == "late"
-                if without is not None:
-                    reply = encode(without) + DEGRADED
-                elif late:
-                    # Who floods us must not get the error that Envoy may let pass.
-                    reply = self._overloaded
-                else:
-                    reply = Status(
-                        Code.UNAVAILABLE, f"rate limit counters unavailable: {counts.reason}"
-                    )
-                self._tell(
-                    message,
-                    planned,
-                    "error",
-                    "store_overloaded" if late else "store_unavailable",
-                    started,
-                    digest,
-                    detail=counts.reason,
-                )
-                return reply
+                return self._without_store(message, planned, counts, now, started, digest)
             answer = decide(planned, counts, now)
             if self._stats is not None:
                 self._stats.count(planned, counts, hits is None)
@@ -239,6 +247,95 @@ class RateLimitService:
             return reply
         except Exception as error:
             return self._broken(started, error)
+
+    def _use(
+        self,
+        message: bytes,
+        plan: Plan,
+        now: float,
+        started: float,
+        digest: str,
+        call: Call,
+        receipt: bytes,
+    ) -> "Reply | asyncio.Future[Reply]":
+        """One request that plain counters are not enough for."""
+        uses = plan.uses(now)
+        refused = self._refusals
+        if refused is not None and now < refused.until and not receipt:
+            known = refused.said(uses, now)
+            if known is not None:
+                answer = decide_uses(plan, known)._replace(known=True)
+                return self._judged(message, plan, answer, started, digest)
+
+        def then(said: Sequence[Said] | StoreUnavailable) -> Reply:
+            try:
+                if isinstance(said, StoreUnavailable):
+                    return self._without_store(message, plan, said, now, started, digest)
+                answer = decide_uses(plan, said)
+                if refused is not None:
+                    refused.note(uses, said, now)
+                return self._judged(message, plan, answer, started, digest)
+            except Exception as error:
+                return self._broken(started, error)
+
+        if self._states is None:
+            return then(StoreUnavailable("error"))
+        deadline = answer_by(call.deadline, started)
+        if receipt and self._retries is not None:
+            return self._retries.once.use(receipt, uses, True, now, deadline, then)
+        return self._states.use(uses, True, now, deadline, then)
+
+    def _judged(
+        self, message: bytes, plan: Plan, answer: Answer, started: float, digest: str
+    ) -> Reply:
+        verdict: Seen = "allow"
+        reason = "within_limit"
+        if answer.over or answer.shadow:
+            verdict, reason = "deny", "over_limit"
+            if self._modes.shadow and answer.over:
+                answer = self._let_pass(answer)
+        reply = encode(answer)
+        if answer.limit is not None or self._always:
+            reply += self._extras.of(plan, answer)
+        self._tell(message, plan, verdict, reason, started, digest, answer)
+        return reply
+
+    def _without_store(
+        self,
+        message: bytes,
+        planned: Plan,
+        counts: StoreUnavailable,
+        now: float,
+        started: float,
+        digest: str,
+    ) -> Reply:
+        """What was written of this, because the counters cannot be asked."""
+        if self._stats is not None:
+            self._stats.unavailable(planned)
+        without = without_counts(planned, self._modes.shadow)
+        if without is None and self._share is not None:
+            shared = self._share.answer(planned, now)
+            if shared is not None:
+                return self._degraded(message, planned, shared, started, digest)
+        reply: Reply
+        late = counts.reason == "late"
+        if without is not None:
+            reply = encode(without) + DEGRADED
+        elif late:
+            # Who floods us must not get the error that Envoy may let pass.
+            reply = self._overloaded
+        else:
+            reply = Status(Code.UNAVAILABLE, f"rate limit counters unavailable: {counts.reason}")
+        self._tell(
+            message,
+            planned,
+            "error",
+            "store_overloaded" if late else "store_unavailable",
+            started,
+            digest,
+            detail=counts.reason,
+        )
+        return reply
 
     def _degraded(
         self, message: bytes, planned: Plan, answer: Answer, started: float, digest: str
@@ -269,6 +366,8 @@ class RateLimitService:
         detail: str = "",
     ) -> None:
         observer, seconds = self._observer, time.monotonic() - started
+        if self._stats is not None:
+            self._stats.answered(seconds)
         who = what = ""
         sample = 0.0
         if observer.wants_text:
@@ -304,6 +403,7 @@ class RateLimitService:
         observer, seconds = self._observer, time.monotonic() - started
         if self._stats is not None:
             self._stats.service_errors += 1
+            self._stats.answered(seconds)
         sample = 0.0
         if observer.wants_text:
             sample = observer.sample("limit", "error", "", reason, seconds)
@@ -337,6 +437,10 @@ _OVERLOADED: dict[str, Reply] = {
     "allow": encode(Answer(False, ())),
     "error": Status(Code.UNAVAILABLE, "too many requests to decide in time"),
 }
+
+
+def _states(store: Store) -> StateStore | None:
+    return MemoryStates(windows=store) if isinstance(store, MemoryStore) else None
 
 
 def _texts(message: bytes) -> tuple[str, str]:

@@ -4,10 +4,12 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from callout.config.limits_settings import Limits
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload, follow_replicas
+from callout.redis.cluster import ClusterClient
 from callout.redis.contract import Redis
 from callout.redis.heartbeat import Heartbeat
 from callout.redis.presence import Presence
@@ -17,16 +19,23 @@ from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er_statistics import statistics
+from gatewright.run.memory_counters import in_memory
 from gatewright.run.options import extras, modes, opa_options
 from gatewright.run.telemetry import Telemetry
 from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
+from ratelimit.local.refused import Refused
 from ratelimit.local.share import LocalShare
+from ratelimit.retries.contract import Retries
+from ratelimit.retries.memory import OnceInMemory
+from ratelimit.retries.redis import OnceInRedis
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
 from ratelimit.stores.er_redis_store import ErRedisStore
-from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
+from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
+from ratelimit.stores.states import StateStore
 
 
 class Faces:
@@ -37,8 +46,16 @@ class Faces:
         settings: Settings,
         snapshot: Callable[[], Snapshot | None],
         telemetry: Telemetry,
+        counters: int | None = None,
     ) -> None:
-        """Makes what `settings.faces` names; connects in `start`."""
+        """Makes what `settings.faces` names; connects in `start`.
+
+        Args:
+            settings: of the process.
+            snapshot: what is decided by; None: nothing yet.
+            telemetry: of the worker.
+            counters: the memory that it counts in with others; see `memory_counters`.
+        """
         parts = telemetry.parts
         self._keys = parts.keys()
         self._redis: Redis | None = None
@@ -46,13 +63,22 @@ class Faces:
         self._counts = "limit" in settings.faces  # who does not has no part of any limit
         denied: Denied | None = None
         share: LocalShare | None = None
-        store: Store = MemoryStore()
-        if settings.redis is not None:
+        refused: Refused | None = None
+        store: Store
+        states: StateStore
+        if settings.redis is None:
+            memory = in_memory(settings.limits.memory, counters, telemetry.metrics)
+            store, states = memory.windows, memory.states
+        else:
             self._redis = client = parts.redis(settings.redis)
             store = RedisStore(client)
             if settings.limits.compat == "er":
                 store = ErRedisStore(client, settings.limits.expiry_jitter)
-            denied = Denied() if settings.limits.deny_cache else None
+            states = (
+                AcrossSlots(client) if isinstance(client, ClusterClient) else RedisStates(client)
+            )
+            if settings.limits.deny_cache:
+                denied, refused = Denied(), Refused()
             presence = Presence(secrets.token_hex(8).encode())
             share = LocalShare(lambda: presence.place, denied)
             self._heartbeat = Heartbeat(client, presence)
@@ -64,7 +90,8 @@ class Faces:
         if settings.opa is not None:
             self._opa = parts.opa(*opa_options(settings.opa))
             follow_opa(telemetry.metrics, self._opa)
-        self._stats, self._statsd = statistics(settings)
+        self.stats, self._statsd = statistics(settings)
+        """What counts as envoyproxy/ratelimit does; None: nothing does."""
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         self.hottest = Hottest()
         """The counters that are asked about most."""
@@ -78,8 +105,11 @@ class Faces:
                 modes=modes(settings.limits),
                 denied=denied,
                 share=share,
-                stats=self._stats,
+                stats=self.stats,
                 hottest=self.hottest,
+                retries=_retries(settings.limits, store, states, self._redis),
+                states=states,
+                refused=refused,
             ).face(settings.overload.limit),
         }
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
@@ -122,3 +152,15 @@ class Faces:
         await self._keys.close()
         if self._log is not None:
             await asyncio.to_thread(self._log.close, FLUSH_WITHIN)
+
+
+def _retries(
+    limits: Limits, store: Store, states: StateStore, redis: Redis | None
+) -> Retries | None:
+    written = limits.retries
+    if written is None:
+        return None
+    if redis is None:
+        return Retries(written.by, OnceInMemory(store, states, written.within))
+    across = states if isinstance(redis, ClusterClient) else None
+    return Retries(written.by, OnceInRedis(redis, written.within, across))

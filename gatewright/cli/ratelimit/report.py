@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 from callout.config.documents import Policy
 from callout.config.snapshot import Snapshot
 from callout.config.source import Mark
+from gatewright.cli.ratelimit.looks import Look, Looked
+from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.answers import label
-from ratelimit.decide import decide
+from ratelimit.counting import FIXED, KINDS
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.limits import Limit
 from ratelimit.plan import Counted, Plan
@@ -15,7 +17,6 @@ from ratelimit.planner import SECTION
 from ratelimit.policy_limits import PolicyLimit, PolicyLimits
 from ratelimit.request import Request
 from ratelimit.rules import Rule, Tree, match
-from ratelimit.stores.contract import Hit
 
 
 class Tried(NamedTuple):
@@ -23,11 +24,7 @@ class Tried(NamedTuple):
 
     request: Request
     plan: Plan
-    hits: Sequence[Hit]
-    before: Mapping[bytes, int]
-    """What the counters say, by their names; one that is not there says 0."""
-    now: float
-    """Seconds since the epoch."""
+    looked: Looked
 
 
 class Places:
@@ -76,12 +73,7 @@ def _limits(item: PolicyLimit) -> Iterator[Limit]:
 def report(tried: Tried, places: Places) -> dict[str, Any]:
     """The document; see docs/rate-limiting.md."""
     plan, request = tried.plan, tried.request
-    counts = []
-    after = dict(tried.before)
-    for hit in tried.hits:  # a counter that is hit twice sees its first hit the second time
-        after[hit.key] = after.get(hit.key, 0) + hit.addend
-        counts.append(after[hit.key])
-    answer = decide(plan, counts, tried.now)
+    answer, looks = tried.looked
     reason = "over_limit" if answer.limit is not None else "within_limit"
     descriptors = []
     place = 0
@@ -90,8 +82,7 @@ def report(tried: Tried, places: Places) -> dict[str, Any]:
         limits = []
         for counted in group.counted:
             mark = places.of_policy(counted) if request.domain == OWN_DOMAIN else _mark(rule)
-            hit = tried.hits[place]
-            limits.append(_limit(counted, mark, hit, counts[place], tried.now))
+            limits.append(_limit(counted, mark, looks[place]))
             place += 1
         descriptors.append(
             {
@@ -121,18 +112,21 @@ def _place(mark: Mark | None) -> dict[str, Any] | None:
     return {"file": mark.file, "line": mark.line} if mark is not None else None
 
 
-def _limit(counted: Counted, mark: Mark | None, hit: Hit, count: int, now: float) -> dict[str, Any]:
-    limit = counted.limit
+def _limit(counted: Counted, mark: Mark | None, look: Look) -> dict[str, Any]:
+    limit, algorithm = counted.limit, counted.algorithm
     return {
         "limit": label(limit),
         "rate": f"{limit.requests}/{limit.unit.name}",
+        "algorithm": KINDS[algorithm.kind] if algorithm is not None else FIXED,
+        "burst": algorithm.capacity if isinstance(algorithm, TokenBucket) else None,
         "mode": "shadow" if counted.shadow else "quota" if counted.quota else "enforce",
         "place": _place(mark),
-        "counter": hit.key.decode(errors="backslashreplace"),
-        "before": count - hit.addend,
-        "hits": hit.addend,
-        "over": count > limit.requests,
-        "resets": hit.ends - int(now),
+        "counter": look.counter.decode(errors="backslashreplace"),
+        "before": look.before,
+        "hits": look.hits,
+        "over": look.over,
+        "counted": look.counted,
+        "resets": look.resets,
     }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ratelimit.counting import FIXED
+
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
     """All of it."""
@@ -34,8 +36,13 @@ def _limit(limit: Mapping[str, Any]) -> Iterator[str]:
     place = limit["place"]
     where = f", {place['file']}:{place['line']}" if place is not None else ""
     name = f"{limit['limit']}: " if limit["limit"] != limit["rate"] else ""
-    mode = "" if limit["mode"] == "enforce" else f" ({limit['mode']})"
+    how = [limit["mode"]] if limit["mode"] != "enforce" else []
+    how += [limit["algorithm"]] if limit["algorithm"] != FIXED else []
+    how += [f"burst {limit['burst']}"] if limit["burst"] is not None else []
+    mode = f" ({', '.join(how)})" if how else ""
     yield f"    {name}{limit['rate']}{mode}{where}"
-    after = limit["before"] + limit["hits"]
-    yield f"      {'over' if limit['over'] else 'within'}: {limit['before']} before, {after} after"
+    after = f"{limit['before'] + limit['hits']} after"
+    if not limit["counted"]:
+        after = f"{limit['hits']} do not fit" if limit["over"] else "not counted"
+    yield f"      {'over' if limit['over'] else 'within'}: {limit['before']} before, {after}"
     yield f"      counter {limit['counter']}"
