@@ -10,6 +10,7 @@ from callout.redis.client import Client, ClientOptions
 from callout.testing.redis import RedisServer
 from callout.testing.requests import rate_limit_request
 from ratelimit.stores.contract import StoreUnavailable
+from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
 from tests.ratelimit.world import World, code, policy
 
@@ -41,7 +42,7 @@ async def world(server: RedisServer, options: ClientOptions = PATIENT) -> AsyncI
     client = Client(server.url, options)
     await client.start()
     try:
-        yield World(BUNDLE, RedisStore(client))
+        yield World(BUNDLE, RedisStore(client), states=RedisStates(client))
     finally:
         await client.close()
 
@@ -73,9 +74,20 @@ class LateStore:
     def add(self, hits: object, now: float, deadline: float | None, then: Callable[..., T]) -> T:
         return then(StoreUnavailable("late"))
 
+    def use(
+        self,
+        uses: object,
+        together: bool,
+        now: float,
+        deadline: float | None,
+        then: Callable[..., T],
+    ) -> T:
+        return then(StoreUnavailable("late"))
+
 
 async def test_who_would_be_answered_too_late_gets_the_verdict_of_overload() -> None:
-    shop = World(BUNDLE, LateStore())  # type: ignore[arg-type]  # never a future
+    late = LateStore()
+    shop = World(BUNDLE, late, states=late)  # type: ignore[arg-type]  # never a future
     for verdict, expected in (
         ("deny", "OVER_LIMIT"),
         ("error", "UNAVAILABLE"),
