@@ -5,6 +5,7 @@ there. Numbers are of hits, not of requests: a request may have many.
 """
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -29,6 +30,15 @@ MOST_RULES: Final = 10_000
 OTHER: Final = "other"
 """After the domain, the name of all rules for which there is no place any more."""
 NEAR_LIMIT_RATIO: Final = 0.8
+
+UNKNOWN_DOMAIN: Final = f"{PREFIX}{OTHER}.domain_not_found"
+"""Whoever asks chooses the domain, so there is one number, where that service has one of each."""
+REQUESTS: Final = "ratelimit_server.ShouldRateLimit.total_requests"
+CONFIG_LOAD: Final = "ratelimit.service.config_load_"
+"""`success` and `error`."""
+TIMES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds, upper bounds of buckets: prometheus.DefBuckets of github.com/prometheus/client_golang,
+which that service has."""
 
 _REPLACED: Final = str.maketrans(dict.fromkeys((*":|", *map(chr, range(32)), "\x7f"), "_"))
 """Of a name: what envoyproxy/ratelimit replaces (`:` and `|` end it in statsd), and control
@@ -63,7 +73,15 @@ class ErStats:
         """
         self._ratio = _float32(near_limit_ratio)
         self._most = most_rules
-        self._rows: dict[str, list[int]] = {}
+        self.rows: dict[str, list[int]] = {}
+        """By rule, one number for each of `STATISTICS`; only read them. None is ever taken out."""
+        self.times = [0] * (len(TIMES) + 1)
+        """Requests by how long they took: one number for each of `TIMES`, and one for the longer
+        ones."""
+        self.seconds = 0.0
+        """The sum of what they took."""
+        self.unknown_domains = 0
+        """Requests of domains that are nowhere."""
         self.global_shadow = 0
         """Requests that pass only because all limits are in shadow (SHADOW_MODE)."""
         self.redis_errors = 0
@@ -79,9 +97,16 @@ class ErStats:
             counts: the counters after its own hits, one for each of `plan.counted`.
             known: they were known to be over, and the store was not asked.
         """
+        if plan.reason == "unknown_domain":
+            self.unknown_domains += 1
         for counted, after in zip(plan.counted, counts, strict=True):
             if counted.statistic:
                 self._count(self._row(counted.statistic, plan.policy), counted, after, known)
+
+    def answered(self, seconds: float) -> None:
+        """Counts how long one request took, whatever became of it: 0.2 us."""
+        self.times[bisect_left(TIMES, seconds)] += 1
+        self.seconds += seconds
 
     def unavailable(self, plan: Plan) -> None:
         """Counts one request whose counters could not be asked."""
@@ -118,16 +143,16 @@ class ErStats:
                 row[2] += hits if before >= near else after - near
 
     def _row(self, rule: str, domain: str) -> list[int]:
-        row = self._rows.get(rule)
+        row = self.rows.get(rule)
         if row is None:
             # As many more names as there are domains, which are the operator's.
-            name = rule if len(self._rows) < self._most else f"{domain}.{OTHER}"
-            row = self._rows.setdefault(name, [0] * len(STATISTICS))
+            name = rule if len(self.rows) < self._most else f"{domain}.{OTHER}"
+            row = self.rows.setdefault(name, [0] * len(STATISTICS))
         return row
 
     def statistics(self) -> Iterator[Statistic]:
         """Every number that is not 0."""
-        for rule, row in self._rows.items():
+        for rule, row in self.rows.items():
             for name, value in zip(STATISTICS, row, strict=True):
                 if value:
                     yield Statistic(rule, name, value)
@@ -136,6 +161,12 @@ class ErStats:
         """Everything, by the names that statsd is told."""
         for each in self.statistics():
             yield statsd_name(each), each.value
+        yield from self.others()
+
+    def others(self) -> Iterator[tuple[str, int]]:
+        """Those that are of no rule."""
+        yield REQUESTS, sum(self.times)
+        yield UNKNOWN_DOMAIN, self.unknown_domains
         yield GLOBAL_SHADOW, self.global_shadow
         yield f"{CALL}redis_error", self.redis_errors
         yield f"{CALL}service_error", self.service_errors
@@ -158,9 +189,9 @@ def prometheus_labels(rule: str) -> Mapping[str, str] | None:
 PROMETHEUS: Final = {
     name: f"ratelimit_service_rate_limit_{name}"
     for name in STATISTICS
-    if name != "over_limit_with_local_cache"
+    if name not in ("over_limit_with_local_cache", "total_negative_hits")
 }
-"""By statistic, the series that envoyproxy/ratelimit shows; its mapping leaves the other out."""
+"""By statistic, the series that envoyproxy/ratelimit shows; its mapping leaves the others out."""
 
 
 @lru_cache(4096)

@@ -32,6 +32,17 @@ class Prometheus(Block):
     """From this share of a limit on, hits count as `near_limit`; the same as for statsd."""
 
 
+class Retries(Block):
+    """Requests that the gateway sends again because no answer came."""
+
+    by: Annotated[str, pydantic.Field(min_length=1, max_length=100)] = "request_id"
+    """The key of the descriptor entry with the request's id; it is no part of what is counted by.
+    Clients must not choose ids: who sends one id again and again passes four times the limit."""
+    within: Annotated[int, pydantic.Field(ge=1, le=300)] = 10
+    """Seconds for which a request is known again. Redis keeps 150 bytes for each counter of each
+    request for so long."""
+
+
 class Limits(Block):
     """What holds for all limits."""
 
@@ -45,12 +56,17 @@ class Limits(Block):
     """Whether health is NOT_SERVING, and `/readyz` says so, while there is no domain of the
     operator's, as when a management server takes all of them back. envoyproxy/ratelimit's
     HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED."""
-    on_error: dict[Annotated[str, pydantic.AfterValidator(_has_files)], OnError] = {}
+    on_error: dict[Annotated[str, pydantic.AfterValidator(_has_files)], OnError] = pydantic.Field(
+        default={}
+    )
     """What becomes of requests while the counters cannot be asked, by the name of the operator's
     domain; `*` for those that are not named. `error`: Envoy gets an error, and its
     `failure_mode_deny` decides, as with envoyproxy/ratelimit. `allow`: they pass. `deny`: they are
     answered as over the limit. `share`: they pass as long as this worker's part of each limit
     allows. Limits of policies have `onError` instead."""
+    retries: Retries | None = None
+    """Whether a request that comes again is counted once. None: each time, and nothing is spent on
+    it."""
     compat: Literal["er"] | None = None
     """`er`: rules are found, counters named, kept and told as envoyproxy/ratelimit does it, so that
     both can count in one Redis. None: names that no two counters share, kept as long as their

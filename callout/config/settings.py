@@ -251,8 +251,7 @@ class Settings(Block):
     faces: Annotated[tuple[FaceName, ...], pydantic.Field(min_length=1)] = ("authz", "limit")
     """What this process answers; all that are built, unless told otherwise."""
     workers: Literal["auto"] | Annotated[int, pydantic.Field(ge=1, le=256)] = "auto"
-    """Processes. `auto`: one a core; one alone while counters are in memory, since each process
-    would count by itself and a limit would be multiplied."""
+    """Processes. `auto`: one a core. Without Redis they share their counters, in memory."""
     transport: Literal["own", "grpcio"] = "own"
     """`own`: this project's HTTP/2, about ten times cheaper a call. `grpcio`: the second way."""
     tls: Tls | None = None
@@ -292,19 +291,17 @@ class Settings(Block):
 
     @property
     def counts_in_memory(self) -> bool:
-        """Whether several workers would not share their counters."""
+        """Whether several workers need memory that they share."""
         return self.redis is None and "limit" in self.faces
 
     @property
     def shares_port(self) -> bool:
         """Whether several workers listen on the same ports."""
-        return self.workers != 1 and not self.counts_in_memory
+        return self.workers != 1
 
     def worker_count(self, processors: int) -> int:
         """How many processes to run on a machine with so many processors."""
-        if self.workers != "auto":
-            return self.workers
-        return 1 if self.counts_in_memory else max(1, processors)
+        return self.workers if self.workers != "auto" else max(1, processors)
 
 
 def load(
@@ -353,9 +350,16 @@ def load(
 
 def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     problems: list[Problem] = []
-    if settings.counts_in_memory and settings.workers not in ("auto", 1):
-        message = f"expected 1 while counters are in memory (no redis), found {settings.workers}"
-        problems.append(source.problem(("workers",), message))
+    statsd, prometheus = settings.telemetry.statsd, settings.limits.prometheus
+    if statsd is not None and prometheus is not None:
+        expected = statsd.near_limit_ratio
+        if prometheus.near_limit_ratio != expected:
+            message = f"expected {expected}, as in telemetry.statsd: hits are counted once"
+            where = ("limits", "prometheus", "near_limit_ratio")
+            problems.append(source.problem(where, message))
+    if prometheus is not None and "limit" not in settings.faces:
+        message = "expected the face `limit` beside it"
+        problems.append(source.problem(("limits", "prometheus"), message))
     if settings.listen.http_address is not None and "limit" not in settings.faces:
         problems.append(source.problem(("listen", "http"), "expected the face `limit` beside it"))
     if settings.xds is not None and "limit" not in settings.faces:

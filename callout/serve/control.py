@@ -40,6 +40,11 @@ class Control:
         """Takes the socket over; it is closed with the channel."""
         return cls(*await asyncio.open_unix_connection(sock=end, limit=1 << 20))
 
+    @property
+    def waiting(self) -> int:
+        """Messages that were sent, and that the peer has not taken yet."""
+        return len(self._waiting)
+
     def send(self, message: bytes) -> None:
         """Queues one message; a peer that is gone is noticed by whoever reads."""
         self._queue(len(message).to_bytes(4, "big") + message)

@@ -74,6 +74,8 @@ class Supervisor:
         on_death: Callable[[int, int], None],
         environ: Mapping[str, str],
         frozen: float = FROZEN,
+        on_parting: Callable[[bytes], None] = lambda _: None,
+        shared: Sequence[int] = (),
     ) -> None:
         """Prepares; `start` starts.
 
@@ -84,14 +86,19 @@ class Supervisor:
             on_message: told (place, message) of what a worker says.
             on_death: told (place, process id) of a worker that is gone.
             environ: the workers' whole environment.
+            on_parting: told of what a worker says whose place another has: what counts of the place
+                is what that one says.
             frozen: seconds without a sign of life after which a worker is killed; 0: never.
+            shared: descriptors that every worker has too, under the same numbers.
         """
         self._command = tuple(command)
         self._greet = greet
         self._on_message = on_message
         self._on_death = on_death
+        self._on_parting = on_parting
         self._environ = dict(environ)
         self._frozen = frozen
+        self._shared = tuple(shared)
         self._stopping = asyncio.Event()
         self._processes: set[asyncio.subprocess.Process] = set()
         self._keepers: set[asyncio.Task[None]] = set()
@@ -193,7 +200,7 @@ class Supervisor:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
                 *map(str, descriptors),
-                pass_fds=descriptors,
+                pass_fds=[*descriptors, *self._shared],
                 env=self._environ,
                 stdin=asyncio.subprocess.DEVNULL,
                 # Ctrl-C on a terminal is ours to handle: workers drain when they are told to.
@@ -233,10 +240,11 @@ class Supervisor:
         if self._stopping.is_set():
             process.terminate()
         async for message in control.messages():
-            if worker.control is not control:
-                continue  # it goes: what counts is what the next one says
             try:
-                self._on_message(worker.index, message)
+                if worker.control is control:
+                    self._on_message(worker.index, message)
+                else:
+                    self._on_parting(message)
             except Exception:
                 _log.exception("a worker's message failed", worker=worker.index)
 

@@ -36,6 +36,8 @@ class Listens(msgspec.Struct, frozen=True):
     admin: str
     http: str = ""
     """Empty: nowhere."""
+    prometheus: str = ""
+    """As well."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -60,6 +62,10 @@ class Heritage(msgspec.Struct, frozen=True):
     """How many follow: the admin port's first, then those of gRPC."""
     http: int = 0
     """How many follow after them, of the HTTP port, apart: an older version takes none of them."""
+    prometheus: int = 0
+    """One if a socket for Prometheus follows after them."""
+    counters: int | None = None
+    """The predecessor's descriptor of the memory that workers count in, which follows last."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -77,6 +83,9 @@ class Inheritance:
     admin: socket.socket
     grpc: list[socket.socket]
     http: list[socket.socket]
+    prometheus: socket.socket | None
+    counters: int | None
+    """The descriptor of the memory that workers count in. Who uses it may close it."""
     _channel: socket.socket = field(repr=False)
 
     def decline(self, problem: str) -> None:
@@ -91,13 +100,13 @@ class Inheritance:
             return msgspec.json.decode(self._channel.recv(_MOST_BYTES), type=Counts)
         return self.heritage.counts
 
-    def close_all_but(self, used: Container[socket.socket]) -> None:
+    def close_all_but(self, used: Container[socket.socket | None]) -> None:
         """Closes what we listen on no more: who connects there must be refused, not wait.
 
         The file of a Unix socket goes, too.
         """
-        for each in (self.admin, *self.grpc, *self.http):
-            if each not in used:
+        for each in (self.admin, *self.grpc, *self.http, self.prometheus):
+            if each is not None and each not in used:
                 address = address_of(each)
                 each.close()
                 if address.path:
@@ -115,6 +124,8 @@ def send(channel: socket.socket, heritage: Heritage, sockets: Sequence[socket.so
     for part in (numbers[: heritage.sockets], numbers[heritage.sockets :]):
         for start in range(0, len(part), _MOST_DESCRIPTORS):
             socket.send_fds(channel, [b"."], part[start : start + _MOST_DESCRIPTORS])
+    if heritage.counters is not None:
+        socket.send_fds(channel, [b"."], [heritage.counters])
 
 
 def received() -> Inheritance | None:
@@ -131,10 +142,15 @@ def received() -> Inheritance | None:
     channel.settimeout(WAITS)
     heritage = msgspec.json.decode(channel.recv(_MOST_BYTES), type=Heritage)
     sockets: list[socket.socket] = []
-    while len(sockets) < heritage.sockets + heritage.http:
+    while len(sockets) < heritage.sockets + heritage.http + heritage.prometheus:
         data, descriptors, _, _ = socket.recv_fds(channel, 1, _MOST_DESCRIPTORS)
         if not data or not descriptors:
             raise ConnectionError("the predecessor is gone")
         sockets += map(inherit, descriptors)
+    prometheus = sockets.pop() if heritage.prometheus else None
     admin, grpc, http = sockets[0], sockets[1 : heritage.sockets], sockets[heritage.sockets :]
-    return Inheritance(heritage, admin, grpc, http, channel)
+    counters = None
+    if heritage.counters is not None:
+        _, (counters,), _, _ = socket.recv_fds(channel, 1, 1)
+        os.set_inheritable(counters, False)
+    return Inheritance(heritage, admin, grpc, http, prometheus, counters, channel)

@@ -10,6 +10,7 @@ from callout.config.bundle import Bundle
 from callout.config.documents import Policy
 from callout.serve.certificates import Certificates
 from gatewright.run.questions import Answer, Question
+from ratelimit.er_sums import Grown
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
@@ -28,6 +29,8 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     """The worker's number, as `/config` and decision lines have it."""
     http: int = 0
     """How many of the listening sockets, at their end, are of the HTTP port."""
+    counters: int | None = None
+    """The descriptor of the memory that all workers count in; None: each has its own."""
 
 
 class BundleComes(msgspec.Struct, tag="bundle", frozen=True):
@@ -100,7 +103,13 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     problems: list[str]
 
 
-FromWorker: TypeAlias = Listening | Loaded | Refused | Answer | Leaving
+class Counted(msgspec.Struct, tag="counted", frozen=True):
+    """What the worker has counted of rules since it told last."""
+
+    grown: Grown
+
+
+FromWorker: TypeAlias = Listening | Loaded | Refused | Answer | Leaving | Counted
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

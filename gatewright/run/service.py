@@ -182,6 +182,7 @@ class Service:
             greet=self._greet,
             on_message=self._heard,
             on_death=self._died,
+            on_parting=self._heard_parting,
             environ=os.environ,
             frozen=settings.frozen,
             shared=() if self._counters is None else (self._counters,),
@@ -192,9 +193,11 @@ class Service:
             self._keeping = asyncio.create_task(self._certificates.run())
         if self._inheritance is None:
             await self._answer_admin(self._admin_socket)
-        http = {"http": self.http} if self.http else {}
+        more = {"http": self.http} if self.http else {}
+        if self._prometheus is not None:
+            more["prometheus"] = str(address.address_of(self._prometheus))
         _log.info(
-            "listening", grpc=",".join(self.addresses), admin=self.admin, workers=workers, **http
+            "listening", grpc=",".join(self.addresses), admin=self.admin, workers=workers, **more
         )
 
     async def _answer_admin(self, listening: socket.socket) -> None:
@@ -496,6 +499,11 @@ class Service:
             asyncio.get_running_loop().call_later(
                 SEND_AGAIN, self._send_again, place, message.digest
             )
+
+    def _heard_parting(self, data: bytes) -> None:
+        message = messages.from_worker(data)
+        if isinstance(message, messages.Counted):
+            self._er.heard(message.grown)
 
     def _relieved(self, place: int) -> None:
         if self._supervisor is not None:

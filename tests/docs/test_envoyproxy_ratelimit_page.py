@@ -1,7 +1,11 @@
 """The page for those who come from envoyproxy/ratelimit, held to the code."""
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from gatewright.run.er_environment import VARIABLES
-from ratelimit.er_stats import STATISTICS, ErStats, Statistic, statsd_name
+from ratelimit.er_prometheus import MOST, exposition
+from ratelimit.er_stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
+from ratelimit.er_sums import ErSums, Growth
 from tests.docs import pages
 
 PAGE = "docs/envoyproxy-ratelimit.md"
@@ -18,9 +22,27 @@ def test_the_table_of_the_environment_is_the_code_s() -> None:
 def test_the_table_of_statistics_is_what_is_sent() -> None:
     rules = [statsd_name(Statistic("DOMAIN.KEY", each, 1)) for each in STATISTICS]
     others = [name for name, _ in ErStats().counters()]
+    others += [f"{CONFIG_LOAD}{result}" for result in ("success", "error")]
 
     written = [pages.code(name)[0] for name, _ in pages.table(PAGE, "er-statistics")]
     assert sorted(written) == sorted([*rules, *others])
+
+
+def test_the_table_for_prometheus_is_what_is_shown() -> None:
+    sums, stats = ErSums(), ErStats()
+    stats.rows["DOMAIN.a.b"] = [1] * len(STATISTICS)
+    sums.add(Growth(stats).of_rules(["DOMAIN.a.b"]))
+    found = {}
+    for family in text_string_to_metric_families(exposition(sums, {}).decode()):
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[family.name] = (family.type, labels)
+
+    written = {
+        pages.code(name)[0]: (type_, set(pages.code(labels)))
+        for name, type_, labels, _ in pages.table(PAGE, "er-prometheus")
+    }
+    assert written == found
+    assert f"At most {MOST:,} combinations" in pages.read(PAGE)
 
 
 def shown(use: str, what: str) -> str:

@@ -74,6 +74,7 @@ class Serve:
             self.grpc: str = listening["grpc"]
             self.admin_address: str = listening["admin"]
             self.http_address: str = listening.get("http", "")
+            self.prometheus: str = listening.get("prometheus", "")
             if wait:
                 until(lambda: self.admin("/readyz")[0] == 200, START_WITHIN)
                 until(lambda: None not in self.config()["workers"].values(), START_WITHIN)

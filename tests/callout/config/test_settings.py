@@ -57,6 +57,19 @@ def test_the_http_port_is_off_unless_it_is_said_and_needs_limits() -> None:
     assert "expected the face `limit`" in str(found.problems[0])
 
 
+def test_statistics_of_rules_need_limits_and_are_counted_once() -> None:
+    wrong = {
+        "limits: {prometheus: {address: a:1}}\nfaces: [authz]": "expected the face `limit`",
+        "limits: {prometheus: {address: a:1}}\n"
+        "telemetry: {statsd: {address: a:1, near_limit_ratio: 0.5}}": "expected 0.5, as in",
+        "limits: {prometheus: {address: a:1, path: x}}": "expected",
+    }
+    for text, message in wrong.items():
+        found = load(text.encode(), {}, {})
+        assert not isinstance(found, Settings), text
+        assert message in lines(found)[0]
+
+
 def test_every_setting_has_a_safe_default() -> None:
     found = loaded()
     assert found == Settings()
@@ -187,6 +200,7 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         "tls.min_version: expected transport `own` beside it",
     ),
     ("drain: 1e9", {}, {}, "drain: expected a number of at most 3600"),
+    ("limits: {memory: 1000}", {}, {}, "limits.memory: expected a number of at least 16777216"),
     ("max_message: 1", {}, {}, "max_message: expected a number of at least 4096"),
     (None, {"GATEWRIGHT_WORKERS": "two"}, {}, "GATEWRIGHT_WORKERS: workers: expected 'auto' or"),
     (None, {"GATEWRIGHT_WORKERS": "a: [b]"}, {}, "a whole number, found the text 'a: [b]'"),
@@ -201,12 +215,6 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         {"GATEWRIGHT_PORT": "9000"},
         {},
         "GATEWRIGHT_PORT: port: expected one of",
-    ),
-    (
-        "workers: 4",
-        {},
-        {},
-        "gatewright.yaml:1:10: workers: expected 1 while counters are in memory (no redis), fou",
     ),
     ("redis: hunter2", {}, {}, "redis: expected a URL with a host that begins with one of redis:"),
     ("redis: 'redis://:hunter2@'", {}, {}, "redis: expected a URL with a host that begins"),
@@ -254,7 +262,8 @@ def test_passwords_are_not_in_the_representation() -> None:
 @pytest.mark.parametrize(
     ("text", "processors", "expected"),
     [
-        ("", 8, 1),
+        ("", 8, 8),
+        ("workers: 3", 8, 3),
         ("redis: redis://h", 8, 8),
         ("redis: redis://h", 0, 1),
         ("faces: [authz]", 8, 8),
@@ -262,7 +271,7 @@ def test_passwords_are_not_in_the_representation() -> None:
         ("redis: redis://h\nworkers: 3", 8, 3),
     ],
 )
-def test_workers_are_one_a_core_unless_counters_are_in_memory(
+def test_workers_are_one_a_core_wherever_counters_are(
     text: str, processors: int, expected: int
 ) -> None:
     found = loaded(text)
