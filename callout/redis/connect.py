@@ -4,6 +4,7 @@ import asyncio
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
+from callout.redis.auth_file import split
 from callout.redis.outcome import Unavailable
 
 
@@ -15,14 +16,21 @@ class Dialer:
 
         Args:
             url: `redis://[[user]:password@]host[:port][/db]`, `rediss://` for TLS, or
-                `unix:///path?db=0`; redis-py's query parameters (`ssl_ca_certs`) apply.
+                `unix:///path?db=0`; redis-py's query parameters (`ssl_ca_certs`) apply, and
+                `auth_file` names a file with `user:password`.
             timeout: seconds for the connection, and for each answer of the handshake.
 
         Raises:
             ValueError: not such a URL.
         """
+        plain, auth = split(url)
+        credentials = {"credential_provider": auth} if auth is not None else {}
         self._pool = ConnectionPool.from_url(
-            url, protocol=2, socket_connect_timeout=timeout, socket_timeout=timeout
+            plain,
+            protocol=2,
+            socket_connect_timeout=timeout,
+            socket_timeout=timeout,
+            **credentials,
         )
         try:
             self._connection()

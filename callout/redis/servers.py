@@ -3,6 +3,8 @@
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from callout.redis.auth_file import PARAMETER
+
 MOST: int = 64
 """Servers that one URL may name: each has a connection of its own in each worker."""
 
@@ -80,7 +82,8 @@ def read(url: str) -> Servers | None:
         if not path or "/" in path:
             raise ValueError("expected the name of the master behind the Sentinels: host:port/NAME")
         seed_login = f"{_quoted(user)}:{_quoted(password)}@" if user or password else ""
-        seed_query = {key: each for key, each in parameters.items() if key != "db"}
+        of_data = ("db", PARAMETER)
+        seed_query = {key: each for key, each in parameters.items() if key not in of_data}
         return Servers(
             "sentinel", seeds, unquote(path), scheme, login + at, seed_login,
             _asked(parameters), _asked(seed_query),
