@@ -17,7 +17,7 @@ from callout.observe.place import place_of
 from callout.observe.text import without_query
 from ratelimit.algorithms.contract import Verdict as Said
 from ratelimit.answers import NOTHING, Extras
-from ratelimit.decide import Answer, decide, decide_uses, without_counts
+from ratelimit.decide import Answer, decide, decide_uses, over_known, without_counts
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
@@ -312,7 +312,11 @@ class RateLimitService:
         """What was written of this, because the counters cannot be asked."""
         if self._stats is not None:
             self._stats.unavailable(planned)
-        without = without_counts(planned, self._modes.shadow)
+        if not self._modes.shadow:
+            over = over_known(planned, counts.known, now)
+            if over is not None:
+                return self._degraded(message, planned, over, started, digest)
+        without = without_counts(planned, self._modes.shadow, counts.known)
         if without is None and self._share is not None:
             shared = self._share.answer(planned, now)
             if shared is not None:

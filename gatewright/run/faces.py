@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 
 from callout.config.limits_settings import Limits
+from callout.config.limits_settings import Limits
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
@@ -32,6 +33,7 @@ from ratelimit.retries.redis import OnceInRedis
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
 from ratelimit.stores.er_redis_store import ErRedisStore
+from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
 from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
@@ -59,6 +61,7 @@ class Faces:
         parts = telemetry.parts
         self._keys = parts.keys()
         self._redis: Redis | None = None
+        self._per_second: Redis | None = None
         self._heartbeat: Heartbeat | None = None
         self._counts = "limit" in settings.faces  # who does not has no part of any limit
         denied: Denied | None = None
@@ -71,9 +74,11 @@ class Faces:
             store, states = memory.windows, memory.states
         else:
             self._redis = client = parts.redis(settings.redis)
-            store = RedisStore(client)
-            if settings.limits.compat == "er":
-                store = ErRedisStore(client, settings.limits.expiry_jitter)
+            store = _windows(client, settings.limits)
+            if settings.redis_per_second is not None:
+                self._per_second = second = parts.redis(settings.redis_per_second)
+                store = PerSecondStore(store, _windows(second, settings.limits))
+                follow_breaker(telemetry.metrics, "redis_per_second", lambda: second.state)
             states = (
                 AcrossSlots(client) if isinstance(client, ClusterClient) else RedisStates(client)
             )
@@ -133,6 +138,8 @@ class Faces:
         """Connects; a neighbour that is away is tried again in the background."""
         if self._redis is not None:
             await self._redis.start()
+        if self._per_second is not None:
+            await self._per_second.start()
         if self._heartbeat is not None and self._counts:
             self._heartbeat.start()
         if self._statsd is not None:
@@ -146,6 +153,8 @@ class Faces:
             await self._heartbeat.close()
         if self._redis is not None:
             await self._redis.close()
+        if self._per_second is not None:
+            await self._per_second.close()
         if self._opa is not None:
             await self._opa.close()
         await http_client.close()
@@ -164,3 +173,10 @@ def _retries(
         return Retries(written.by, OnceInMemory(store, states, written.within))
     across = states if isinstance(redis, ClusterClient) else None
     return Retries(written.by, OnceInRedis(redis, written.within, across))
+
+
+def _windows(client: Redis, limits: Limits) -> Store:
+    """Counters of fixed windows in that Redis."""
+    if limits.compat == "er":
+        return ErRedisStore(client, limits.expiry_jitter)
+    return RedisStore(client)

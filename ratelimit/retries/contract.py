@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.stores.contract import Hit, StoreUnavailable
 
 T = TypeVar("T")
+
+
+class Retries(NamedTuple):
+    """How requests are known again."""
+
+    by: str
+    """The key of the descriptor entry that has a request's id."""
+    once: "Once"
 
 
 class Once(Protocol):

@@ -1,7 +1,7 @@
 """Tells by the name of an operator's descriptor entry that a request may come again. Pure."""
 
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 from ratelimit.request import Request
 
@@ -9,15 +9,6 @@ NO_RECEIPT: Final = b""
 MOST: Final = 3
 """Times that one request is answered again without being counted. Whoever chooses request ids by
 themselves passes four times the limit, and not for ever."""
-
-
-class Retries(NamedTuple):
-    """What the operator said."""
-
-    by: str
-    """The key of the entry that has the request's id."""
-    within: int
-    """Seconds in which the same request is known again."""
 
 
 def without_id(request: Request, by: str) -> tuple[Request, bool]:

@@ -15,12 +15,19 @@ from callout.redis.client import ClientOptions
 from callout.redis.connection import connection
 from callout.testing.redis import RedisServer
 from callout.testing.redis_cluster import RedisCluster
+from ratelimit.algorithms.contract import Algorithm, Verdict
+from ratelimit.algorithms.decision import Use
+from ratelimit.algorithms.exact_log import ExactLog
+from ratelimit.algorithms.sliding_window import SlidingWindow
+from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.retries.contract import Once
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.retries.redis import OnceInRedis, receipt_key
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.memory_states import MemoryStates
+from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
 from ratelimit.stores.redis_store import RedisStore
 
 WITHIN = 10
@@ -43,12 +50,12 @@ def cluster() -> Iterator[RedisCluster]:
 async def opened(kind: str, url: str) -> AsyncIterator[Pair]:
     if kind == "memory":
         store = MemoryStore()
-        yield Pair(OnceInMemory(store, WITHIN), store)
+        yield Pair(OnceInMemory(store, MemoryStates(), WITHIN), store)
         return
     client = connection(url, ClientOptions(timeout=5.0, longest=5.0))
     await client.start()
     try:
-        yield Pair(OnceInRedis(client, WITHIN), RedisStore(client))
+        yield Pair(OnceInRedis(client, WITHIN, AcrossSlots(client)), RedisStore(client))
     finally:
         await client.close()
 
@@ -146,9 +153,60 @@ def test_a_receipt_is_in_the_slot_of_its_counter_if_it_has_a_name(name: bytes) -
     assert receipt is None or key_slot(receipt) == key_slot(name)
 
 
+async def used(pair: Pair, receipt: bytes, *uses: Use) -> Sequence[Verdict]:
+    found = pair.once.use(receipt, uses, True, time.time(), None, lambda said: said)
+    said = await found if isinstance(found, asyncio.Future) else found
+    assert not isinstance(said, StoreUnavailable), said
+    return said
+
+
+@pytest.mark.parametrize(
+    "limit", [SlidingWindow(5, 3_600_000), ExactLog(5, 3_600_000), TokenBucket(5, 3_600_000, 5)]
+)
+async def test_any_algorithm_says_again_what_it_said(pair: Pair, limit: Algorithm) -> None:
+    use = Use(hit().key, limit, 2)
+    (first,) = await used(pair, b"r1", use)
+    assert (first.allowed, first.remaining) == (True, 3)
+    assert await used(pair, b"r1", use) == [first]
+    (second,) = await used(pair, b"r2", use)
+    assert (second.allowed, second.remaining) == (True, 1)
+    (refused,) = await used(pair, b"r3", use)
+    assert (refused.allowed, refused.remaining) == (False, 1)
+    assert refused.retry_after
+    for _ in range(MOST):
+        assert await used(pair, b"r3", use) == [refused]
+    assert (await used(pair, b"r1", use))[0] == first
+
+
+async def test_what_can_never_fit_is_said_again(pair: Pair) -> None:
+    use = Use(hit().key, SlidingWindow(5, 3_600_000), 9)
+    (refused,) = await used(pair, b"r", use)
+    assert refused.retry_after is None
+    assert await used(pair, b"r", use) == [refused]
+
+
+async def test_several_limits_of_a_request_are_one_step_where_they_are_in_one_slot(
+    pair: Pair,
+) -> None:
+    tag = time.monotonic_ns()
+    uses = [Use(b"rl:{%d}%d" % (tag, n), SlidingWindow(3, 3_600_000), 1) for n in range(2)]
+    first = await used(pair, b"r1", *uses)
+    assert await used(pair, b"r1", *uses) == first
+    assert [each.remaining for each in await used(pair, b"r2", *uses)] == [1, 1]
+
+
+async def test_in_several_slots_of_a_cluster_they_are_counted_again(cluster: RedisCluster) -> None:
+    tag = time.monotonic_ns()
+    uses = [Use(b"rl:{%d}%d" % (tag + n, n), SlidingWindow(9, 3_600_000), 1) for n in range(4)]
+    assert len({key_slot(use.key) for use in uses}) > 1
+    async with opened("cluster", cluster.url) as made:
+        for left in (8, 7):
+            assert {each.remaining for each in await used(made, b"r1", *uses)} == {left}
+
+
 async def test_memory_forgets_after_its_time_and_the_oldest_first() -> None:
     store = MemoryStore()
-    known = Pair(OnceInMemory(store, WITHIN, most=2), store)
+    known = Pair(OnceInMemory(store, None, WITHIN, most=2), store)
     now = time.time()
     counted = hit()
     assert await once(known, b"r1", counted, now=now) == [1]
