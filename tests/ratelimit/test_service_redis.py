@@ -87,7 +87,7 @@ class LateStore:
 
 async def test_who_would_be_answered_too_late_gets_the_verdict_of_overload() -> None:
     late = LateStore()
-    shop = World(BUNDLE, late, states=late)  # type: ignore[arg-type]  # never a future
+    shop = World(BUNDLE, late, states=late)
     for verdict, expected in (
         ("deny", "OVER_LIMIT"),
         ("error", "UNAVAILABLE"),
