@@ -6,6 +6,7 @@ from callout.redis.pipeline import ErrorReply, Replies, pack
 from ratelimit.stores.contract import LARGEST_ADDEND
 
 _INCREMENT: Final = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
+_EXPIRE: Final = b"*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 _GIVE_BACK: Final = b"""\
 local count = redis.call('GET', KEYS[1])
 if not count then return 0 end
@@ -23,11 +24,16 @@ def increment(key: bytes, addend: int) -> bytes:
     return _INCREMENT % (len(key), key, len(str(addend)), addend)
 
 
+def expire(key: bytes, seconds: bytes) -> bytes:
+    """The counter lives so long from now on."""
+    return _EXPIRE % (len(key), key, len(seconds), seconds)
+
+
 def give_back(key: bytes, hits: int, *expire: bytes) -> bytes:
     """Subtracts, down to 0; a counter that is not there is not made.
 
-    `EVAL` with its text: refunds are rare, and Redis remembers what it has compiled. With a counter
-    that is there it takes 9 us of Redis (7.0.15), where INCRBY takes 0.6.
+    `EVAL` with its text: refunds are rare, and Redis remembers what it has compiled. It takes 3.1
+    us of Redis (7.0.15), where INCRBY takes 0.35.
 
     Args:
         key: the counter.
