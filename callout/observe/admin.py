@@ -41,6 +41,17 @@ class Effective:
     """Those in use, and what is wrong with their files; None: no TLS."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextPage:
+    """One more page, of plain text."""
+
+    path: str
+    what: str
+    """In a few words, for the list at `/`."""
+    text: Callable[[], str] | None = None
+    """Asked at each request, for one at a time; None: the page is there already, and only named."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSources:
     """Where the answers come from; each is asked at each request and must be quick."""
@@ -52,6 +63,8 @@ class AdminSources:
     effective: Callable[[], Effective]
     debug: DebugSources | None = None
     """None: there is no `/debug/`."""
+    pages: Sequence[TextPage] = ()
+    """More pages; if there are any, `/` lists them."""
 
 
 def application(sources: AdminSources, guard: Guard) -> web.Application:
@@ -93,8 +106,29 @@ def application(sources: AdminSources, guard: Guard) -> web.Application:
         ("/config", config),
     ):
         app.router.add_get(path, handler)
+    _add_pages(app, sources.pages)
     app.on_response_prepare.append(_add_headers)
     return app
+
+
+def _add_pages(app: web.Application, pages: Sequence[TextPage]) -> None:
+    one_page = asyncio.Lock()
+
+    def shown(text: Callable[[], str]) -> Handler:
+        async def handler(_: web.Request) -> web.Response:
+            async with one_page:
+                body = text()
+                await asyncio.sleep(0)
+            return web.Response(text=body)
+
+        return handler
+
+    listed = "".join(f"{each.path}: {each.what}\n" for each in pages)
+    if pages:
+        app.router.add_get("/", shown(lambda: listed))
+    for each in pages:
+        if each.text is not None:
+            app.router.add_get(each.path, shown(each.text))
 
 
 async def serve(sources: AdminSources, listening: socket.socket) -> web.AppRunner:

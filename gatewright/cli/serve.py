@@ -91,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         feed = functools.partial(replaced.feed, settings)
         for each in replaced.warnings(settings):
             _log.warning("configuration", problem=str(each))
-    return asyncio.run(_serve(settings, arguments.settings, read, inheritance, feed))
+    er = isinstance(replaced, ErRatelimit)
+    return asyncio.run(_serve(settings, arguments.settings, read, inheritance, feed, er))
 
 
 def _replaced(
@@ -114,9 +115,12 @@ async def _serve(
     read: Callable[[], Settings | Rejected],
     inheritance: Inheritance | None,
     feed: MakeFeed | None,
+    er: bool,
 ) -> int:
     signals = Signals()
-    service = Service(settings, cache_folder(), say, inheritance=inheritance, feed=feed)
+    service = Service(
+        settings, cache_folder(), say, inheritance=inheritance, feed=feed, er_debug=er
+    )
     changing = SettingsFile(
         file,
         settings,

@@ -6,10 +6,10 @@ import os
 import socket
 import sys
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import structlog
 from aiohttp import web
@@ -40,6 +40,7 @@ from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.decision_logs import check_places
 from gatewright.run.er_fleet import ErFleet
+from gatewright.run.er_pages import er_pages
 from gatewright.run.feed import DirectoryFeed, Feed, MakeFeed, Offer
 from gatewright.run.folder import Folder
 from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
@@ -50,6 +51,9 @@ from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
 from ratelimit.domains import load
+from ratelimit.er_dump import dump
+from ratelimit.planner import SECTION
+from ratelimit.rules import Tree
 
 _log = structlog.get_logger("gatewright.service")
 
@@ -76,6 +80,7 @@ class Service:
         on_loaded: Callable[[Snapshot], None] = lambda _: None,
         inheritance: Inheritance | None = None,
         feed: MakeFeed | None = None,
+        er_debug: bool = False,
     ) -> None:
         """Prepares.
 
@@ -86,6 +91,7 @@ class Service:
             on_loaded: told of each snapshot that is decided by from now on.
             inheritance: of the process that this one takes over from; see `take_over`.
             feed: makes what brings bundles; None: they come from the settings' directory.
+            er_debug: whether the admin port has the pages of envoyproxy/ratelimit's debug port.
         """
         self._settings = settings
         self._on_loaded = on_loaded
@@ -129,6 +135,9 @@ class Service:
         self.http = ""
         """Where the HTTP port is; empty: there is none."""
         self._er = ErFleet(settings, self._own_loads)
+        self._er_debug = er_debug
+        self._rules = ""
+        """Those in use, as `/rlconfig` shows them."""
         self._prometheus: socket.socket | None = None
         self._http: list[list[socket.socket]] = []
         """Its sockets by worker, beside those of gRPC."""
@@ -443,6 +452,8 @@ class Service:
         if self._supervisor is not None:
             self._supervisor.broadcast_run(accepted.messages)
         _log.info("bundle loaded", digest=accepted.digest, policies=len(accepted.policies))
+        if self._er_debug:
+            self._rules = dump(cast("Mapping[str, Tree]", snapshot.parts[SECTION]))
         self._on_loaded(snapshot)
         self._retiring.retire(snapshot)
         return ()
@@ -554,6 +565,7 @@ class Service:
             version={"version": gatewright.__version__, "python": sys.version.split()[0]},
             effective=self._effective,
             debug=DebugSources(ask=self._inquiries.ask, token_file=self._token_file()),
+            pages=er_pages(lambda: self._rules, self._er.text) if self._er_debug else (),
         )
 
     def _token_file(self) -> Path | None:

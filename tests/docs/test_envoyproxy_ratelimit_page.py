@@ -3,6 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from gatewright.run.er_environment import VARIABLES
+from gatewright.run.er_pages import er_pages
 from ratelimit.er_prometheus import MOST, exposition
 from ratelimit.er_stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
 from ratelimit.er_sums import ErSums, Growth
@@ -26,6 +27,20 @@ def test_the_table_of_statistics_is_what_is_sent() -> None:
 
     written = [pages.code(name)[0] for name, _ in pages.table(PAGE, "er-statistics")]
     assert sorted(written) == sorted([*rules, *others])
+
+
+def test_the_table_of_the_debug_port_is_what_is_added() -> None:
+    added = [page.path for page in er_pages(str, str) if page.text is not None]
+
+    written = [pages.code(path)[0] for path, _ in pages.table(PAGE, "er-debug")]
+    assert written == ["/", *added]
+
+
+def test_the_list_of_the_debug_port_has_the_pages_of_the_admin_port() -> None:
+    ours = {page.path for page in er_pages(str, str) if page.text is None}
+
+    written = {pages.code(path)[0] for path, _ in pages.table("docs/operations.md", "admin")}
+    assert ours == written
 
 
 def test_the_table_for_prometheus_is_what_is_shown() -> None:

@@ -95,3 +95,34 @@ def test_every_line_is_of_the_text_format(serve: Serve) -> None:
     label = r'[a-z_0-9]+="(?:[^"\\\n]|\\.)*"'
     for series, _ in scraped(serve).items():
         assert re.fullmatch(rf"[a-z_]+(\{{{label}(,{label})*\}})?", series), series
+
+
+def test_the_debug_port_has_the_pages_that_it_has_there(serve: Serve) -> None:
+    ask(serve, "edge", 3)
+    until(lambda: "total_hits: 3\n" in serve.admin("/stats")[1], 30)
+    status, stats = serve.admin("/stats")
+    assert status == 200
+    assert "ratelimit.service.rate_limit.edge.tenant.over_limit: 1\n" in stats
+    assert "ratelimit.service.config_load_success: 1\n" in stats
+    assert stats.splitlines() == sorted(stats.splitlines())
+
+    rule = "edge.tenant: unit=YEAR requests_per_unit=2, shadow_mode: false\n"
+    assert serve.admin("/rlconfig") == (200, rule)
+
+    status, listed = serve.admin("/")
+    assert status == 200
+    paths = [line.partition(": ")[0] for line in listed.splitlines()]
+    assert {"/rlconfig", "/stats"} < set(paths)
+    for path in paths:
+        assert serve.admin(path if path != "/debug/profile" else f"{path}?seconds=1")[0] == 200
+    assert serve.admin("/debug/pprof/")[0] == 404
+
+
+def test_the_pages_are_of_what_is_in_use(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "config" / "edge.yaml"
+    file.write_text(file.read_text().replace("2}", "9}"))
+    until(lambda: "requests_per_unit=9" in serve.admin("/rlconfig")[1], 30)
+    file.write_text("domain: edge\nno: such\n")
+    until(lambda: "config_load_error: 1\n" in serve.admin("/stats")[1], 30)
+
+    assert "requests_per_unit=9" in serve.admin("/rlconfig")[1]
