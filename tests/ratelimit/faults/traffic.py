@@ -1,7 +1,7 @@
 """Four limits that are asked again and again while something breaks, and every answer."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from callout.testing.requests import rate_limit_request
@@ -126,6 +126,7 @@ def explained(
     keep: Callable[[str, object], None],
     fault: str,
     bound: float,
+    by: Mapping[str, Limit] | None = None,
 ) -> Judged:
     """Asserts that the limits and the faults explain every answer, and keeps the figures.
 
@@ -135,8 +136,9 @@ def explained(
         keep: `record_property` of the test.
         fault: its name in the table.
         bound: of what may pass in a window, in limits.
+        by: the limits; None: those of `bundle()`.
     """
-    judged = judge(history, limits(), faults, WORKERS)
+    judged = judge(history, limits() if by is None else by, faults, WORKERS)
     assert not judged.unexplained, "\n".join(judged.unexplained[:20])
     # The limits refused and let pass, and there were windows in which that was exact.
     assert {each.verdict for each in history} >= {"ok", "over"}
