@@ -262,6 +262,11 @@ class Settings(Block):
     """`redis://`, `rediss://` or `unix://`: where counters are; `redis+sentinel://` with the name
     of a master and `redis+cluster://` with some nodes name several servers, and `rediss+` has TLS.
     None: in memory."""
+    redis_per_second: Annotated[str, SECRET, pydantic.AfterValidator(_redis)] | None = (
+        pydantic.Field(None, repr=False)
+    )
+    """Another Redis, for limits of operators' domains with windows of a second: these have most of
+    the writes, and nothing that is worth keeping. None: the same."""
     opa: OpaServer | OpaServers | Opa | None = pydantic.Field(None, repr=False)
     """The OPA server of policies that say `decide: {opa: ...}`: `http://127.0.0.1:8181`; a list of
     several; or a mapping that also has what they are shown."""
@@ -362,6 +367,8 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
         problems.append(source.problem(("limits", "prometheus"), message))
     if settings.listen.http_address is not None and "limit" not in settings.faces:
         problems.append(source.problem(("listen", "http"), "expected the face `limit` beside it"))
+    if settings.redis_per_second is not None:
+        problems += _beside_per_second(settings, source)
     if settings.xds is not None and "limit" not in settings.faces:
         problems.append(source.problem(("xds",), "expected the face `limit` beside it"))
     tls = settings.tls
@@ -375,6 +382,16 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if len(set(settings.faces)) != len(settings.faces):
         problems.append(source.problem(("faces",), "expected each face once, found one again"))
     return problems
+
+
+def _beside_per_second(settings: Settings, source: Source) -> list[Problem]:
+    found = []
+    if settings.redis is None:
+        found.append("expected `redis` beside it, for all other limits")
+    if settings.limits.retries is not None:
+        # A request and its receipt are counted in one step, which has one server.
+        found.append("expected no limits.retries beside it")
+    return [source.problem(("redis_per_second",), each) for each in found]
 
 
 def _is_service_link(variable: str, text: str) -> bool:

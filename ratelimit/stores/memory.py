@@ -5,21 +5,29 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.forgotten import Forgotten
 
 T = TypeVar("T")
+
+COUNTER_BYTES = 250
+"""What a counter takes, about: its name, its number and their places in a table."""
+GRACE = 2
+"""Seconds that counters outlive their window: so far a clock may step back, and what it counts
+again is counted on."""
 
 
 class MemoryStore:
     """A table of counters for each end of a window; a window that ended goes as a whole."""
 
     def __init__(self, most_keys: int = 200_000) -> None:
-        """Hold at most so many counters (about 250 bytes each).
+        """Hold at most so many counters (`COUNTER_BYTES` each).
 
-        When there is no room, of the window that has most counters the one goes that was hit
-        least recently: a flood of new keys does not wash out a counter that is being hit, nor
-        those of other windows.
+        When there is no room, what is over goes first; then, of the window that has most counters,
+        the one that was hit least recently: a flood of new keys does not wash out a counter that
+        is being hit, nor those of other windows.
         """
         self._most = most_keys
+        self.forgotten = Forgotten()
         self._windows: dict[int, OrderedDict[bytes, int]] = {}
         self._keys = 0
         self._swept = 0
@@ -53,7 +61,7 @@ class MemoryStore:
                 count = 0
             else:
                 if self._keys >= self._most:
-                    self._evict()
+                    self._evict(int(now))
                     counters = self._windows.setdefault(ends, counters)
                 self._keys += 1
                 count = counters[key] = addend
@@ -62,11 +70,15 @@ class MemoryStore:
 
     def _sweep(self, now: int) -> None:
         self._swept = now
-        for ends in [ends for ends in self._windows if ends <= now]:
+        for ends in [ends for ends in self._windows if ends + GRACE <= now]:
             self._keys -= len(self._windows.pop(ends))
 
-    def _evict(self) -> None:
-        ends, counters = max(self._windows.items(), key=lambda window: len(window[1]))
+    def _evict(self, now: int) -> None:
+        ends = min(self._windows)
+        if ends > now:
+            ends = max(self._windows, key=lambda each: len(self._windows[each]))
+            self.forgotten.one()
+        counters = self._windows[ends]
         # A plain dictionary would walk over all that was deleted before: 100 us under a flood.
         counters.popitem(last=False)
         self._keys -= 1

@@ -1,11 +1,13 @@
 """States of algorithms in shared memory: exact for all workers of the machine."""
 
 import struct
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ratelimit.algorithms.contract import NEW, Algorithm, State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.forgotten import Forgotten
 from ratelimit.stores.shared_memory.counters import LOCKED
@@ -21,6 +23,7 @@ class _Sized(NamedTuple):
 
     table: Table
     numbers: int
+    """1: the counters of `SharedCounters`, which a `NamedWindow` keeps its hits in."""
 
 
 class _Seat(NamedTuple):
@@ -38,19 +41,30 @@ class SharedStates:
     of them counted, others not: one request at most, which nobody was given an answer to.
     """
 
-    def __init__(self, memory: SharedMemory) -> None:
-        """Keep states in this memory."""
+    def __init__(self, memory: SharedMemory, clock: Callable[[float], float] | None = None) -> None:
+        """Keep states in this memory.
+
+        Args:
+            memory: as this process sees it.
+            clock: makes the time of the `now` that `use` is given, for tests; None: the machine's
+                clock, when nobody else can count any more. A process that is stopped between
+                looking at the clock and counting would otherwise bring a time that is long over,
+                and make that of the others look like a mistake.
+        """
         self.forgotten = Forgotten()
         self._memory = memory
         self._locks = Locks(memory.descriptor)
+        self._clock = clock
         layouts = memory.layouts(STATES, COUNTERS.sixteenths)
+        (windows,) = memory.layouts((COUNTERS,))
+        self._windows = _Sized(Table(memory, windows, self.forgotten.one), COUNTERS.numbers)
         self._tables = [
             _Sized(Table(memory, layout, self.forgotten.one), part.numbers)
             for layout, part in zip(layouts, STATES, strict=True)
         ]
 
     def living(self, now: float) -> int:
-        """About how many counters there are that still say something."""
+        """About how many counters there are that still say something, named windows apart."""
         return sum(each.table.living(int(now * 1000)) for each in self._tables)
 
     def use(
@@ -70,8 +84,8 @@ class SharedStates:
         places = {seat.place for counter in counters.values() for seat in counter.seats}
         if not self._locks.take(sorted(places)):
             return then(LOCKED)
-        moment = int(now * 1000)
         try:
+            moment = int((time.time() if self._clock is None else self._clock(now)) * 1000)
             states = {}
             for key, counter in counters.items():
                 if state := self._read(counter, moment):
@@ -85,6 +99,8 @@ class SharedStates:
         return then(verdicts)
 
     def _seats(self, digest: bytes, use: Use) -> list[_Seat]:
+        if type(use.algorithm) is NamedWindow:
+            return [_Seat(self._windows, self._windows.table.place(digest))]
         least = len(use.algorithm.roll(NEW, 0))
         fitting = [each for each in self._tables if each.numbers >= least]
         if not use.algorithm.grows:
@@ -100,12 +116,17 @@ class SharedStates:
                 counter.seat, counter.slot = seat, slot
                 words[table.used(place, slot)] = moment
                 word = table.payload(place, slot)
+                if seat.of is self._windows:
+                    return 0, words[word]
                 length, copy = divmod(words[word], 2)
                 start = word + 1 + copy * seat.of.numbers
                 return tuple(words[start : start + length].tolist())
         return NEW
 
     def _write(self, counter: "_Counter", state: State, moment: int) -> None:
+        if counter.seats[0].of is self._windows:
+            self._write_count(counter, state[1], moment)
+            return
         words, length = self._memory.words, len(state)
         dies = state[0] + counter.algorithm.span
         held = counter.seat
@@ -126,7 +147,19 @@ class SharedStates:
         words[table.dies(place, slot)] = dies
         if held is not None:
             words[held.of.table.dies(held.place, counter.slot)] = 0
-        counter.seat, counter.slot = seat, slot
+
+    def _write_count(self, counter: "_Counter", count: int, moment: int) -> None:
+        words, ((_, place),) = self._memory.words, counter.seats
+        table, slot, window = self._windows.table, counter.slot, counter.algorithm.window
+        if counter.seat is None:
+            slot = table.find(place, counter.digest)
+            if slot < 0:
+                slot = table.give(place, counter.digest, moment)
+            words[table.payload(place, slot)] = count
+            words[table.used(place, slot)] = moment
+            words[table.dies(place, slot)] = (moment // window + 1) * window
+        else:
+            words[table.payload(place, slot)] = count
 
     def _put(self, word: int, copy: int, numbers: int, state: State) -> None:
         start = (word + 1 + copy * numbers) * 8

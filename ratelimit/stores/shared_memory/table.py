@@ -1,12 +1,15 @@
 """Slots for keys, in sets: each key may be in any slot of one set."""
 
+from collections import deque
 from collections.abc import Callable
 
 from ratelimit.stores.shared_memory.layout import Layout
 from ratelimit.stores.shared_memory.memory import SharedMemory
 
-_SAMPLE = 128
-"""Sets that are counted for an estimate: 0.1 ms, and right to a few percent."""
+_SAMPLE = 16
+"""Sets that are looked at each time that somebody asks how many keys there are: 50 us."""
+_SAMPLES = 64
+"""Looks that make the answer: of a million keys, it is then right to 1 %."""
 
 
 class Table:
@@ -31,7 +34,8 @@ class Table:
         self._size, self._digests = layout.set_bytes, layout.digests
         self._ways = layout.ways
         self._forgotten = forgotten
-        self._sampled = 0
+        self._seen: deque[int] = deque(maxlen=_SAMPLES)
+        self._next = 0
         # In words from the start of a set:
         self._dies = layout.digests // 8
         self._used = self._dies + layout.ways
@@ -93,13 +97,13 @@ class Table:
         return slot
 
     def living(self, moment: int) -> int:
-        """About how many count: of some sets, others each time."""
-        sample = min(_SAMPLE, self._sets)
-        count = 0
-        for number in range(sample):
-            index = (self._sampled + number * self._sets // sample) % self._sets
-            word = ((self._start + index * self._size) >> 3) + self._dies
+        """About how many count, by some of the sets, others each time."""
+        sample, count = min(_SAMPLE, self._sets), 0
+        for _ in range(sample):
+            # A prime: all sets have their turn.
+            self._next = (self._next + 10_007) % self._sets
+            word = ((self._start + self._next * self._size) >> 3) + self._dies
             dies = self._words[word : word + self._ways].tolist()
-            count += sum(each > moment for each in dies)
-        self._sampled += 1
-        return count * self._sets // sample
+            count += sum(map(moment.__lt__, dies))
+        self._seen.append(count)
+        return sum(self._seen) * self._sets // (sample * len(self._seen))

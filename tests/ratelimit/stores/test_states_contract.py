@@ -32,7 +32,7 @@ def store(request: pytest.FixtureRequest) -> StateStore:
     if request.param == "memory":
         return MemoryStates()
     if request.param == "shared":
-        return SharedStates(SharedMemory(create(LEAST_BYTES)))
+        return SharedStates(SharedMemory(create(LEAST_BYTES)), clock=lambda now: now)
     client: Client = request.getfixturevalue("client")
     return RedisStates(client, clock=lambda now: int(now * 1000))
 
@@ -102,6 +102,19 @@ async def test_a_window_later_all_is_as_new(store: StateStore, limit: Algorithm)
     await use(store, Use(b"k", limit, 5))
     (verdict,) = await use(store, Use(b"k", limit, 5), now=NOW + 2 * HOUR / 1000)
     assert verdict.allowed
+
+
+async def test_a_clock_that_steps_back_by_two_seconds_finds_what_was_over(
+    store: StateStore, limit: Algorithm
+) -> None:
+    (state,) = decide_each([Use(b"k", limit, 5)], {}, int(NOW * 1000)).changed.values()
+    await use(store, Use(b"k", limit, 5))
+    over = NOW + limit.span / 1000
+    for second in range(3):
+        await use(store, Use(b"other%d" % second, limit, 1), now=over + second - 0.1)
+    again = Use(b"k", limit, 5)
+    expected = decide_each([again], {b"k": state}, int((over - 0.1) * 1000)).verdicts
+    assert list(await use(store, again, now=over - 0.1)) == expected
 
 
 async def test_who_comes_back_when_told_to_is_admitted(store: StateStore, limit: Algorithm) -> None:
