@@ -135,16 +135,32 @@ def decide_uses(plan: Plan, said: Sequence[Said | None]) -> Answer:
     return Answer(over, verdicts, shadowed is not None and not over, refusing or shadowed)
 
 
-def without_counts(plan: Plan, shadow: bool = False) -> Answer | None:
+def over_known(plan: Plan, known: Sequence[int | None], now: float) -> Answer | None:
+    """The refusal by those counters that could be asked; None: they refuse nothing.
+
+    Whatever the others would say, who is over one limit is over.
+    """
+    answer = decide(plan, [count or 0 for count in known], now) if known else None
+    return answer if answer is not None and answer.over else None
+
+
+def without_counts(
+    plan: Plan, shadow: bool = False, known: Sequence[int | None] = ()
+) -> Answer | None:
     """The answer when the counters could not be asked; None: some limit does not let pass then.
 
-    With `shadow` all are in shadow, and do. What is refused then is not told as a limit.
+    With `shadow` all are in shadow, and do. What is refused then is not told as a limit. Those of
+    `known` that are no None were asked, and let pass.
     """
     verdicts = []
+    place = -1
     for group in plan.groups:
         verdict = UNLIMITED if group.unlimited else NOT_LIMITED
         for counted in group.counted:
+            place += 1
             if counted.on_error == "allow" or shadow or counted.shadow:
+                continue
+            if known and known[place] is not None:
                 continue
             if counted.on_error != "refuse":
                 return None

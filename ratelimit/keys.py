@@ -54,6 +54,11 @@ def policy_key(policy: str, limit: str, seconds: int, values: Sequence[tuple[str
     return _bounded(b"".join(parts))
 
 
+def surely_of_domain(key: bytes) -> bool:
+    """Whether it is no counter of a policy: of a name that is its hash nobody knows."""
+    return not key.startswith((b"rl:p:", b"rl:h:"))
+
+
 def window_key(name: bytes, start: int) -> bytes:
     """The counter's name in the window that starts then."""
     return b"%b%d" % (name, start)

@@ -145,7 +145,9 @@ class RateLimitService:
             hits = plan.hits(now)
             self._until_look -= 1
             if not self._until_look and self._hottest is not None:
-                self._until_look = self._hottest.look(plan, hits, now)
+                self._until_look = self._hottest.look(
+                    plan, plan.uses(now) if plan.undivided else hits, now
+                )
             if plan.undivided:
                 return self._use(message, plan, now, started, digest, call, receipt)
             denied = self._denied

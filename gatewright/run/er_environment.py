@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import quote, urlencode
 
 from callout.config.problems import Problem, Rejected
 from callout.config.settings import PREFIX
+from gatewright.run.er_redis import redis_url
 
 Kind: TypeAlias = Literal["text", "bool", "int", "number", "duration"]
 Use: TypeAlias = Literal["used", "refused", "idle", "beside"]
@@ -148,43 +148,40 @@ VARIABLES: Final = (
     Variable("REDIS_TLS_SKIP_HOSTNAME_VERIFICATION", "bool", "used", "redis"),
     Variable("REDIS_TYPE", "text", "used", "redis"),
     Variable("REDIS_SENTINEL_AUTH", "text", "used", "redis"),
-    Variable("REDIS_AUTH_FILE", "text", "refused", "the password is in REDIS_AUTH"),
+    Variable("REDIS_AUTH_FILE", "text", "used", "redis"),
     Variable("REDIS_AWS_IAM_AUTH", "bool", "refused", "the password is in REDIS_AUTH", _OFF),
     *(
         Variable(f"REDIS_AWS_IAM_{name}", "text", "beside", "REDIS_AWS_IAM_AUTH")
         for name in ("CACHE_NAME", "USER_ID", "SERVERLESS", "REGION")
     ),
-    Variable("REDIS_PERSECOND", "bool", "refused", "all counters are in one Redis", _OFF),
+    Variable("REDIS_PERSECOND", "bool", "used", "redis_per_second", _OFF),
     *(
-        Variable(f"REDIS_PERSECOND_{name}", "text", "beside", "REDIS_PERSECOND")
-        for name in (
-            "SOCKET_TYPE",
-            "TYPE",
-            "URL",
-            "POOL_SIZE",
-            "AUTH",
-            "AUTH_FILE",
-            "AWS_IAM_AUTH",
-            "AWS_IAM_CACHE_NAME",
-            "AWS_IAM_USER_ID",
-            "AWS_IAM_SERVERLESS",
-            "TLS",
-            "SENTINEL_AUTH",
-            "PIPELINE_WINDOW",
-            "PIPELINE_LIMIT",
-            "USE_EXPLICIT_PIPELINE",
-            "CLUSTER_PIPELINE_PARALLELISM",
-            "TIMEOUT",
-            "POOL_ON_EMPTY_BEHAVIOR",
-        )
+        Variable(f"REDIS_PERSECOND_{name}", "text", "used", "redis_per_second")
+        for name in ("SOCKET_TYPE", "TYPE", "URL", "AUTH", "AUTH_FILE")
+    ),
+    Variable("REDIS_PERSECOND_TLS", "bool", "used", "redis_per_second"),
+    Variable("REDIS_PERSECOND_SENTINEL_AUTH", "text", "used", "redis_per_second"),
+    Variable(
+        "REDIS_PERSECOND_AWS_IAM_AUTH",
+        "bool",
+        "refused",
+        "the password is in REDIS_PERSECOND_AUTH",
+        _OFF,
     ),
     *(
         Variable(
-            f"REDIS_{name}",
+            f"REDIS_PERSECOND_AWS_IAM_{name}", "text", "beside", "REDIS_PERSECOND_AWS_IAM_AUTH"
+        )
+        for name in ("CACHE_NAME", "USER_ID", "SERVERLESS")
+    ),
+    *(
+        Variable(
+            f"REDIS_{prefix}{name}",
             "text",
             "idle",
             "a worker has one connection, and writes once for all requests that have come",
         )
+        for prefix in ("", "PERSECOND_")
         for name in (
             "POOL_SIZE",
             "POOL_ON_EMPTY_BEHAVIOR",
@@ -204,6 +201,7 @@ VARIABLES: Final = (
         )
         for name in (
             "TIMEOUT",
+            "PERSECOND_TIMEOUT",
             "STARTUP_INITIAL_INTERVAL",
             "STARTUP_MAX_INTERVAL",
             "STARTUP_MAX_ELAPSED_TIME",
@@ -425,76 +423,17 @@ class _Ours:
                 self._set(path, text, name)
 
     def _redis(self) -> None:
-        url = self._text("REDIS_URL")
-        if not url:
-            if any(self._values.get(name) for name in ("REDIS_AUTH", "REDIS_TYPE", "REDIS_TLS")):
-                self._wrong("REDIS_URL", "expected an address beside what is said of Redis")
-        elif "://" in url:
-            self._wrong("REDIS_URL", "expected an address; a URL is for the setting `redis`")
-        else:
-            kind = (self._text("REDIS_TYPE") or "single").lower()
-            if kind == "single":
-                self._single(url)
-            elif kind == "sentinel":
-                self._sentinel(url)
-            elif kind == "cluster":
-                self._servers("cluster", url, "", {})
-            else:
-                self._wrong("REDIS_TYPE", "expected SINGLE, SENTINEL or CLUSTER")
-
-    def _single(self, url: str) -> None:
-        socket_type = (self._text("REDIS_SOCKET_TYPE") or "unix").lower()
-        if socket_type == "unix":
-            if self._values.get("REDIS_TLS"):
-                self._wrong("REDIS_TLS", "expected REDIS_SOCKET_TYPE tcp beside it")
-            self._set("redis", f"unix://{self._account()}{quote(url)}", "REDIS_URL")
-        elif socket_type != "tcp":
-            self._wrong("REDIS_SOCKET_TYPE", "expected tcp or unix")
-        elif not _HOST_PORT.fullmatch(url):
-            self._wrong("REDIS_URL", "expected one `host:port`")
-        else:
-            host = url if not url.startswith(":") else f"localhost{url}"
-            self._url("", host, {})
-
-    def _sentinel(self, url: str) -> None:
-        master, _, hosts = url.partition(",")
-        login = {}
-        if auth := self._text("REDIS_SENTINEL_AUTH"):
-            user, password = _account(auth)
-            login = {"sentinel_username": user} if user else {}
-            login["sentinel_password"] = password
-        self._servers("sentinel", hosts, f"/{quote(master, '')}", login)
-
-    def _servers(self, kind: str, hosts: str, path: str, more: Mapping[str, str]) -> None:
-        if all(_HOST_PORT.fullmatch(each) and each[0] != ":" for each in hosts.split(",")):
-            self._url(f"+{kind}", hosts + path, more)
-        elif kind == "sentinel":
-            self._wrong("REDIS_URL", "expected the name of the master and `host:port` of Sentinels")
-        else:
-            self._wrong("REDIS_URL", "expected `host:port` of nodes, separated by commas")
-
-    def _url(self, kind: str, place: str, more: Mapping[str, str]) -> None:
-        tls = bool(self._values.get("REDIS_TLS"))
-        parameters = {**(self._redis_tls() if tls else {}), **more}
-        query = f"?{urlencode(parameters)}" if parameters else ""
-        scheme = f"{'rediss' if tls else 'redis'}{kind}"
-        self._set("redis", f"{scheme}://{self._account()}{place}{query}", "REDIS_URL")
-
-    def _account(self) -> str:
-        user, password = _account(self._text("REDIS_AUTH"))
-        return f"{quote(user, '')}:{quote(password, '')}@" if password else ""
-
-    def _redis_tls(self) -> dict[str, str]:
-        """As redis-py takes it in a URL."""
-        files = {
-            "ssl_certfile": self._text("REDIS_TLS_CLIENT_CERT"),
-            "ssl_keyfile": self._text("REDIS_TLS_CLIENT_KEY"),
-            "ssl_ca_certs": self._text("REDIS_TLS_CACERT"),
-        }
-        found = {name: path for name, path in files.items() if path}
-        if self._values.get("REDIS_TLS_SKIP_HOSTNAME_VERIFICATION"):
-            found["ssl_check_hostname"] = "false"
-        return found
+        prefixes = [("REDIS_", "redis")]
+        if self._values.get("REDIS_PERSECOND"):
+            prefixes.append(("REDIS_PERSECOND_", "redis_per_second"))
+            if not self._text("REDIS_PERSECOND_URL"):
+                self._wrong("REDIS_PERSECOND_URL", "expected an address beside REDIS_PERSECOND")
+        for prefix, path in prefixes:
+            url = redis_url(
+                prefix, self._text, lambda name: bool(self._values.get(name)), self._wrong
+            )
+            if url:
+                self._set(path, url, f"{prefix}URL")
 
     def _counters(self) -> None:
         values = self._values
@@ -626,12 +565,6 @@ def _written(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _account(text: str) -> tuple[str, str]:
-    """User and password of `user:password`, or of the password alone."""
-    user, colon, password = text.partition(":")
-    return (user, password) if colon else ("", user)
-
-
 def _address(values: Mapping[str, Value], which: str, default: tuple[str, int]) -> str:
     host = str(values.get(f"{which}_HOST", default[0]))
     return _host_port(host, values.get(f"{which}_PORT", default[1]))
@@ -645,7 +578,6 @@ def _problem(name: str, message: str) -> Problem:
     return Problem(name, 0, 0, "", message)
 
 
-_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):[0-9]{1,5}")
 _BOOLS: Final = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),

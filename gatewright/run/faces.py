@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable
 
 from callout.config.limits_settings import Limits
-from callout.config.limits_settings import Limits
 from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face

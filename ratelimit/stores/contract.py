@@ -27,6 +27,9 @@ class StoreUnavailable(NamedTuple):
 
     reason: str
     """A stable word for metrics."""
+    known: tuple[int | None, ...] = ()
+    """The counters of those hits that could be asked, where several stores were; None: of another.
+    Empty: none could."""
 
 
 class Store(Protocol):

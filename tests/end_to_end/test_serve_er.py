@@ -4,10 +4,12 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import grpc
 import pytest
+import redis
 
 from callout.testing.redis import RedisServer
 from callout.testing.redis_cluster import RedisCluster
@@ -152,11 +154,11 @@ def test_a_wrong_environment_ends_the_start_with_all_that_is_wrong(
 
     monkeypatch.setenv("RUNTIME_ROOT", str(tmp_path))
     monkeypatch.setenv("GRPC_PORT", "tcp://10.0.0.1:8081")
-    monkeypatch.setenv("REDIS_PERSECOND", "true")
+    monkeypatch.setenv("REDIS_AWS_IAM_AUTH", "true")
 
     assert main(["serve", "--er-config"]) == 1
     told = capfd.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in told] == ["GRPC_PORT", "REDIS_PERSECOND"]
+    assert [line.partition(":")[0] for line in told] == ["GRPC_PORT", "REDIS_AWS_IAM_AUTH"]
 
 
 def test_both_ways_of_running_in_anothers_place_are_one_too_many(
@@ -166,3 +168,38 @@ def test_both_ways_of_running_in_anothers_place_are_one_too_many(
 
     assert main(["serve", "--er-config", "x", "--opa-envoy-config", "y"]) == 1
     assert "--opa-envoy-config" in capfd.readouterr().err
+
+
+def test_limits_per_second_have_a_redis_of_their_own_that_may_be_away(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "edge.yaml").write_text(
+        limits(2) + "  - {key: quick, rate_limit: {unit: second, requests_per_unit: 1}}\n"
+    )
+    with ExitStack() as stack:
+        servers = []
+        for _ in range(2):
+            short = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            servers.append(stack.enter_context(closing(RedisServer(short, password="pw"))))
+        main, second = servers
+        (tmp_path / "auth").write_text("pw\n")
+        environ = {
+            "RUNTIME_ROOT": str(tmp_path),
+            "REDIS_SOCKET_TYPE": "tcp",
+            "REDIS_URL": main.address,
+            "REDIS_AUTH_FILE": str(tmp_path / "auth"),
+            "REDIS_PERSECOND": "true",
+            "REDIS_PERSECOND_URL": str(second.socket),
+            "REDIS_PERSECOND_AUTH": "pw",
+        }
+        flags = ("--er-config", "--workers", "1")
+        running = stack.enter_context(closing(Serve(tmp_path, None, *flags, environ=environ)))
+        quick = rate_limit_request("edge", {"quick": "a"})
+        with running.client() as client:
+            assert client.should_rate_limit(quick, timeout=10).overall_code == OK
+        with redis.Redis.from_url(second.url) as there:
+            assert there.dbsize() == 1
+        second.close()
+        until(lambda: running.metric("gatewright_redis_per_second_breaker") == 2, 30)
+        assert asked(running, "a", 3) == [OK, OK, OVER]
+        with running.client() as client, pytest.raises(grpc.RpcError):
+            client.should_rate_limit(quick, timeout=10)

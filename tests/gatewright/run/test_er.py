@@ -301,6 +301,37 @@ def test_a_header_that_grpc_does_not_send_is_refused(header: str) -> None:
     assert ":1" not in str(found)
 
 
+def test_a_redis_for_limits_per_second_has_all_that_the_other_has() -> None:
+    found = loaded(
+        REDIS_URL="/run/redis.sock",
+        REDIS_TLS_CACERT="/ca",
+        REDIS_PERSECOND="true",
+        REDIS_PERSECOND_URL="mymaster,a:1,b:2",
+        REDIS_PERSECOND_TYPE="SENTINEL",
+        REDIS_PERSECOND_AUTH_FILE="/auth",
+        REDIS_PERSECOND_TLS="true",
+        REDIS_PERSECOND_SENTINEL_AUTH="pw",
+    )
+    assert found.redis == "unix:///run/redis.sock"
+    assert found.redis_per_second == (
+        "rediss+sentinel://a:1,b:2/mymaster?ssl_ca_certs=%2Fca&auth_file=%2Fauth"
+        "&sentinel_password=pw"
+    )
+    assert loaded(REDIS_URL="/s", REDIS_PERSECOND_URL="/t").redis_per_second is None
+
+
+def test_what_is_wrong_with_the_second_redis_is_told_of_its_variable() -> None:
+    assert set(problems(REDIS_URL="/s", REDIS_PERSECOND="1")) == {"REDIS_PERSECOND_URL"}
+    wrong = {"REDIS_PERSECOND": "1", "REDIS_PERSECOND_URL": "a", "REDIS_PERSECOND_TYPE": "RING"}
+    assert set(problems(**wrong)) == {"REDIS_PERSECOND_TYPE"}
+
+
+def test_a_password_is_in_a_file_or_in_the_environment() -> None:
+    environ = {"REDIS_SOCKET_TYPE": "tcp", "REDIS_URL": "a:1", "REDIS_AUTH_FILE": "/run/auth"}
+    assert loaded(**environ).redis == "redis://a:1?auth_file=%2Frun%2Fauth"
+    assert set(problems(**environ, REDIS_AUTH="secret")) == {"REDIS_AUTH_FILE"}
+
+
 def test_tls_of_the_grpc_port() -> None:
     files = {"GRPC_SERVER_TLS_CERT": "s.crt", "GRPC_SERVER_TLS_KEY": "s.key"}
     clients = {"GRPC_CLIENT_TLS_CACERT": "ca.crt", "GRPC_CLIENT_TLS_SAN": "edge.example"}
