@@ -120,11 +120,12 @@ class LimitsSection(Section):
             problems += read.problems
         else:
             overrides = read.of(by, item.name)
-            for limit in {each for limits in overrides.limits for each in limits}:
-                counted = algorithm(item.algorithm, limit, item.burst)
-                if isinstance(counted, str):
-                    text = f"{limit.requests}/{limit.unit.name} of {item.overrides}: {counted}"
-                    problems.append(block.problem((index, "overrides"), text))
+            for each in overrides.rates:
+                for limit in each.limits:
+                    counted = algorithm(item.algorithm, limit, each.burst)
+                    if isinstance(counted, str):
+                        message = f"{each.place}: {counted}"
+                        problems.append(block.problem((index, "overrides"), message))
             return overrides
         return None
 

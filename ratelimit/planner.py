@@ -157,16 +157,18 @@ def _plan(
                 "gateway_stale", f"limit {item.limit.name}: the descriptor lacks remote_address"
             )
         limits: Sequence[Limit] = (item.limit,)
+        burst = item.burst
         if item.overrides is not None:
             other = item.overrides.of(*by[0])
             if other is not None:
                 # All windows of the limit are replaced: in the place of the first one.
-                limits = other.limits if item.first else ()
+                limits = other.rate.limits if item.first else ()
+                burst = other.rate.burst
                 if item.first:
                     notes.append(f"{item.limit.name} by {other.place}")
         for limit in limits:
             key = policy_key(item.policy, limit.name, limit.unit.seconds, by)
-            counts = algorithm(item.kind, limit, item.burst)
+            counts = algorithm(item.kind, limit, burst)
             assert not isinstance(counts, str), "checked at load"  # noqa: S101
             counted.append(
                 Counted(

@@ -3,8 +3,8 @@
 `acme: 1000/min`, `"trial-*": [1/s, 100/h]`, `internal: unlimited`.
 """
 
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -15,9 +15,10 @@ from callout.config.bundle import Bundle
 from callout.config.pace import breathe
 from callout.config.problems import Problem, Rejected, describe
 from callout.config.source import Source
-from callout.config.validate import validate
-from ratelimit.limits import Limit, rate
-from ratelimit.overrides.table import Entry, Networks, Overrides, Table, Texts
+from callout.config.validate import Block, validate
+from ratelimit.limits import MOST_REQUESTS, Limit, rate
+from ratelimit.overrides.table import Entry, Networks, Overrides, Rate, Table, Texts
+from ratelimit.policy_limits import Rate as OneRate
 from ratelimit.policy_limits import Rates
 
 UNLIMITED = "unlimited"
@@ -25,11 +26,12 @@ MOST_PROBLEMS = 100
 """Of one file; beyond it a person would not read on."""
 
 
-class Rate(NamedTuple):
-    """One that the file writes, perhaps for many values."""
+class Written(NamedTuple):
+    """A rate as the file has it, perhaps for many values."""
 
     windows: tuple[str, ...]
     """`100/min`; none: unlimited."""
+    burst: int | None = None
 
 
 class Values(NamedTuple):
@@ -37,8 +39,8 @@ class Values(NamedTuple):
 
     file: str
     table: Table
-    rates: Sequence[Rate]
-    """By `Entry.rate`."""
+    rates: Mapping[Written, int]
+    """In the order of `Entry.rate`, each with the first line that has it."""
 
     made: dict[tuple[str, str], Overrides]
     """What `of` made: thousands of policies may inherit one limit."""
@@ -47,8 +49,15 @@ class Values(NamedTuple):
         """For the limit of this name; `by`: what its values are."""
         made = self.made.get((by, limit))
         if made is None:
-            limits = [[_limit(each, limit) for each in written.windows] for written in self.rates]
-            made = self.made[by, limit] = Overrides(by, self.file, self.table, limits)
+            rates = [
+                Rate(
+                    [_limit(each, limit) for each in written.windows],
+                    written.burst,
+                    f"{self.file}:{line}",
+                )
+                for written, line in self.rates.items()
+            ]
+            made = self.made[by, limit] = Overrides(by, self.file, self.table, rates)
         return made
 
 
@@ -58,10 +67,17 @@ def _limit(text: str, name: str) -> Limit:
     return made
 
 
-class _Written(pydantic.RootModel[Rates]):
+class _Plain(pydantic.RootModel[Rates]):
     """The value of one entry, but `unlimited`."""
 
     model_config = pydantic.ConfigDict(strict=True, frozen=True)
+
+
+class _Bucket(Block):
+    """The value of one entry of a limit with `algorithm: token-bucket`."""
+
+    rate: OneRate
+    burst: Annotated[int, pydantic.Field(ge=0, le=MOST_REQUESTS)]
 
 
 class OverrideFiles:
@@ -105,15 +121,19 @@ class _Reader:
         self._path = path
         self._source = source
         self._table: Table = Networks() if addresses else Texts()
-        self._rates: dict[Rate, int] = {}
-        self._known: dict[Hashable, int] = {}
+        self._rates: dict[Written, int] = {}
+        """The first line of each."""
+        self._number: dict[Written, int] = {}
+        self._places: dict[str | bytes, int] = {}
+        """`Entry.rate` by what is written."""
         self._problems: list[Problem] = []
 
     def read(self) -> Values | Rejected:
         """All of them."""
         keys = self._source.origin.keys
         for text, written in self._source.value.items():
-            entry = Entry(self._rate(text, written), keys[text].line)
+            line = keys[text].line
+            entry = Entry(self._rate(text, written, line), line)
             put = self._table.put(text, entry)
             if isinstance(put, str):
                 self._problem(text, f"{put}, found {text[:200]!r}")
@@ -125,24 +145,35 @@ class _Reader:
             breathe()
         if self._problems:
             return Rejected(tuple(self._problems))
-        return Values(self._path, self._table, tuple(self._rates), {})
+        return Values(self._path, self._table, self._rates, {})
 
     def _problem(self, text: str, message: str) -> None:
         self._problems.append(self._source.problem((text,), message, key=True))
 
-    def _rate(self, text: str, written: Any) -> int:
+    def _rate(self, text: str, written: Any, line: int) -> int:
         # A hundred thousand customers have a few dozen rates: each is checked once.
         key = written if isinstance(written, str) else msgspec.json.encode(written)
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        if written == UNLIMITED:
-            read = Rate(())
-        else:
-            checked = validate(_Written, self._source.at(text))
-            if isinstance(checked, Rejected):
-                self._problems += checked.problems
+        place = self._places.get(key)
+        if place is None:
+            rate = self._checked(text, written)
+            if isinstance(rate, Rejected):
+                self._problems += rate.problems
                 return 0
-            windows = checked.root
-            read = Rate((windows,) if isinstance(windows, str) else windows)
-        return self._known.setdefault(key, self._rates.setdefault(read, len(self._rates)))
+            if rate not in self._rates:
+                self._rates[rate] = line
+            place = self._places[key] = self._number.setdefault(rate, len(self._number))
+        return place
+
+    def _checked(self, text: str, written: Any) -> Written | Rejected:
+        if written == UNLIMITED:
+            return Written(())
+        if isinstance(written, dict):
+            bucket = validate(_Bucket, self._source.at(text))
+            if isinstance(bucket, Rejected):
+                return bucket
+            return Written((bucket.rate,), bucket.burst)
+        plain = validate(_Plain, self._source.at(text))
+        if isinstance(plain, Rejected):
+            return plain
+        windows = plain.root
+        return Written((windows,) if isinstance(windows, str) else windows)

@@ -116,13 +116,23 @@ class Networks:
         return None
 
 
-class Overridden(NamedTuple):
-    """What counts for a value instead of the limit's own rate."""
+class Rate(NamedTuple):
+    """What counts for a value instead of the limit's own `rate` and `burst`."""
 
     limits: Sequence[Limit]
     """One for each window; none: unlimited."""
+    burst: int | None
+    """Of a token bucket: how many at once; None: as many as come back in the window."""
     place: str
-    """Where it is written: `limits/customers.yaml:17`."""
+    """Where it is written first: `limits/customers.yaml:17`."""
+
+
+class Overridden(NamedTuple):
+    """What counts for one value."""
+
+    rate: Rate
+    place: str
+    """Where that is written."""
 
 
 class Overrides(NamedTuple):
@@ -132,7 +142,7 @@ class Overrides(NamedTuple):
     """What its values are: `address` or `identity.FIELD`."""
     file: str
     table: Table
-    limits: Sequence[Sequence[Limit]]
+    rates: Sequence[Rate]
     """By `Entry.rate`."""
 
     def of(self, by: str, value: str) -> Overridden | None:
@@ -143,4 +153,4 @@ class Overrides(NamedTuple):
         entry = self.table.find(value) if by == self.by else None
         if entry is None:
             return None
-        return Overridden(self.limits[entry.rate], f"{self.file}:{entry.line}")
+        return Overridden(self.rates[entry.rate], f"{self.file}:{entry.line}")

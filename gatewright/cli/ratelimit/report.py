@@ -66,8 +66,8 @@ class Places:
 def _limits(item: PolicyLimit) -> Iterator[Limit]:
     """All that may count for it."""
     yield item.limit
-    for windows in item.overrides.limits if item.overrides is not None else ():
-        yield from windows
+    for rate in item.overrides.rates if item.overrides is not None else ():
+        yield from rate.limits
 
 
 def report(tried: Tried, places: Places) -> dict[str, Any]:

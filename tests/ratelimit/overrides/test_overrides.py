@@ -73,7 +73,9 @@ async def test_an_override_replaces_all_windows_of_the_limit_by_its_own() -> Non
     world.clock.move(60)
     assert await passes(world, id=who("trial-gold-1")) == 2
     world.clock.move(60)
-    assert await passes(world, id=who("trial-gold-1")) == 1  # the third is over both, and the hour
+    assert await passes(world, id=who("trial-gold-1")) == 2
+    world.clock.move(60)
+    assert await passes(world, id=who("trial-gold-1")) == 0  # of four an hour
 
 
 async def test_networks_have_rates_too() -> None:
@@ -109,6 +111,25 @@ async def test_the_decision_tells_which_line_of_the_file_it_was() -> None:
     assert world.seen.last.detail == "per-user 1/minute (per-user by limits/customers.yaml:2)"
 
 
+BUCKETS = PER_USER.replace("rate: 2/min", "rate: 2/min, algorithm: token-bucket, burst: 4")
+
+
+async def test_an_override_has_its_own_burst_or_that_of_its_rate() -> None:
+    world = World(
+        {
+            "shop.yaml": BUCKETS,
+            "limits/customers.yaml": "a: {rate: 1/min, burst: 3}\nb: 5/min\nc: unlimited\n",
+        }
+    )
+    assert await passes(world, id=who("a")) == 3
+    assert await passes(world, id=who("b")) == 5
+    assert await passes(world, id=who("c")) == 6
+    assert await passes(world, id=who("d")) == 4
+    world.clock.move(60)
+    assert await passes(world, id=who("a")) == 1
+    assert await passes(world, id=who("d")) == 2
+
+
 def problems(customers: str, limit: str = PER_USER) -> list[str]:
     found = built({"shop.yaml": limit, "limits/customers.yaml": customers})
     assert isinstance(found, Rejected)
@@ -137,6 +158,19 @@ def test_a_network_that_is_there_twice_is_told_with_both_places() -> None:
     assert [str(each) for each in found.problems] == [
         "limits/ips.yaml:2:1: 10.0.0.1/32: expected each once, found it again (first in line 1)",
         "limits/ips.yaml:3:1: acme: expected a network or an address, found 'acme'",
+    ]
+
+
+def test_what_the_algorithm_of_the_limit_cannot_count_is_told_with_the_line_of_the_rate() -> None:
+    said = problems("x: 1/s\na: {rate: 1/min, burst: 3}\nb: {rate: 1/min, burst: 3}\n")
+    assert said == [
+        "shop.yaml:5:71: limits[0].overrides: limits/customers.yaml:2: expected no `burst`, which "
+        "only `algorithm: token-bucket` has"
+    ]
+    said = problems("a: {rate: [1/s, 2/h], burst: 3}\nb: {burst: 1}\n", BUCKETS)
+    assert [each.partition(" ")[0] for each in said] == [
+        "limits/customers.yaml:1:11:",
+        "limits/customers.yaml:2:4:",
     ]
 
 
