@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
+.PHONY: bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -27,6 +27,9 @@ lint: .venv/dev.stamp  ## format check, lint, types, import contracts
 
 bench: .venv/dev.stamp tools  ## measure: see docs/performance.md
 	@$(BIN)/python -m tests.load.bench
+
+bench-latency: .venv/dev.stamp tools  ## how long a rate limit takes, at rates that do not wait: see docs/performance.md
+	@$(BIN)/python -m tests.load.latency
 
 bench-cache: .venv/dev.stamp tools  ## what a remembered decision costs: see docs/performance.md
 	@$(BIN)/python -m tests.load.remembered
