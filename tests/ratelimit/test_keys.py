@@ -1,7 +1,15 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit.keys import descriptor_key, policy_key, window_key
+from ratelimit.keys import (
+    ErNames,
+    descriptor_key,
+    is_counter,
+    policy_key,
+    start_of,
+    window_key,
+)
 
 TEXT = st.text(alphabet="ab_:0123456789@", max_size=6) | st.text(max_size=3)
 ENTRIES = st.lists(st.tuples(TEXT, TEXT), max_size=3)
@@ -52,3 +60,48 @@ def test_long_values_that_differ_at_their_end_have_their_own_counters() -> None:
 
 def test_text_that_is_no_unicode_still_names_a_counter() -> None:
     assert descriptor_key("d", 60, [("k", "\ud800")]) != descriptor_key("d", 60, [("k", "\ud801")])
+
+
+@given(COUNTER, POLICY_COUNTER, st.integers(0, 2**40))
+def test_a_key_says_when_its_window_started(one: tuple, policy: tuple, start: int) -> None:
+    names = (
+        descriptor_key(*one),
+        policy_key(*policy),
+        ErNames(b"5").descriptor_key(one[0], one[2]),
+        descriptor_key("d", 60, [("k", "v" * 999)]),
+        ErNames().descriptor_key("d", [("k", "v" * 9999)]),
+    )
+    assert {start_of(window_key(name, start)) for name in names} == {start}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "entries", "expected"),
+    [
+        (b"", [("key", "value")], b"domain_key_value_1234"),
+        (b"prefix:", [("key", "value")], b"prefix:domain_key_value_1234"),
+        (b"", [("key", "value"), ("subkey", "")], b"domain_key_value_subkey__1234"),
+        (b"", [], b"domain_1234"),
+        (b"", [("k", "\u00e4 _")], b"domain_k_\xc3\xa4 __1234"),
+    ],
+)
+def test_names_are_those_of_envoyproxy_ratelimit(
+    prefix: bytes, entries: list[tuple[str, str]], expected: bytes
+) -> None:
+    assert window_key(ErNames(prefix).descriptor_key("domain", entries), 1234) == expected
+
+
+def test_its_names_are_a_kilobyte_at_most() -> None:
+    one, other = (ErNames(b"p:").descriptor_key("d", [("k", "x" * 5000 + c)]) for c in "12")
+    assert one != other
+    assert len(one) < 60
+    assert one.startswith(b"p:")
+    assert len(ErNames(b"p:").descriptor_key("d", [("k", "x" * 1000)])) == 1007
+
+
+def test_only_names_of_counters_may_be_deleted() -> None:
+    er = ErNames(b"edge:")
+    assert is_counter(b"rl:d:1:d@60", None)
+    assert is_counter(b"edge:d_k_v_60", er)
+    assert not is_counter(b"edge:d_k_v_60", None)
+    for foreign in (b"d_k_v_60", b"edge:session_", b"edge:session", b"edge:60", b"session:edge:_6"):
+        assert not is_counter(foreign, er)
