@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from ratelimit.algorithms.decision import Use
 from ratelimit.plan import Plan
 from ratelimit.stores.contract import Hit
 
@@ -90,8 +91,8 @@ class _Table:
 class Hottest:
     """Looks at some requests. Times are in seconds since the epoch, and arguments.
 
-    Measured, a request: 0.03 us for counting down to the next look, in `service.py`; a look takes
-    0.6 us where every key is another one, so 0.04 us more.
+    Measured (best of 25 x 20,000, counters in memory, observer off): a request of 4.1 us takes
+    0.02 us more with it, and 0.2 us of 19 us where every key is another one.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Hottest:
     def __len__(self) -> int:
         return len(self._table) + len(self._before)
 
-    def look(self, plan: Plan, hits: Sequence[Hit], now: float) -> int:
+    def look(self, plan: Plan, hits: Sequence[Hit | Use], now: float) -> int:
         """See what this request counts; the answer is after how many requests to look again."""
         # A clock that was set back begins a new table, too.
         if not 0.0 <= now - self._table.began < PERIOD:
