@@ -174,7 +174,8 @@ def test_a_killed_worker_costs_only_what_was_in_flight_and_that_fails_closed(
 ) -> None:
     limited(own_bundle, "address", "100000/hour")
     shop = own_bundle / "shop.yaml"
-    shop.write_text(shop.read_text().replace("600/min", "100000/min"))
+    text = shop.read_text().replace("rate: 10/s", "rate: 100000/s")
+    shop.write_text(text.replace("burst: 100", "burst: 100000"))
     up = start_up("--bundle", str(own_bundle))
     (first,) = up.workers()
     statuses: Counter[tuple[str, int]] = Counter()

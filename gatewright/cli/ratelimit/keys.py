@@ -20,6 +20,7 @@ from callout.redis.pipeline import ErrorReply, Replies, pack
 from gatewright.bundle.sections import er_names
 from gatewright.cli.ratelimit import hot
 from gatewright.cli.ratelimit.er_settings import read_er_settings
+from gatewright.cli.ratelimit.states import kind_of, said
 from gatewright.cli.settings import read_settings
 from ratelimit.keys import PREFIX, is_counter
 
@@ -128,13 +129,15 @@ async def _asked(url: str, names: Sequence[bytes], reset: bool) -> Replies | Una
 
 
 def _row(name: bytes, value: object, rest: object) -> dict[str, Any]:
-    """A counter of another algorithm than the fixed window has no number: it is only there."""
+    """A counter of another algorithm than the fixed window has no number, but words."""
     there = value is not None
+    kind = kind_of(name)
     count = int(value) if isinstance(value, bytes) and value.isdigit() else None
     return {
         "counter": name.decode(errors="backslashreplace"),
         "there": there,
         "count": count if not isinstance(value, ErrorReply) else None,
+        "says": said(kind, value) if there and kind is not None else None,
         "expires": rest if isinstance(rest, int) and rest >= 0 else None,
     }
 
@@ -143,5 +146,6 @@ def _line(row: dict[str, Any], reset: bool) -> str:
     if not row["there"]:
         return f"{row['counter']}  not there: nothing was counted, or its window ended"
     count = "of another kind" if row["count"] is None else row["count"]
+    count = row["says"] or count
     expires = "" if row["expires"] is None else f", kept for {row['expires']} s"
     return f"{row['counter']}  {count}{', was reset' if reset else expires}"
