@@ -91,6 +91,7 @@ class LimitsSection(Section):
                         kind=item.algorithm,
                         burst=item.burst,
                         each=item.counting == "each",
+                        strict=item.strict,
                     )
                 )
         if problems:

@@ -35,6 +35,8 @@ class Counted(NamedTuple):
     each: bool = True
     """Counts what fits it, whatever the other limits of the request say. False: only requests that
     pass."""
+    strict: bool = False
+    """0 hits only fit where 1 would."""
 
 
 class Group(NamedTuple):
@@ -112,7 +114,7 @@ class Plan:
         if not self._starts <= now < self._ends:
             hits = []
             starts, ends = 0, 0
-            for limit, key, addend, _, _, _, _, _, _ in self.counted:
+            for limit, key, addend, _, _, _, _, _, _, _ in self.counted:
                 seconds = limit.unit.seconds
                 start = window_start(now, seconds)
                 hits.append(Hit(window_key(key, start), addend, start + seconds))
@@ -142,6 +144,7 @@ class Plan:
             algorithm,
             counted.addend,
             enforced=not counted.shadow,
+            strict=counted.strict,
             each=counted.each,
             settles=self.settles,
         )

@@ -179,6 +179,7 @@ def _plan(
                     item.on_error,
                     algorithm=counts,
                     each=item.each or all_in_shadow,
+                    strict=item.strict,
                 )
             )
     # Only trusted route configuration names a policy, and only authz sees it: the two may differ.
@@ -195,7 +196,8 @@ def _undivided(groups: Sequence[Group], settles: bool) -> bool:
     """Whether a plan of policies' limits needs more than plain counters.
 
     One limit of fixed windows that is asked for one hit does not: refused or not, nothing else
-    changes with it. More hits may not fit although one would, and must not be counted then.
+    changes with it. More hits may not fit although one would, and must not be counted then; none
+    fit where one does not, if the limit is strict.
     """
     counted = [each for group in groups for each in group.counted]
     if settles:
@@ -203,6 +205,7 @@ def _undivided(groups: Sequence[Group], settles: bool) -> bool:
     return any(
         type(each.algorithm) is not NamedWindow
         or each.addend > 1
+        or (each.strict and not each.addend)
         or (len(counted) > 1 and not each.each)
         for each in counted
     )

@@ -78,6 +78,9 @@ class LimitItem(Block):
     counting: Literal["together", "each"] = "together"
     """`together`: only requests that pass are counted. `each`: also those that another limit
     refuses."""
+    strict: bool = False
+    """A request of 0 hits, which only asks, passes while 1 would. False: also when exactly all is
+    used, as with envoyproxy/ratelimit."""
     overrides: str | None = None
     """A file of the bundle with the rates of single values of the first of `by`."""
     onError: Literal["allow", "share", "deny(503)"] = "deny(503)"  # noqa: N815 (word in the file)
@@ -113,6 +116,8 @@ class PolicyLimit:
     burst: int | None = None
     each: bool = False
     """Counts a request although another limit refuses it."""
+    strict: bool = False
+    """Who only asks passes while one more would."""
 
     def applies(self, facts: "Facts") -> bool:
         """Whether this request is one that the limit is for; true where that cannot be known."""
