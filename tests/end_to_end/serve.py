@@ -45,13 +45,18 @@ class Serve:
     ) -> None:
         """Starts it; with `wait`, until it decides by the bundle. None: the flags say by what.
 
-        `folder` takes its output. Flags that repeat win over the ports that are set here.
+        `folder` takes its output. Flags that repeat win over the ports that are set here. With
+        counters in memory there is one worker, unless something is said of workers: what most
+        tests are about is what a worker does.
         """
         self._log = folder / f"serve-{os.urandom(4).hex()}.log"
         self._family = family.word()
         command = [sys.executable, "-m", "gatewright", "serve"]
         command += ["--bundle", str(bundle)] if bundle is not None else []
         command += ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0", *flags]
+        environ = environ or {}
+        if "--redis" not in flags and not environ.keys() & {"GATEWRIGHT_REDIS", "REDIS_URL"}:
+            environ = {"GATEWRIGHT_WORKERS": "1", **environ}
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
                 tied(command),

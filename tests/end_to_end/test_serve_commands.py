@@ -207,7 +207,6 @@ SETTINGS: Mapping[str, tuple[list[str], dict[str, str], str]] = {
     "variable-of-another-type": ([], {"GATEWRIGHT_DRAIN": "soon"}, r"^GATEWRIGHT_DRAIN: drain: "),
     "workers": (["--workers", "many"], {}, r"^--workers: workers: "),
     "no-workers": (["--workers", "0"], {}, r"^--workers: workers: "),
-    "memory-is-not-shared": (["--workers", "2"], {}, r"^--workers: workers: .*no redis"),
     "address": (["--grpc", "nonsense"], {}, r"^--grpc: listen\.grpc: .*host:port"),
     "transport": (["--transport", "quic"], {}, r"^--transport: transport: .*grpcio"),
     "face": (["--faces", "authz,waf"], {}, r"^--faces: faces\[1\]: "),

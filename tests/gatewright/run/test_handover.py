@@ -38,6 +38,25 @@ def test_sockets_arrive_in_order(monkeypatch: pytest.MonkeyPatch, count: int) ->
     assert handover.VARIABLE not in os.environ
 
 
+def test_the_memory_that_workers_count_in_arrives_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    memory = os.memfd_create("counters")
+    os.write(memory, b"counts")
+    with ours, socket.create_server(("127.0.0.1", 0)) as bound:
+        handover.send(ours, msgspec.structs.replace(heritage(2), counters=memory), [bound, bound])
+        os.close(memory)
+        monkeypatch.setenv(handover.VARIABLE, str(theirs.detach()))
+        received = handover.received()
+        assert received is not None
+        assert received.counters is not None
+        assert os.pread(received.counters, 10, 0) == b"counts"
+        assert not os.get_inheritable(received.counters)
+        os.close(received.counters)
+        for each in (received.admin, *received.grpc):
+            each.close()
+        received.decline("")
+
+
 def test_a_first_start_inherits_nothing() -> None:
     assert handover.received() is None
 
