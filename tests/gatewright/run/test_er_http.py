@@ -13,6 +13,7 @@ from callout.grpc.health import HealthBoard
 from callout.serve.address import bind, parse
 from gatewright.run import er_http
 from gatewright.run.er_http import ErHttp
+from ratelimit.er_json import MOST_BYTES
 
 OK, OVER = b"\x08\x01", b"\x08\x02"
 BODY = b'{"domain": "d", "descriptors": [{"entries": [{"key": "k"}]}]}'
@@ -75,7 +76,7 @@ async def test_a_request_is_answered_at_once_or_later(port: Port) -> None:
     ("line", "headers", "body", "status"),
     [
         ("POST /json", "", b"{", 400),
-        ("POST /json", "", b"x" * (64 * 1024 + 1), 413),
+        ("POST /json", "", b"x" * (MOST_BYTES + 1), 413),
         ("POST /json", "Origin: http://evil\r\n", BODY, 403),
         ("GET /json", "", b"", 405),
         ("POST /other", "", BODY, 404),
