@@ -1,7 +1,7 @@
 """One document of envoyproxy/ratelimit's configuration, read into a tree of rules."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from callout.config import yaml
@@ -90,10 +90,10 @@ def _check(
 class Reader:
     """Reads one document whose keys are known."""
 
-    def __init__(self, document: Source, text: str | None, *, joined: bool) -> None:
+    def __init__(self, document: Source, lines: Sequence[str], *, joined: bool) -> None:
         self.problems: list[Problem] = []
         self._document = document
-        self._lines = text.split("\n") if text is not None else []
+        self._lines = lines
         self._node = JoinedNode if joined else Node
 
     def domain(self) -> str | None:

@@ -71,13 +71,15 @@ def build(
     """
     trees: dict[str, Tree] = {}
     problems: list[Problem] = []
+    # Once for each file, not for each of its documents.
+    lines = {name: text.split("\n") for name, text in (texts or {}).items()}
     for document in documents:
         unknown = not_known(document)
         if unknown:
             # What the rest means can only be guessed.
             problems += unknown
             continue
-        reader = Reader(document, (texts or {}).get(document.mark.file), joined=joined)
+        reader = Reader(document, lines.get(document.mark.file, ()), joined=joined)
         domain = reader.domain()
         if domain is not None:
             problem = _claim(document, domain, trees, merge=merge)
