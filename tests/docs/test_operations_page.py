@@ -68,6 +68,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         env={
             **os.environ,
             "GATEWRIGHT_TELEMETRY__OTLP": "http://127.0.0.1:1",
+            "GATEWRIGHT_REDIS_PER_SECOND": f"unix://{away}",
             "GATEWRIGHT_TLS__CERT": str(pair.cert),
             "GATEWRIGHT_TLS__KEY": str(pair.key),
             "GATEWRIGHT_DECISION_LOGS__URL": "http://127.0.0.1:1/logs",

@@ -31,6 +31,7 @@ workers: 4
 transport: grpcio
 tls: {cert: tls.crt, key: tls.key, client_ca: ca.crt, client_san: ["spiffe://mesh/gateway"]}
 redis: rediss://user:pass@redis.example:6380/2
+redis_per_second: redis+cluster://a,b
 opa: http://127.0.0.1:8181
 telemetry: {log: text, level: debug, decisions: denied}
 overload: {target: 0.01, interval: 0.2, authz: allow, limit: error}
