@@ -138,7 +138,7 @@ def test_the_table_of_metrics_is_the_exposition(service: Service) -> None:
     while len(_families(service)) < len(written) and time.monotonic() < end:
         time.sleep(0.1)
     assert _families(service) == written
-    assert len(written) == 34
+    assert len(written) == 35
 
 
 def test_every_series_that_some_page_names_is_in_the_table() -> None:
