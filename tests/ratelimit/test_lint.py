@@ -103,6 +103,11 @@ def test_to_let_a_value_pass_is_no_doubt() -> None:
     assert told(edge(below, "key: tenant, value: ours, rate_limit: {unlimited: true}")) == []
 
 
+def test_a_rule_with_a_limit_of_its_own_takes_nothing_away_from_a_wider_one() -> None:
+    below = f"descriptors: [{{key: path, {LIMIT}}}]"
+    assert told(edge(f"key: tenant, {LIMIT}", f"key: tenant, value: ours, {LIMIT}, {below}")) == []
+
+
 def test_keys_and_values_that_are_glued_to_one_name_are_told() -> None:
     text = edge(f"key: a, value: b_c, {LIMIT}", f"key: a_b, value: c, {LIMIT}")
     assert told(text) == [
@@ -122,6 +127,11 @@ def test_limits_of_different_depth_that_share_a_counter_there_are_told() -> None
         "4: envoyproxy/ratelimit counts it together with `c: d` (edge.yaml:3): both counters are"
         " `edge_a_b_c_d`"
     ]
+
+
+def test_what_has_no_counter_shares_none() -> None:
+    below = f"key: a, value: b, descriptors: [{{key: c, value: d, {LIMIT}}}]"
+    assert told(edge(below, "key: a, value: b_c_d, rate_limit: {unlimited: true}")) == []
 
 
 def test_what_is_below_is_looked_at_too() -> None:
