@@ -9,7 +9,9 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from callout.testing.requests import rate_limit_request
 from ratelimit.er_stats import ErStats
 from ratelimit.local.denied import TRUST, Denied
+from ratelimit.local.refused import Refused
 from ratelimit.stores.memory import MemoryStore
+from ratelimit.stores.memory_states import MemoryStates
 from tests.ratelimit.world import World, code, policy
 
 FILES = {
@@ -95,6 +97,41 @@ async def test_limits_of_policies_take_hits_back(world: World) -> None:
     assert [await visit(each) for each in (10, 1, -2, 1, 0, 1)] == [
         "OK", "OVER_LIMIT", "OK", "OK", "OK", "OVER_LIMIT",
     ]  # fmt: skip
+
+
+KINDS = ["sliding-window", "sub-buckets", "sliding-log", "token-bucket"]
+"""What counts no hit that it refuses."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_algorithm_takes_hits_back_and_no_more_than_it_counted(kind: str) -> None:
+    limit = f"limits: [{{name: each, rate: 10/h, by: [address], algorithm: {kind}}}]"
+    memory = MemoryStore()
+    states = MemoryStates(windows=memory)
+    here, there = [
+        World(
+            {"policies.yaml": policy("p", limit)},
+            memory,
+            states=states,
+            denied=Denied(),
+            refused=Refused(),
+        )
+        for _ in range(2)
+    ]
+    who = {"host": "a", "path": "/", "method": "GET", "remote_address": "10.0.0.1"}
+
+    async def visit(world: World, hits: int) -> str:
+        return code(await world.asked(request(who, hits, domain="gatewright")))
+
+    assert [await visit(here, each) for each in (4, 4, 2)] == ["OK"] * 3
+    assert [await visit(each, 1) for each in (here, there)] == ["OVER_LIMIT"] * 2
+    assert await visit(here, -3) == "OK"
+    assert [await visit(here, 2)] == ["OK"]
+    there.clock.move(TRUST)
+    assert [await visit(there, each) for each in (1, 1)] == ["OK", "OVER_LIMIT"]
+    assert await visit(here, -(2**32)) == "OK"
+    here.clock.move(TRUST)
+    assert [await visit(here, each) for each in (10, 1)] == ["OK", "OVER_LIMIT"]
 
 
 async def test_refunds_are_counted_apart_from_hits() -> None:
