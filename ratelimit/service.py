@@ -23,7 +23,7 @@ from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
 from ratelimit.er_stats import ErStats
 from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
-from ratelimit.local.refused import Refused
+from ratelimit.local.refused import Refused, full
 from ratelimit.local.share import LocalShare
 from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.plan import Plan, Refusal
@@ -276,6 +276,8 @@ class RateLimitService:
                 answer = decide_uses(plan, said)
                 if refused is not None:
                     refused.note(uses, said, now)
+                if answer.over and self._denied is not None:
+                    self._denied.note(plan, plan.hits(now), full(plan, said), now)
                 return self._judged(message, plan, answer, started, digest)
             except Exception as error:
                 return self._broken(started, error)

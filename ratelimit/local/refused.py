@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ratelimit.algorithms.contract import Algorithm, Verdict
 from ratelimit.algorithms.decision import Use, counts_anyway
 from ratelimit.local.denied import TRUST
+from ratelimit.plan import Plan
 
 
 class Known(NamedTuple):
@@ -84,3 +85,14 @@ class Refused:
                 )
             )
         return found if refused else None
+
+
+def full(plan: Plan, said: Sequence[Verdict]) -> list[int]:
+    """For `Denied`, which must know while the store is away who was over before.
+
+    One more than the limit where nothing was left, else 0.
+    """
+    return [
+        counted.limit.requests + 1 if not one.allowed and not one.remaining else 0
+        for counted, one in zip(plan.counted, said, strict=True)
+    ]

@@ -14,16 +14,20 @@ from redis.crc import key_slot
 from callout.config.problems import Rejected
 from callout.redis.client import Client
 from callout.redis.connection import connection
+from callout.redis.presence import Place
 from callout.testing.redis import RedisServer
 from callout.testing.redis_cluster import RedisCluster
 from callout.testing.requests import rate_limit_request
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.exact_log import ExactLog
+from ratelimit.local.denied import Denied
 from ratelimit.local.refused import Refused
+from ratelimit.local.share import LocalShare
 from ratelimit.plan import Plan
 from ratelimit.planner import Planner
 from ratelimit.request import Descriptor, Request
+from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.memory_states import MemoryStates
 from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
@@ -69,7 +73,7 @@ def make(request: pytest.FixtureRequest, client: Client) -> Make:
             states = MemoryStates(windows=store)
         else:
             shared = SharedMemory(memory.create(16 << 20))
-            store, states = SharedCounters(shared), SharedStates(shared)
+            store, states = SharedCounters(shared), SharedStates(shared, lambda now: now)
         world = World({"p.yaml": written(*limits)}, store, states=states, **options)
         # At the start of a window of any length here.
         world.clock.move(-(world.clock() % 3600))
@@ -318,14 +322,17 @@ async def test_a_limit_of_nothing_refuses_all_whatever_counts_it(make: Make) -> 
 
 
 class Counting:
-    """As the states it is before, and counts who asks."""
+    """As the states it is before, and counts who asks; or it is away."""
 
     def __init__(self, states: Any) -> None:
         self.asked = 0
+        self.away = False
         self._states = states
 
     def use(self, *arguments: Any) -> Any:
         self.asked += 1
+        if self.away:
+            return arguments[-1](StoreUnavailable("disconnected"))
         return self._states.use(*arguments)
 
 
@@ -350,6 +357,40 @@ async def test_who_was_refused_is_refused_again_without_the_store_but_not_for_lo
     world.clock.move(0.11)
     await ask(world)
     assert states.asked == 7
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_without_the_store_a_worker_has_its_part_of_each_window(kind: str) -> None:
+    more = ", burst: 8, onError: share" if kind == "token-bucket" else ", onError: share"
+    states, denied = Counting(MemoryStates()), Denied()
+    share = LocalShare(lambda: Place(0, 2), denied)
+    wide = f"name: wide, rate: 900/{WINDOW}s, onError: allow"
+    files = {"p.yaml": written(limit(kind, 10, more), wide)}
+    world = World(files, states=states, refused=Refused(), denied=denied, share=share)
+    world.clock.move(-(world.clock() % 3600))
+    assert (await codes(world, 20)).count("OK") == (8 if kind == "token-bucket" else 10)
+    states.away = True
+    world.clock.move(1)
+    # Who was over stays over until the window ends; somebody else has half of the limit.
+    assert (await codes(world, 20)).count("OK") == 0
+    assert (await codes(world, 20, remote_address="10.0.0.2")).count("OK") == 5
+    assert world.seen.last.reason == "degraded"
+    world.clock.move(WINDOW)
+    assert (await codes(world, 20)).count("OK") == 5
+    states.away = False
+    world.clock.move(2 * WINDOW)
+    assert (await codes(world, 20)).count("OK") == (8 if kind == "token-bucket" else 10)
+
+
+@pytest.mark.parametrize(("on_error", "expected"), [("allow", "OK"), ("deny(503)", "UNAVAILABLE")])
+async def test_without_the_store_what_is_written_becomes_of_it(
+    on_error: str, expected: str
+) -> None:
+    states = Counting(MemoryStates())
+    more = f", onError: {on_error}"
+    world = World({"p.yaml": written(limit("sub-buckets", 5, more))}, states=states)
+    states.away = True
+    assert await codes(world, 9) == [expected] * 9
 
 
 async def test_a_raised_limit_and_a_refund_are_not_held_up_by_what_was_refused() -> None:
