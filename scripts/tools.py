@@ -32,6 +32,9 @@ class Tool:
     """Debian or Ubuntu package."""
     go: str = ""
     """What `go install` is given."""
+    optional: bool = False
+    """Debian has it since 13, and for 12 in its backports; others may not have it at all. Without
+    it tests skip, where `CI=true` too, and it is not looked for again."""
 
     @property
     def by_hand(self) -> str:
@@ -43,6 +46,7 @@ class Tool:
 
 TOOLS = (
     Tool("redis-server", debian="redis-server"),
+    Tool("valkey-server", debian="valkey-server", optional=True),
     Tool("h2load", debian="nghttp2-client"),
     Tool("h2spec", go="github.com/summerwind/h2spec/cmd/h2spec@latest"),
     Tool("opa", go="github.com/open-policy-agent/opa@v1.22.0"),
@@ -55,13 +59,16 @@ class Failed(Exception):
 
 def main() -> int:
     """Brings what is missing; the result is the exit status."""
-    wanted = [tool for tool in TOOLS if not _present(tool.name)]
+    wanted = [tool for tool in TOOLS if not _present(tool.name) and not _said(tool).exists()]
     missing = []
     for tool in wanted:
         try:
             _bring(tool)
         except Failed as reason:
-            missing.append(tool)
+            if tool.optional:
+                _said(tool).write_text(f"{reason}\n")
+            else:
+                missing.append(tool)
             _say(f"{tool.name} is missing: {reason}")
             _say(f"  by hand: {tool.by_hand}")
     if missing:
@@ -74,6 +81,11 @@ def main() -> int:
 
 def _present(name: str) -> bool:
     return os.access(BIN / name, os.X_OK) or shutil.which(name) is not None
+
+
+def _said(tool: Tool) -> Path:
+    """Why an optional one could not be brought. Remove it to try again."""
+    return ROOT / f"{tool.name}.missing"
 
 
 def _bring(tool: Tool) -> None:
@@ -118,7 +130,10 @@ def _own_lists() -> tuple[str, ...]:
     apt = ROOT / "apt"
     for folder in ("lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
+    sources = apt / "sources.list"
+    sources.write_text(_sources())
     options = (
+        *("-o", f"Dir::Etc::sourcelist={sources}"),
         *("-o", f"Dir::State::lists={apt}/lists"),
         *("-o", f"Dir::Cache={apt}/cache"),
         # As root, apt would change to a user who may not write here.
@@ -131,6 +146,17 @@ def _own_lists() -> tuple[str, ...]:
             f"`apt-get update` failed ({_last_line(done)}); with root: `apt-get update`, again"
         )
     return options
+
+
+def _sources() -> str:
+    """The system's own list, and for Debian 12 its backports; they win over nothing else."""
+    own = Path("/etc/apt/sources.list")
+    text = own.read_text() if own.exists() else ""
+    release = Path("/etc/os-release")
+    words = release.read_text().split() if release.exists() else []
+    if "ID=debian" in words and 'VERSION_ID="12"' in words:
+        text += "\ndeb http://deb.debian.org/debian bookworm-backports main\n"
+    return text
 
 
 def _download(package: str, into: Path, options: Sequence[str]) -> None:

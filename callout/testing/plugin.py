@@ -63,6 +63,16 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RedisServer]:
+    """A Valkey for the whole run, used as `redis_server` is."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(RedisServer(Path(folder), program="valkey-server")) as server,
+    ):
+        yield server
+
+
 @pytest.fixture
 def private_redis() -> Iterator[RedisServer]:
     """A Redis for one test, which may break it."""

@@ -28,7 +28,11 @@ class RedisServer:
     """One `redis-server` on a free port of 127.0.0.1 and on a Unix socket."""
 
     def __init__(
-        self, folder: Path, arguments: Sequence[str] = (), password: str | None = None
+        self,
+        folder: Path,
+        arguments: Sequence[str] = (),
+        password: str | None = None,
+        program: str = "redis-server",
     ) -> None:
         """Starts it.
 
@@ -36,8 +40,10 @@ class RedisServer:
             folder: an existing directory of its own; the socket's path must stay under 108 bytes.
             arguments: added to its command line, such as `--tls-port`.
             password: what clients must give, if anything.
+            program: or `valkey-server`, which takes the same arguments.
         """
         self._folder = folder
+        self._program = program
         self._arguments = (*arguments, *(("--requirepass", password) if password else ()))
         self.password = password
         self.port = free_port()
@@ -106,7 +112,7 @@ class RedisServer:
 
     def _start(self) -> Process:
         self.socket.unlink(missing_ok=True)
-        command: list[str | Path] = [tools.require("redis-server")]
+        command: list[str | Path] = [tools.require(self._program)]
         command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder]
         command += ["--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
         return Process([*command, *self._arguments], self._folder / "redis.log", self._ready)

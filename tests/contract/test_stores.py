@@ -21,7 +21,7 @@ NOW = 1_735_689_600.0
 START, END = int(NOW), int(NOW) + 60
 
 
-@pytest.fixture(params=["memory", "shared", "redis", "er"])
+@pytest.fixture(params=["memory", "shared", "redis", "er", "valkey"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
@@ -29,11 +29,12 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     if request.param == "shared":
         yield SharedCounters(SharedMemory(create(LEAST_BYTES)))
         return
-    server: RedisServer = request.getfixturevalue("redis_server")
+    name = "valkey_server" if request.param == "valkey" else "redis_server"
+    server: RedisServer = request.getfixturevalue(name)
     server.flush()
     client = Client(server.url, ClientOptions(timeout=5.0, longest=5.0))
     await client.start()
-    yield RedisStore(client) if request.param == "redis" else Dated(client, 300)
+    yield Dated(client, 300) if request.param == "er" else RedisStore(client)
     await client.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from callout.testing import tools
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "tools.py"
-BROUGHT = ("redis-server", "h2load", "h2spec", "opa")
+BROUGHT = ("redis-server", "h2load", "h2spec", "opa", "valkey-server")
 
 
 def program(path: Path) -> Path:
@@ -69,6 +69,16 @@ def test_what_cannot_be_brought_is_named_with_its_remedy(
     assert "h2spec is missing" not in done.stderr
 
 
+def test_what_not_every_system_has_is_looked_for_once_and_is_no_failure(tmp_path: Path) -> None:
+    for name in BROUGHT[:4]:
+        program(tmp_path / "path" / name)
+    first = run(tmp_path / "clone", tmp_path / "path", {"CI": "true"})
+    assert (first.returncode, first.stdout) == (0, "")
+    assert "valkey-server is missing: this machine has no `apt-get`" in first.stderr
+    again = run(tmp_path / "clone", tmp_path / "path", {"CI": "true"})
+    assert (again.returncode, again.stderr) == (0, "")
+
+
 def test_a_go_that_fails_is_quoted(tmp_path: Path) -> None:
     for name in BROUGHT[:3]:
         program(tmp_path / "path" / name)
@@ -108,6 +118,8 @@ def test_without_it_a_test_is_skipped_with_what_brings_it(
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="h2spec is not here: `make tools`"):
         tools.require("h2spec")
+    with pytest.raises(pytest.skip.Exception, match="valkey-server is not here"):
+        tools.require("valkey-server")
 
 
 def test_every_program_that_may_be_asked_for_is_brought_by_somebody() -> None:

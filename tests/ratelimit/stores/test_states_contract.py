@@ -27,13 +27,14 @@ NOW = 1_735_689_600.0
 HOUR = 3_600_000
 
 
-@pytest.fixture(params=["memory", "shared", "redis"])
+@pytest.fixture(params=["memory", "shared", "redis", "valkey"])
 def store(request: pytest.FixtureRequest) -> StateStore:
     if request.param == "memory":
         return MemoryStates()
     if request.param == "shared":
         return SharedStates(SharedMemory(create(LEAST_BYTES)), clock=lambda now: now)
-    client: Client = request.getfixturevalue("client")
+    name = "client" if request.param == "redis" else "valkey_client"
+    client: Client = request.getfixturevalue(name)
     return RedisStates(client, clock=lambda now: int(now * 1000))
 
 
