@@ -56,6 +56,13 @@ class Limits(Block):
     """Whether health is NOT_SERVING, and `/readyz` says so, while there is no domain of the
     operator's, as when a management server takes all of them back. envoyproxy/ratelimit's
     HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED."""
+    needs_redis: bool = False
+    """Whether a worker's health is NOT_SERVING while it has no connection to Redis. Mind that Envoy
+    then has nobody to ask at all, where `onError` would have decided. envoyproxy/ratelimit's
+    REDIS_HEALTH_CHECK_ACTIVE_CONNECTION."""
+    redis_wait: Annotated[float, pydantic.Field(ge=0.001, le=1)] = 1.0
+    """Seconds that a request waits for Redis at most, whatever its deadline leaves; one that has
+    none waits 20 ms, or so long if that is less. envoyproxy/ratelimit's REQUEST_TIMEOUT."""
     on_error: dict[Annotated[str, pydantic.AfterValidator(_has_files)], OnError] = pydantic.Field(
         default={}
     )

@@ -49,13 +49,7 @@ VARIABLES: Final = (
     Variable("GRPC_MAX_CONNECTION_AGE_GRACE", "duration", "used", "connections.max_age_grace"),
     Variable("GRPC_MAX_CONCURRENT_STREAMS", "int", "used", "http2.max_streams", (0,)),
     Variable("MAX_CONCURRENT_REQUESTS", "int", "used", "connections.max_calls", (0,)),
-    Variable(
-        "REQUEST_TIMEOUT",
-        "duration",
-        "refused",
-        "the deadline of a request is its caller's: the `timeout` of Envoy's filter",
-        (0.0,),
-    ),
+    Variable("REQUEST_TIMEOUT", "duration", "used", "limits.redis_wait", (0.0,)),
     Variable("GRPC_SERVER_USE_TLS", "bool", "used", "tls"),
     Variable("GRPC_SERVER_TLS_CERT", "text", "used", "tls.cert"),
     Variable("GRPC_SERVER_TLS_KEY", "text", "used", "tls.key"),
@@ -208,13 +202,7 @@ VARIABLES: Final = (
             "CLOSE_CONNECTION_ON_READONLY_ERROR",
         )
     ),
-    Variable(
-        "REDIS_HEALTH_CHECK_ACTIVE_CONNECTION",
-        "bool",
-        "refused",
-        "health says nothing of Redis: `gatewright_redis_breaker` does",
-        _OFF,
-    ),
+    Variable("REDIS_HEALTH_CHECK_ACTIVE_CONNECTION", "bool", "used", "limits.needs_redis", _OFF),
     *(
         Variable(f"MEMCACHE_{name}", "text", "beside", "BACKEND_TYPE")
         for name in (
@@ -271,6 +259,8 @@ PROMETHEUS: Final = ("0.0.0.0", 9090)  # noqa: S104 - as there
 DEBUG: Final = ("127.0.0.1", 6070)
 """The port of envoyproxy/ratelimit; it listens there on every address, without authentication."""
 
+LONGEST_WAIT: Final = 1.0
+"""Seconds: the most of `limits.redis_wait`."""
 XDS_SERVER: Final = "localhost:18000"
 XDS_BACKOFF_MAX: Final = 60.0
 """Seconds, beside a first that is written."""
@@ -364,6 +354,10 @@ class _Ours:
         self._headers()
         self._xds()
         self._counters()
+        if "REQUEST_TIMEOUT" in values:
+            # What is allowed more waits no longer than it ever does.
+            seconds = min(float(values["REQUEST_TIMEOUT"]), LONGEST_WAIT)
+            self._set("limits.redis_wait", str(seconds), "REQUEST_TIMEOUT")
         for name, path in (
             ("GRPC_MAX_CONNECTION_AGE", "connections.max_age"),
             ("GRPC_MAX_CONNECTION_AGE_GRACE", "connections.max_age_grace"),
@@ -372,6 +366,7 @@ class _Ours:
             ("SHADOW_MODE", "limits.shadow"),
             ("QUOTA_MODE", "limits.quota"),
             ("HEALTHY_WITH_AT_LEAST_ONE_CONFIG_LOADED", "limits.needs_domain"),
+            ("REDIS_HEALTH_CHECK_ACTIVE_CONNECTION", "limits.needs_redis"),
             ("RESPONSE_DYNAMIC_METADATA", "answers.rule_metadata"),
             ("LIMIT_REQUEST_HEADERS_ENABLED", "answers.upstream"),
         ):

@@ -20,7 +20,7 @@ from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er_statistics import statistics
 from gatewright.run.memory_counters import in_memory
-from gatewright.run.options import extras, modes, opa_options
+from gatewright.run.options import extras, modes, opa_options, redis_waits
 from gatewright.run.telemetry import Telemetry
 from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
@@ -72,10 +72,11 @@ class Faces:
             memory = in_memory(settings.limits.memory, counters, telemetry.metrics)
             store, states = memory.windows, memory.states
         else:
-            self._redis = client = parts.redis(settings.redis)
+            waits = redis_waits(settings.limits)
+            self._redis = client = parts.redis(settings.redis, waits)
             store = _windows(client, settings.limits)
             if settings.redis_per_second is not None:
-                self._per_second = second = parts.redis(settings.redis_per_second)
+                self._per_second = second = parts.redis(settings.redis_per_second, waits)
                 store = PerSecondStore(store, _windows(second, settings.limits))
                 follow_breaker(telemetry.metrics, "redis_per_second", lambda: second.state)
             states = (
@@ -132,6 +133,12 @@ class Faces:
         )
         follow_cache(telemetry.metrics, service.decisions, service.flights)
         return service
+
+    @property
+    def redis_away(self) -> bool:
+        """Whether counters in some Redis cannot be asked now."""
+        clients = (self._redis, self._per_second)
+        return any(each is not None and each.state != "closed" for each in clients)
 
     async def start(self) -> None:
         """Connects; a neighbour that is away is tried again in the background."""

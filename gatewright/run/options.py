@@ -1,5 +1,6 @@
 """Settings of the process as options of its parts."""
 
+import dataclasses
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from callout.config.opa import Opa, opa_of
 from callout.config.settings import Settings
 from callout.config.xds import Xds
 from callout.grpc.health import HealthBoard
+from callout.redis.client import ClientOptions
 from callout.serve.admission import AdmissionOptions
 from callout.serve.certificates import Certificates
 from callout.serve.counters import Counters
@@ -97,6 +99,14 @@ def modes(limits: Limits) -> Modes:
     """What holds for every limit."""
     on_error = {domain: _ON_ERROR[each] for domain, each in limits.on_error.items()}
     return Modes(limits.shadow, limits.quota, on_error)
+
+
+def redis_waits(limits: Limits) -> ClientOptions:
+    """How long requests wait for Redis."""
+    default = ClientOptions()
+    return dataclasses.replace(
+        default, timeout=min(default.timeout, limits.redis_wait), longest=limits.redis_wait
+    )
 
 
 def xds_options(xds: Xds) -> XdsOptions:

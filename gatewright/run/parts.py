@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.decision import Observer
+from callout.redis.client import ClientOptions
 from callout.redis.connection import connection
 from callout.redis.contract import Redis
 from extauthz.decision_logs.recorder import Recorder
@@ -23,9 +24,9 @@ class Parts:
         """Who fetches key sets."""
         return JwksFetcher()
 
-    def redis(self, url: str) -> Redis:
+    def redis(self, url: str, options: ClientOptions) -> Redis:
         """The connection to Redis."""
-        return connection(url)
+        return connection(url, options)
 
     def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
         """The connections to OPA servers."""

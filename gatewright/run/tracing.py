@@ -23,6 +23,7 @@ from callout.observe.traces.redis_client import TracedRedis
 from callout.observe.traces.sampler import Sampler
 from callout.observe.traces.span import Value
 from callout.observe.traces.tracer import Tracer
+from callout.redis.client import ClientOptions
 from callout.redis.connection import connection
 from callout.redis.contract import Redis
 from extauthz.decision_logs.recorder import Recorder
@@ -94,9 +95,9 @@ class Tracing(Parts):
         """Key servers are strangers: they are not told of our traces."""
         return JwksFetcher(trace_configs=(http_spans("jwks", hands_on=False),))
 
-    def redis(self, url: str) -> Redis:
+    def redis(self, url: str, options: ClientOptions) -> Redis:
         """With a span for each request."""
-        return TracedRedis(connection(url))
+        return TracedRedis(connection(url, options))
 
     def opa(self, urls: Sequence[str], access: Access) -> OpaServers:
         """With a span for each question, which the server is told of."""

@@ -31,9 +31,9 @@ from gatewright.run.er_http import ErHttp, http_port
 from gatewright.run.er_report import ErReport
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
-from gatewright.run.lacking import lacking
 from gatewright.run.options import serve_options
 from gatewright.run.questions import Question
+from gatewright.run.serving import Serving
 from gatewright.run.telemetry import Telemetry
 from ratelimit.envoy import SERVICE
 
@@ -70,6 +70,7 @@ class Worker:
             self._health.add(Face("ratelimit", SERVICE, ()))
         self._telemetry = Telemetry(settings.telemetry, metrics, place)
         self._faces = Faces(settings, lambda: self.generation.snapshot, self._telemetry, counters)
+        self._serving = Serving(settings, self._health, lambda: self._faces.redis_away)
         self._server: Server | None = None
         self._listening: Sequence[socket.socket] = ()
         self._http_listening: Sequence[socket.socket] = ()
@@ -97,11 +98,11 @@ class Worker:
         With `hold` it accepts none before that: what waits in the queue is not denied for want of
         a bundle. The last `http` of the sockets are of the HTTP port.
         """
-        self._health.set("", serving=False)
         first = len(listening) - http
         self._listening, self._certificates = listening[:first], certificates
         self._http_listening = listening[first:]
         await self._faces.start()
+        self._serving.start()
         if self._faces.stats is not None:
             self._report = ErReport(self._faces.stats, self._control)
             self._report.start()
@@ -132,7 +133,7 @@ class Worker:
             _log.error("certificates cannot be used; the former stay in use", error=str(error))
 
     def _loaded(self, digest: str) -> None:
-        self._health.set("", serving=lacking(self._settings, self.generation.snapshot) is None)
+        self._serving.loaded(self.generation.snapshot)
         self._say(messages.Loaded(digest))
 
     def _refused(self, digest: str, problems: list[str]) -> None:
@@ -163,6 +164,7 @@ class Worker:
         Whom another process succeeds stays SERVING: who asks here is answered there next.
         """
         self.generation.stop()
+        self._serving.stop()
         self.answers.stop()
         if self._opening is not None:
             await asyncio.wait((self._opening,))

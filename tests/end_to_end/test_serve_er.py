@@ -86,19 +86,31 @@ def test_statsd_hears_of_the_rule_what_envoyproxy_ratelimit_counts(
     serve: Serve, statsd: socket.socket
 ) -> None:
     asked(serve, "counted", 5)
-    prefix = "ratelimit.service.rate_limit.edge.tenant."
     heard: Counter[str] = Counter()
+    times = 0.0
     # The test before asked three times, and its hits may have been sent already.
-    while heard["total_hits"] < 8:
+    while heard["service.rate_limit.edge.tenant.total_hits"] < 8 or times < 7.99:
         for line in statsd.recv(65_536).decode().splitlines():
-            name, value = line.removesuffix("|c").split(":")
-            assert name.startswith(prefix)
+            name, _, value = line.partition(":")
+            assert name.startswith("ratelimit")
             assert name.endswith(".__env=test")
-            heard[name.removeprefix(prefix).removesuffix(".__env=test")] += int(value)
+            name = name.removeprefix("ratelimit.").removesuffix(".__env=test")
+            number, kind, *rate = value.split("|")
+            if kind == "ms":
+                assert name == "ratelimit_server.ShouldRateLimit.response_time"
+                assert 0 < float(number) < 10_000
+                times += 1 / float(rate[0].removeprefix("@")) if rate else 1
+            else:
+                assert kind == "c"
+                heard[name] += int(number)
 
+    assert heard.pop("ratelimit_server.ShouldRateLimit.total_requests") == 8
+    # It was sent by another process, perhaps before the first of the rules.
+    assert heard.pop("service.config_load_success", 1) == 1
+    found = {name.removeprefix("service.rate_limit.edge.tenant."): heard[name] for name in heard}
     # How many requests are answered without Redis depends on how fast they come.
-    assert heard.pop("over_limit_with_local_cache", 0) <= 3
-    assert heard == {"total_hits": 8, "within_limit": 4, "over_limit": 4, "near_limit": 2}
+    assert found.pop("over_limit_with_local_cache", 0) <= 3
+    assert found == {"total_hits": 8, "within_limit": 4, "over_limit": 4, "near_limit": 2}
 
 
 def test_what_has_no_effect_is_a_line_of_the_log(serve: Serve) -> None:
@@ -203,3 +215,23 @@ def test_limits_per_second_have_a_redis_of_their_own_that_may_be_away(tmp_path: 
         assert asked(running, "a", 3) == [OK, OK, OVER]
         with running.client() as client, pytest.raises(grpc.RpcError):
             client.should_rate_limit(quick, timeout=10)
+
+
+def test_health_follows_redis_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "edge.yaml").write_text(limits(2))
+    with tempfile.TemporaryDirectory() as short, closing(RedisServer(Path(short))) as server:
+        environ = {
+            "RUNTIME_ROOT": str(tmp_path),
+            "REDIS_URL": str(server.socket),
+            "REDIS_HEALTH_CHECK_ACTIVE_CONNECTION": "true",
+        }
+        flags = ("--er-config", "--workers", "1")
+        with closing(Serve(tmp_path, None, *flags, environ=environ)) as running:
+            with running.client() as client:
+                until(lambda: client.health("ratelimit") == "SERVING", 20)
+                server.close()
+                until(lambda: client.health("ratelimit") == "NOT_SERVING", 20)
+                server.restart()
+                until(lambda: client.health("ratelimit") == "SERVING", 20)
+            assert asked(running, "a", 1) == [OK]
