@@ -58,7 +58,7 @@ class Growth:
             for name, value in others.items()
             if value != self._others.get(name, 0)
         }
-        times, seconds = list(self._stats.times), self._stats.seconds
+        times, seconds = list(self._stats.times), sum(self._stats.took)
         told = Grown((), grown, _less(times, self._times), seconds - self._seconds)
         self._others, self._times, self._seconds = others, times, seconds
         return told

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from callout.config.settings import Settings
+from callout.observe.statsd.datagrams import Timed
 from callout.observe.statsd.sender import StatsdSender
 from ratelimit.er_stats import ErStats
 
@@ -19,15 +20,17 @@ def statistics(settings: Settings) -> tuple[ErStats | None, StatsdSender | None]
         return None, None
     told = settings.telemetry.statsd or settings.limits.prometheus
     stats = ErStats(told.near_limit_ratio) if told is not None else ErStats()
-    return stats, statsd_sender(settings, stats.counters)
+    return stats, statsd_sender(settings, stats.counters, stats.timed)
 
 
 def statsd_sender(
-    settings: Settings, read: Callable[[], Iterable[tuple[str, int]]]
+    settings: Settings,
+    read: Callable[[], Iterable[tuple[str, int]]],
+    timed: Callable[[], Iterable[Timed]] = tuple,
 ) -> StatsdSender | None:
-    """What sends these counters; None: nobody asked for it."""
+    """What sends these; None: nobody asked for it."""
     statsd = settings.telemetry.statsd
     if statsd is None:
         return None
     host, port = statsd.host_and_port
-    return StatsdSender(host, port, read, statsd.every, statsd.tag_values, statsd.style)
+    return StatsdSender(host, port, read, statsd.every, statsd.tag_values, statsd.style, timed)

@@ -23,6 +23,7 @@ def test_the_table_of_the_environment_is_the_code_s() -> None:
 def test_the_table_of_statistics_is_what_is_sent() -> None:
     rules = [statsd_name(Statistic("DOMAIN.KEY", each, 1)) for each in STATISTICS]
     others = [name for name, _ in ErStats().counters()]
+    others += {each.name for each in ErStats().timed()}
     others += [f"{CONFIG_LOAD}{result}" for result in ("success", "error")]
 
     written = [pages.code(name)[0] for name, _ in pages.table(PAGE, "er-statistics")]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callout.observe.statsd.datagrams import MOST_BYTES, Deltas, datagrams
+from callout.observe.statsd import sender as statsd_sender
+from callout.observe.statsd.datagrams import MOST_BYTES, Deltas, Timed, TimedDeltas, datagrams
 from callout.observe.statsd.sender import StatsdSender
 
 
@@ -48,6 +49,19 @@ def test_tags_of_plain_statsd_are_in_names() -> None:
     tags = {"env": "test", "version": "1"}
 
     assert list(datagrams([("a", 3)], tags, "statsd")) == [b"a.__env=test.__version=1:3|c"]
+
+
+def test_times_are_told_as_their_mean_so_many_times() -> None:
+    deltas = TimedDeltas()
+    first = deltas.since([Timed("t", 4, 0.002), Timed("t", 0, 0.0), Timed("t", 1, 3.0)])
+    second = deltas.since([Timed("t", 104, 0.102), Timed("t", 0, 0.0), Timed("t", 1, 3.0)])
+
+    assert list(datagrams([], {}, timed=first)) == [b"t:0.5|ms|@0.25\nt:3000|ms"]
+    assert list(datagrams([("a", 1)], {"env": "x"}, "statsd", timed=second)) == [
+        b"a.__env=x:1|c\nt.__env=x:1|ms|@0.01"
+    ]
+    assert list(datagrams([], {"env": "x"}, timed=second)) == [b"t:1|ms|@0.01|#env:x"]
+    assert deltas.since([Timed("t", 104, 0.102), Timed("t", 0, 0.0), Timed("t", 1, 3.0)]) == []
 
 
 @given(st.lists(st.tuples(st.text("ab.é", min_size=1), st.integers(1, 2**70))), st.integers(8, 99))
@@ -94,6 +108,29 @@ async def test_many_counters_are_several_datagrams(server: socket.socket) -> Non
         pairs = (each.removesuffix("|c").split(":") for each in data.decode().splitlines())
         heard.update({name: int(value) for name, value in pairs})
     assert heard == counters
+
+
+async def test_counters_are_looked_at_in_several_turns_of_the_loop(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statsd_sender, "AT_ONCE", 10)
+    counters = {f"c{number}": 1 for number in range(100)}
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    await StatsdSender(*server.getsockname(), counters.items, 60, {}).flush()
+    turning.cancel()
+
+    heard: set[bytes] = set()
+    while len(heard) < 100:
+        heard |= set((await asyncio.to_thread(server.recv, 65_536)).splitlines())
+    assert turns >= 10
 
 
 async def test_a_server_that_is_away_or_has_no_name_stops_nothing(server: socket.socket) -> None:
