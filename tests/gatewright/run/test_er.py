@@ -495,3 +495,12 @@ def test_every_file_is_one_of_limits_whatever_its_name() -> None:
 
 def test_two_files_that_would_have_one_name_are_refused() -> None:
     assert isinstance(as_bundle(Bundle({"edge": FILE, "edge.yaml": FILE})), Rejected)
+
+
+def test_the_prefix_of_its_counters_ends_with_its_names() -> None:
+    environ = {"CACHE_KEY_PREFIX": "edge:", "GATEWRIGHT_LIMITS__COMPAT": ""}
+    replaced = read_er("/limits", environ, {})
+    assert isinstance(replaced, ErRatelimit)
+    found = replaced.settings(settings.load(None, replaced.environ(environ), {}))
+    assert isinstance(found, Rejected)
+    assert "expected compat: er beside key_prefix" in str(found.problems[0])

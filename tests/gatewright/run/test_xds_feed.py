@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from callout.config.bundle import Bundle
+from callout.config.limits_settings import Limits
 from callout.config.problems import Problem, Rejected
 from callout.config.reload import Reloader
+from callout.config.section import Section
 from callout.config.snapshot import Snapshot, build
-from gatewright.bundle.sections import SECTIONS
+from gatewright.bundle.sections import SECTIONS, sections
 from gatewright.run.xds_feed import NAME, XdsFeed
+from ratelimit.domains import load
 from ratelimit.xds.options import XdsOptions
 from tests.ratelimit.xds.ads_server import AdsServer
 from tests.ratelimit.xds.test_client import SOON, resource, until
@@ -23,8 +27,8 @@ LOCAL = "domain: local\n"
 class Offers:
     """The reload rule of the service, without its processes."""
 
-    def __init__(self) -> None:
-        self.reloader: Reloader[Snapshot] = Reloader(lambda bundle: build(bundle, SECTIONS))
+    def __init__(self, read_by: Sequence[Section] = SECTIONS) -> None:
+        self.reloader: Reloader[Snapshot] = Reloader(lambda bundle: build(bundle, read_by))
         self.times = 0
 
     async def __call__(self, bundle: Bundle | Rejected) -> tuple[Problem, ...]:
@@ -47,11 +51,18 @@ def ads() -> Iterator[AdsServer]:
 
 @contextlib.asynccontextmanager
 async def feeding(
-    folder: Path, ads: AdsServer, initial_fetch_timeout: float = 0.0
+    folder: Path, ads: AdsServer, initial_fetch_timeout: float = 0.0, merge: bool = False
 ) -> AsyncIterator[tuple[XdsFeed, Offers]]:
     options = XdsOptions(ads.address, "node", None, 1 << 20, SOON, hold=0.1)
-    offers = Offers()
-    feed = XdsFeed(str(folder), options, initial_fetch_timeout, offers, on_failure=lambda: None)
+    offers = Offers(sections(Limits(merge_domains=merge)))
+    feed = XdsFeed(
+        str(folder),
+        options,
+        initial_fetch_timeout,
+        offers,
+        on_failure=lambda: None,
+        read=partial(load, merge=merge),
+    )
     task = asyncio.create_task(feed.run())
     try:
         yield feed, offers
@@ -99,6 +110,17 @@ async def test_what_comes_first_waits_for_a_good_directory(folder: Path, ads: Ad
         await until(lambda: offers.reloader.problems)
         assert offers.domains == set()
         (folder / "bad.yaml").unlink()
+        await until(lambda: offers.domains == {"local", "one"})
+
+
+async def test_a_domain_in_several_resources_is_one_where_the_settings_say_so(
+    folder: Path, ads: AdsServer
+) -> None:
+    ads.put(resource("one", "a"), resource("one", "b"), resource("local"))
+    async with feeding(folder, ads) as (_, offers):
+        await until(lambda: len(ads.nacks()) > 0)
+        assert offers.domains == set()
+    async with feeding(folder, ads, merge=True) as (_, offers):
         await until(lambda: offers.domains == {"local", "one"})
 
 
