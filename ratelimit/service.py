@@ -202,7 +202,7 @@ class RateLimitService:
         ):
             planned.asked = asked(message)
         if isinstance(planned, Plan) and not known and len(message) <= _LONGEST_REMEMBERED:
-            self._plans.put(message, planned)
+            self._plans.offer(message, planned)
         return planned, known
 
     def _refused(self, planned: Refusal | BadRequest, started: float) -> Status:
@@ -322,7 +322,7 @@ class RateLimitService:
                 return self._degraded(message, planned, over, started, digest)
         without = without_counts(planned, self._modes.shadow, counts.known)
         if without is None and self._share is not None:
-            shared = self._share.answer(planned, now)
+            shared = self._share.answer(planned, now, counts.known)
             if shared is not None:
                 return self._degraded(message, planned, shared, started, digest)
         reply: Reply

@@ -52,21 +52,27 @@ class LocalShare:
     def __len__(self) -> int:
         return len(self._counters)
 
-    def answer(self, plan: Plan, now: float) -> Answer | None:
+    def answer(self, plan: Plan, now: float, known: Sequence[int | None] = ()) -> Answer | None:
         """Count and decide; None: some limit has no part here, and must not be passed without.
 
-        Limits that let pass without the store are left out.
+        Limits that let pass without the store are left out, and those that could be asked: of
+        `known`, they are no None.
         """
         place = self._place()
         if place is None:
             return None
         groups = []
+        asked = iter(known)
         for group in plan.groups:
+            shared = []
             for each in group.counted:
+                if next(asked, None) is not None:
+                    continue
                 if each.on_error in ("deny", "refuse") and not each.shadow:
                     return None
-            shared = tuple([each for each in group.counted if each.on_error == "share"])
-            groups.append(Group(shared, group.unlimited))
+                if each.on_error == "share":
+                    shared.append(each)
+            groups.append(Group(tuple(shared), group.unlimited))
         parts = Plan(tuple(groups), plan.policy)
         # Of a limit in quota mode that is left out something may be left.
         parts.quotas = plan.quotas

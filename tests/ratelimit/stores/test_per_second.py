@@ -10,7 +10,9 @@ import pytest
 import redis
 
 from callout.redis.client import Client, ClientOptions
+from callout.redis.presence import Place
 from callout.testing.redis import RedisServer
+from ratelimit.local.share import LocalShare
 from ratelimit.modes import Modes
 from ratelimit.plan import OnError
 from ratelimit.stores.per_second import PerSecondStore
@@ -121,6 +123,21 @@ async def test_what_cannot_be_counted_is_an_error_unless_something_else_is_writt
     assert code(await world.ask("shop", {"year": "a"})) == "OK"
     # The first two hits were counted.
     assert code(await world.ask("shop", {"year": "a"}, {"second": "a"})) == "OVER_LIMIT"
+
+
+async def test_a_share_is_taken_of_what_could_not_be_asked_alone(two: Two) -> None:
+    share = LocalShare(lambda: Place(0, 3))
+    world = World(FILES, two.store, modes=away("share"), share=share)
+    two.second.close()
+
+    for expected in ("OK", "OK", "OVER_LIMIT"):
+        assert code(await world.ask("shop", {"year": "a"})) == expected
+    # Of one a second, a third of all counters is this worker's.
+    found = {
+        code(await world.ask("shop", {"year": f"y{n}"}, {"second": f"s{n}"})) for n in range(30)
+    }
+    assert found == {"OK", "OVER_LIMIT"}
+    assert len(share) == 30
 
 
 async def test_with_both_away_it_is_as_with_one(two: Two) -> None:
