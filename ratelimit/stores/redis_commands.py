@@ -29,7 +29,7 @@ def expire(key: bytes, seconds: bytes) -> bytes:
     return _EXPIRE % (len(key), key, len(seconds), seconds)
 
 
-def give_back(key: bytes, hits: int, *expire: bytes) -> bytes:
+def give_back(key: bytes, hits: int, *keep: bytes) -> bytes:
     """Subtracts, down to 0; a counter that is not there is not made.
 
     `EVAL` with its text: refunds are rare, and Redis remembers what it has compiled. It takes 3.1
@@ -38,9 +38,9 @@ def give_back(key: bytes, hits: int, *expire: bytes) -> bytes:
     Args:
         key: the counter.
         hits: at least 1.
-        expire: seconds that the counter lives from now on; without it as long as it would.
+        keep: seconds that the counter lives from now on; without it as long as it would.
     """
-    return pack(b"EVAL", _GIVE_BACK, b"1", key, b"%d" % hits, *expire)
+    return pack(b"EVAL", _GIVE_BACK, b"1", key, b"%d" % hits, *keep)
 
 
 def read_counts(replies: Replies) -> list[int] | ErrorReply | None:

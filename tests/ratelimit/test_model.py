@@ -49,20 +49,20 @@ class Model:
             else:
                 limit, seconds, shadow = LIMITS[entry]
                 window = int(now // seconds)
-                count = self.counters.get((entry, window), 0) + addend
+                count = max(self.counters.get((entry, window), 0) + addend, 0)
                 self.counters[entry, window] = count
                 reset = (window + 1) * seconds - int(now)
-                if count > limit and not shadow:
-                    statuses.append((2, 0, reset))
-                elif shadow and count >= limit:
+                if shadow and count >= limit:
                     statuses.append((1, 0, 0))
                 else:
-                    statuses.append((1, limit - count, reset))
+                    code = 2 if count > limit and addend >= 0 else 1
+                    statuses.append((code, max(limit - count, 0), reset))
         return max(code for code, _, _ in statuses), statuses
 
 
 ENTRY = st.sampled_from([*LIMITS, UNLIMITED, ("none", "y")])
-ADDEND = st.none() | st.sampled_from([0, 1, 2, 5, 2**63, 2**64 - 1])
+ADDEND = st.none() | st.sampled_from([0, 1, 2, 5, 2**63, 2**64 - 1, -1, -3, -(2**64) + 1])
+"""Below 0: to give back."""
 STEP = st.tuples(
     st.sampled_from([0.0, 0.25, 1.0, 20.0, 61.0]),
     st.integers(0, 3),
@@ -82,8 +82,11 @@ async def test_every_conversation_is_answered_as_the_model_says(
         hits = []
         for one, (entry, addend) in zip(request.descriptors, descriptors, strict=True):
             if addend is not None:
-                one.hits_addend.value = addend
-            hits.append((entry, (common or 1) if addend is None else min(addend, 2**32)))
+                one.hits_addend.value = abs(addend)
+                if addend < 0:
+                    one.MergeFromString(b"\x20\x01")
+            counted = (common or 1) if addend is None else addend
+            hits.append((entry, max(min(counted, 2**32), -(2**32))))
         overall, statuses = model.ask(WORLD.clock(), hits)
         response = await WORLD.asked(request)
         assert response.overall_code == overall
