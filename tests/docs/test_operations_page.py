@@ -156,7 +156,7 @@ def test_the_table_of_the_admin_port_is_the_admin_port(service: Service) -> None
     served = re.findall(r'\("(/\w+)", \w+\)', source)
     served += re.findall(r'get\("(/debug/[\w/]+)"', pages_of_debug)
     assert set(written) == set(served)
-    assert len(written) == 8
+    assert len(written) == 9
     for path in written:
         # a profile takes its time, and may find a worker that does nothing
         assert (
