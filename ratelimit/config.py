@@ -88,6 +88,7 @@ class LimitsSection(Section):
                         unless=unless,
                         overrides=overrides,
                         first=place == 0,
+                        windows=len(rates),
                         kind=item.algorithm,
                         burst=item.burst,
                         each=item.counting == "each",

@@ -46,12 +46,29 @@ def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]
     return _bounded(b"".join(parts))
 
 
-def policy_key(policy: str, limit: str, seconds: int, values: Sequence[tuple[str, str]]) -> bytes:
-    """The counter of a policy's limit for what it counts by: `[("identity.sub", "ann")]`."""
-    parts = [b"rl:p:", _part(policy), _part(limit), b"%ds:" % seconds]
+def policy_key(
+    policy: str,
+    limit: str,
+    seconds: int,
+    values: Sequence[tuple[str, str]],
+    several: bool = False,
+) -> bytes:
+    """The counter of a policy's limit for what it counts by: `[("identity.sub", "ann")]`.
+
+    With `several` the limit has other windows, that are counted in the same step: all but the
+    window is a hash tag, so that in a Cluster they are in one slot, whatever else is in braces.
+    """
+    parts = [_part(policy), _part(limit)]
+    if not several:
+        parts += (b"%ds:" % seconds,)
     for kind, value in values:
         parts += (_part(kind), _part(value))
-    return _bounded(b"".join(parts))
+    name = b"".join(parts)
+    if not several:
+        return _bounded(b"rl:p:" + name)
+    if len(name) > _LONGEST:
+        name = b"h:" + _hash(name)
+    return b"rl:p:{%b}%ds:@" % (name, seconds)
 
 
 def surely_of_domain(key: bytes) -> bool:

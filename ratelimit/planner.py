@@ -157,7 +157,7 @@ def _plan(
                 "gateway_stale", f"limit {item.limit.name}: the descriptor lacks remote_address"
             )
         limits: Sequence[Limit] = (item.limit,)
-        burst = item.burst
+        burst, windows = item.burst, item.windows
         if item.overrides is not None:
             other = item.overrides.of(*by[0])
             if other is not None:
@@ -166,8 +166,9 @@ def _plan(
                 burst = other.rate.burst
                 if item.first:
                     notes.append(f"{item.limit.name} by {other.place}")
+                windows = len(limits)
         for limit in limits:
-            key = policy_key(item.policy, limit.name, limit.unit.seconds, by)
+            key = policy_key(item.policy, limit.name, limit.unit.seconds, by, windows > 1)
             counts = algorithm(item.kind, limit, burst)
             assert not isinstance(counts, str), "checked at load"  # noqa: S101
             counted.append(

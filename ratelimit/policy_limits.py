@@ -112,6 +112,8 @@ class PolicyLimit:
     """Values whose rates are others, all windows of the limit together."""
     first: bool = True
     """Of the windows of one limit, the one that an override is counted in place of."""
+    windows: int = 1
+    """How many the limit has."""
     kind: Kind = "fixed-window"
     burst: int | None = None
     each: bool = False

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.crc import key_slot
 
 from ratelimit.keys import (
     ErNames,
@@ -45,6 +46,29 @@ def test_the_policies_keys_are_apart_too(counters: list, operators: tuple) -> No
         assert policy_key(*one) != descriptor_key(*operators)
         for other in counters:
             assert (policy_key(*one) == policy_key(*other)) == (one == other)
+
+
+@given(st.lists(st.tuples(POLICY_COUNTER, st.booleans()), max_size=4), COUNTER)
+def test_those_of_several_windows_are_apart_from_all_others(
+    counters: list, operators: tuple
+) -> None:
+    for one, several in counters:
+        key = policy_key(*one, several)
+        assert key != descriptor_key(*operators)
+        assert len(key) <= 230
+        for other in counters:
+            assert (key == policy_key(*other[0], other[1])) == ((one, several) == other)
+
+
+@given(POLICY_COUNTER, st.integers(1, 2**40), st.text())
+def test_windows_of_one_limit_are_in_one_slot_of_a_cluster(
+    counter: tuple, seconds: int, long: str
+) -> None:
+    policy, limit, one, values = counter
+    for found in (values, [*values, ("path", long * 300)]):
+        names = [policy_key(policy, limit, each, found, True) for each in (one, seconds)]
+        keys = [window_key(name, 60) for name in names] + [names[0] + b"sliding/1"]
+        assert len({key_slot(key) for key in keys}) == 1
 
 
 @given(st.text(), st.integers(0, 2**40))
