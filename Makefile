@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
+.PHONY: shared-counters unbounded bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -60,6 +60,12 @@ certificates: .venv/dev.stamp tools  ## replace certificates under new connectio
 
 decision-log: .venv/dev.stamp  ## what a line of the decision log costs: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.decision_log
+
+unbounded: .venv/dev.stamp tools  ## limits for a million clients that nobody had seen: see docs/reliability.md
+	@$(BIN)/python -m tests.reliability.unbounded
+
+shared-counters: .venv/dev.stamp  ## what it costs that workers count together in memory: see docs/performance.md
+	@$(BIN)/python -m tests.reliability.shared_counters
 
 redis-scripts: .venv/dev.stamp tools  ## what rate limiting's scripts cost Redis: see docs/performance.md
 	@$(BIN)/python -m tests.reliability.redis_scripts
