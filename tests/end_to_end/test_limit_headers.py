@@ -60,3 +60,18 @@ def test_each_header_comes_once_and_says_what_envoy_says(
         name, _, rest = told["ratelimit-policy"].partition(";")
         assert rest == "q=5;w=60"
         assert told["ratelimit"] == f"{name};r=0;t={told['retry-after']}"
+
+
+def test_the_upstream_is_told_by_names_that_the_operator_gave(start_up: Callable[..., Up]) -> None:
+    # Among the few that the sample upstream shows.
+    names = {"LIMIT": "x-shop-user", "REMAINING": "x-shop-role", "RESET": "x-shop-org"}
+    environ = {f"GATEWRIGHT_ANSWERS__UPSTREAM_NAMES__{key}": name for key, name in names.items()}
+    up = start_up(environ={"GATEWRIGHT_ANSWERS__UPSTREAM": "true", **environ})
+
+    answer = up.request("/search?q=tea")
+
+    seen = answer.seen["headers"]
+    assert seen["x-shop-user"] == "5"
+    assert seen["x-shop-role"] == answer.headers["x-ratelimit-remaining"]
+    assert 1 <= int(seen["x-shop-org"]) <= 60
+    assert not set(names.values()) & set(answer.headers)

@@ -54,7 +54,7 @@ def test_it_runs_by_the_environment_that_envoy_gateway_gives(
         CONFIG_GRPC_XDS_CLIENT_TLS_KEY=str(world.tls.key),
         CONFIG_GRPC_XDS_NODE_ID="edge",
         CONFIG_GRPC_XDS_NODE_METADATA="zone=a",
-        CONFIG_GRPC_XDS_CLIENT_ADDITIONAL_HEADERS="Tenant:t",
+        CONFIG_GRPC_XDS_CLIENT_ADDITIONAL_HEADERS="Tenant:sw0rdfish",
         FORCE_START_WITHOUT_INITIAL_CONFIG="true",
         RUNTIME_ROOT="/data",
         RUNTIME_SUBDIRECTORY="ratelimit",
@@ -67,7 +67,12 @@ def test_it_runs_by_the_environment_that_envoy_gateway_gives(
     # It has started, and decides nothing before the first response.
     until(lambda: bool(ads.heard))
     said = ads.heard[0]
-    assert (said.node, said.metadata, said.headers["tenant"]) == ("edge", {"zone": "a"}, "t")
+    assert (said.node, said.metadata, said.headers["tenant"]) == (
+        "edge",
+        {"zone": "a"},
+        "sw0rdfish",
+    )
+    assert "sw0rdfish" not in str(serve.config()) + serve.log
     assert serve.admin("/readyz")[0] == 503
 
     ads.put(domain("one", 0))
