@@ -140,7 +140,9 @@ HITS = st.lists(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(HITS, max_size=6))
 async def test_the_counters_are_those_of_a_dictionary(
     store: Store, requests: Sequence[Sequence[Hit]]
