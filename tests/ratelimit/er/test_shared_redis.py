@@ -126,7 +126,7 @@ class Conversation:
         now, domain = int(self.world.clock()), self.random.choice(DOMAINS)
         keys, values = self.random.choice([(KEYS, ASKED_VALUES), (("k", "k_a", "lx"), GLUED_ASKED)])
         asked = some_descriptors(self.random, keys, values)
-        kept = dict(self.model.kept)
+        kept, began = dict(self.model.kept), time.monotonic()
         expected = self.model.should_rate_limit(domain, asked, now)
         if self.other is not None and self.random.random() < 0.5:
             assert self.other.should_rate_limit(domain, asked, now) == expected
@@ -135,9 +135,7 @@ class Conversation:
             answered: Any = self.fleet.runner.run(self.world.asked(message))
             same(answered, expected, self.model.limits(domain, asked))
         self.hit_at |= {
-            key: time.monotonic()
-            for key, seconds in self.model.kept.items()
-            if kept.get(key) != seconds
+            key: began for key, seconds in self.model.kept.items() if kept.get(key) != seconds
         }
 
     def same_keys(self) -> None:
