@@ -28,7 +28,7 @@ from ratelimit.local.refused import Refused
 from ratelimit.local.share import LocalShare
 from ratelimit.retries.contract import Retries
 from ratelimit.retries.memory import OnceInMemory
-from ratelimit.retries.redis import OnceInRedis
+from ratelimit.retries.redis import OnceInRedis, TwoOnce
 from ratelimit.service import RateLimitService
 from ratelimit.stores.contract import Store
 from ratelimit.stores.er_redis_store import ErRedisStore
@@ -112,7 +112,7 @@ class Faces:
                 share=share,
                 stats=self.stats,
                 hottest=self.hottest,
-                retries=_retries(settings.limits, store, states, self._redis),
+                retries=_retries(settings.limits, store, states, self._redis, self._per_second),
                 states=states,
                 refused=refused,
             ).face(settings.overload.limit),
@@ -170,7 +170,11 @@ class Faces:
 
 
 def _retries(
-    limits: Limits, store: Store, states: StateStore, redis: Redis | None
+    limits: Limits,
+    store: Store,
+    states: StateStore,
+    redis: Redis | None,
+    per_second: Redis | None,
 ) -> Retries | None:
     written = limits.retries
     if written is None:
@@ -178,7 +182,10 @@ def _retries(
     if redis is None:
         return Retries(written.by, OnceInMemory(store, states, written.within))
     across = states if isinstance(redis, ClusterClient) else None
-    return Retries(written.by, OnceInRedis(redis, written.within, across))
+    once = OnceInRedis(redis, written.within, across)
+    if per_second is None:
+        return Retries(written.by, once)
+    return Retries(written.by, TwoOnce(once, OnceInRedis(per_second, written.within)))
 
 
 def _windows(client: Redis, limits: Limits) -> Store:

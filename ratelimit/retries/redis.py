@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from redis.crc import key_slot
 
@@ -15,6 +15,7 @@ from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, StoreUnavailable
+from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_commands import read_counts
 from ratelimit.stores.redis_scripts.script import Runner, Script
 from ratelimit.stores.redis_scripts.states import RedisStates
@@ -26,6 +27,45 @@ PREFIX = b"rl:r:"
 """Of all receipts; no counter's name begins so."""
 _GRACE = 2
 """Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
+
+
+class _Known(NamedTuple):
+    """A `Store` for one request."""
+
+    once: "OnceInRedis"
+    receipt: bytes
+
+    def add(
+        self,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """See `Store.add`."""
+        return self.once.add(self.receipt, hits, now, deadline, then)
+
+
+class TwoOnce:
+    """As `PerSecondStore`: windows of a second, of operators' domains, are counted in the other."""
+
+    def __init__(self, once: "OnceInRedis", per_second: "OnceInRedis") -> None:
+        """Count windows of a second in `per_second`, and all others in `once`."""
+        self._once = once
+        self._per_second = per_second
+        self.use = once.use
+
+    def add(
+        self,
+        receipt: bytes,
+        hits: Sequence[Hit],
+        now: float,
+        deadline: float | None,
+        then: Callable[[Sequence[int] | StoreUnavailable], T],
+    ) -> "T | asyncio.Future[T]":
+        """See `Once.add`: each of the two has receipts of its own."""
+        both = PerSecondStore(_Known(self._once, receipt), _Known(self._per_second, receipt))
+        return both.add(hits, now, deadline, then)
 
 
 class OnceInRedis:

@@ -20,13 +20,15 @@ from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.exact_log import ExactLog
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.token_bucket import TokenBucket
+from ratelimit.keys import descriptor_key, window_key
 from ratelimit.retries.contract import Once
 from ratelimit.retries.memory import OnceInMemory
-from ratelimit.retries.redis import OnceInRedis, receipt_key
+from ratelimit.retries.redis import OnceInRedis, TwoOnce, receipt_key
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.memory_states import MemoryStates
+from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
 from ratelimit.stores.redis_store import RedisStore
 
@@ -241,6 +243,29 @@ async def test_two_replicas_know_each_others_requests(redis_server: RedisServer)
             *[once((one, other)[n % 2], b"r%d" % (n // 2), counted) for n in range(100)]
         )
     assert sorted(count for (count,) in answers) == [n // 2 + 1 for n in range(100)]
+
+
+async def test_limits_per_second_are_counted_in_their_own_redis(
+    redis_server: RedisServer, private_redis: RedisServer
+) -> None:
+    redis_server.flush()
+    start = int(time.time()) + 100
+    second, minute = (
+        Hit(window_key(descriptor_key("edge", seconds, [("a", "b")]), start), 1, start + seconds)
+        for seconds in (1, 60)
+    )
+    async with (
+        opened("redis", redis_server.url) as one,
+        opened("redis", private_redis.url) as other,
+    ):
+        assert isinstance(one.once, OnceInRedis)
+        assert isinstance(other.once, OnceInRedis)
+        both = Pair(TwoOnce(one.once, other.once), PerSecondStore(one.store, other.store))
+        for _ in range(2):
+            assert await once(both, b"r1", second, minute) == [1, 1]
+        assert await each_time(both, second, minute) == [2, 2]
+        assert await each_time(one, second._replace(addend=0)) == [0]
+        assert await once(both, b"r2", second) == [3]
 
 
 async def test_a_script_that_redis_forgot_is_sent_again_without_counting_twice(
