@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from callout.config.settings import Settings
 from callout.observe.debug.access import BadToken, read_token
+from callout.observe.text import clean
 from callout.serve.address import parse
 
 PAGE: Final = "/debug/limits/hottest"
@@ -16,6 +17,8 @@ _WITHIN: Final = 10.0
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (nothing is bound)
 _LONGEST: Final = 1 << 20
 """Bytes of the page: a hundred names of at most a kilobyte, and what masks of them need."""
+_NAME: Final = 1200
+"""Characters of a name: all of the longest, one of envoyproxy/ratelimit's."""
 
 
 class Unanswered(Exception):
@@ -55,13 +58,14 @@ def ask(settings: Settings, most: int) -> dict[str, Any]:
         connection.request("GET", f"{PAGE}?most={most}", headers=headers)
         answer = connection.getresponse()
         body = answer.read(_LONGEST)
-        told: dict[str, Any] = json.loads(body)
+        told = json.loads(body)
     except (OSError, http.client.HTTPException, ValueError):
         raise Unanswered(f"{where} does not answer as an admin port does") from None
     finally:
         connection.close()
-    if answer.status != http.client.OK:
-        raise Unanswered(f"{where} refuses: {str(told.get('error', answer.status))[:200]}")
+    if not isinstance(told, dict) or answer.status != http.client.OK:
+        said = told.get("error") if isinstance(told, dict) else None
+        raise Unanswered(f"{where} refuses: {clean(str(said or answer.status), 200)}")
     return told
 
 
@@ -70,7 +74,8 @@ def lines(told: dict[str, Any]) -> list[str]:
     silent = f"; {len(told['no_answer'])} workers did not answer" if told["no_answer"] else ""
     found = [f"about {told['requests']:,} requests in {told['seconds']:.0f} s{silent}"]
     found += [
-        f"{each['requests']:>12,}  {each['share']:>6.1%}  {each['counter']}"
+        # Values of requests are in it, and this is a terminal.
+        f"{each['requests']:>12,}  {each['share']:>6.1%}  {clean(each['counter'], _NAME)}"
         for each in told["counters"]
     ]
     return found

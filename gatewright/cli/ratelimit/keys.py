@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _hottest(arguments: argparse.Namespace) -> int:
     if arguments.counters or arguments.reset or arguments.redis or not 1 <= arguments.hot <= MOST:
         return _bad(f"expected --hot alone, of 1 to {MOST}")
-    settings = read_settings(arguments.settings, {"admin": arguments.admin})
+    read = read_er_settings if arguments.er_config else read_settings
+    settings = read(arguments.settings, {"admin": arguments.admin})
     if isinstance(settings, Rejected):
         for each in settings.problems:
             print(each, file=sys.stderr)
