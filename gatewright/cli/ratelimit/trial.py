@@ -11,6 +11,7 @@ from typing import Final
 
 from callout.config.bundle import read_directory
 from callout.config.problems import Rejected
+from callout.config.settings import Settings
 from callout.redis.connection import connection
 from gatewright.bundle.load import Loaded, check, load
 from gatewright.bundle.sections import sections
@@ -21,6 +22,7 @@ from gatewright.cli.ratelimit.looks import Looked, plain, undivided
 from gatewright.cli.ratelimit.report import Places, Tried, exit_code, report
 from gatewright.cli.settings import read_settings
 from gatewright.run.er import as_bundle
+from gatewright.run.options import modes
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.plan import Plan
@@ -62,12 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
     request = written.request_of(arguments)
     if isinstance(request, BadRequest):
         return _bad(request.reason)
-    loaded = _loaded(arguments)
+    settings = _settings(arguments)
+    if isinstance(settings, Rejected):
+        return _rejected(settings)
+    loaded = _loaded(arguments, settings)
     if isinstance(loaded, Rejected):
-        for each in loaded.problems:
-            print(each, file=sys.stderr)
-        return _BAD
-    plan = Planner(loaded.snapshot, 1).plan(request)
+        return _rejected(loaded)
+    plan = Planner(loaded.snapshot, 1, modes(settings.limits)).plan(request)
     if not isinstance(plan, Plan):
         return _bad(plan.reason if isinstance(plan, BadRequest) else plan.message)
     now = time.time()
@@ -77,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _bad("--redis: expected the URL of a Redis server")
     if isinstance(looked, StoreUnavailable):
         return _bad(f"the counters are not available: {looked.reason}")
+    if settings.limits.shadow and looked.answer.over:
+        looked = looked._replace(answer=looked.answer._replace(over=False, shadow=True))
     found = report(Tried(request, plan, looked), Places(loaded.snapshot, loaded.documents))
     if arguments.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -86,24 +91,30 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_code(found)
 
 
+def _rejected(found: Rejected) -> int:
+    for each in found.problems:
+        print(each, file=sys.stderr)
+    return _BAD
+
+
 def _bad(reason: str) -> int:
     print(f"gatewright: {reason}", file=sys.stderr)
     return _BAD
 
 
-def _loaded(arguments: argparse.Namespace) -> Loaded | Rejected:
+def _settings(arguments: argparse.Namespace) -> Settings | Rejected:
+    if arguments.er_config is not None:
+        return read_er_settings(arguments.settings, {})
+    return read_settings(arguments.settings, {})
+
+
+def _loaded(arguments: argparse.Namespace, settings: Settings) -> Loaded | Rejected:
     if arguments.er_config is not None:
         read = read_directory(arguments.er_config)
         bundle = read if isinstance(read, Rejected) else as_bundle(read)
         if isinstance(bundle, Rejected):
             return bundle
-        of_er = read_er_settings(arguments.settings, {})
-        if isinstance(of_er, Rejected):
-            return of_er
-        return check(bundle, cache_folder(), say, sections(of_er.limits))
-    settings = read_settings(arguments.settings, {})
-    if isinstance(settings, Rejected):
-        return settings
+        return check(bundle, cache_folder(), say, sections(settings.limits))
     folder = arguments.directory or Path(settings.bundle)
     return load(folder, cache_folder(), say, sections(settings.limits))
 

@@ -226,3 +226,20 @@ def test_check_tells_of_traps_in_those_files(
     assert "ratelimit/edge.yaml:8:5: warning: descriptors[2]: the rules below" in (
         capsys.readouterr().err
     )
+
+
+def test_all_limits_are_in_shadow_or_in_quota_mode_as_the_settings_say(
+    tried: Tried, bundle: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = tmp_path_factory.mktemp("settings") / "gatewright.yaml"
+    asked = ("try", bundle, "--settings", str(settings), "--hits", "3", *edge("tenant=ann"))
+    settings.write_text("limits: {shadow: true}\n")
+    told = tried.json(0, *asked)
+    assert (told["code"], told["shadow"], told["descriptors"][0]["code"]) == (
+        "OK", True, "OVER_LIMIT"
+    )  # fmt: skip
+
+    settings.write_text("limits: {quota: true}\n")
+    assert tried.json(1, *asked)["descriptors"][0]["limits"][0]["mode"] == "quota"
+    # Of a descriptor without a limit something is always left.
+    assert tried.json(0, *asked, "--descriptor=other=x")["code"] == "OK"
