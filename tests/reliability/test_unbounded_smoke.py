@@ -21,7 +21,13 @@ def test_clients_that_nobody_had_seen_leave_series_and_keys_bounded() -> None:
 
 
 def test_what_is_more_than_its_bound_is_told() -> None:
-    good = unbounded.Found("memory", 1, 10.0, 5.0, 0, 0, 0)
+    good = unbounded.Found("memory", 100, 100, 10.0, 5.0, 0, 0, 0)
     assert good.wrong() == []
-    for name, value in (("memory", 251.0), ("second_half", 26.0), ("series", 21), ("left_keys", 2)):
+    for name, value in (
+        ("memory", 251.0),
+        ("second_half", 26.0),
+        ("series", 21),
+        ("left_keys", 2),
+        ("decided", 9),
+    ):
         assert len(good._replace(**{name: value}).wrong()) == 1, name
