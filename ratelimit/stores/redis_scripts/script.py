@@ -8,8 +8,15 @@ from typing import TypeVar
 from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, Reply, pack
+from ratelimit.recent import Recent
 
 T = TypeVar("T")
+
+REMEMBERED = 2048
+"""Commands that are kept packed, and what they are packed of: most requests of a busy client are
+equal, and packing takes half of such a request's 25 us."""
+MOST_PACKED = 8
+"""Keys of one that is kept: with their number this bounds the memory, to about 10 MB."""
 
 
 class Script:
@@ -45,6 +52,8 @@ class Runner:
     def __init__(self, redis: Redis) -> None:
         """Send through `redis`, in the loop that it belongs to."""
         self._redis = redis
+        self._packed: Recent[object, bytes] | None = None
+        """Made with the first script: a runner that hands all on needs none."""
         self._brought: set[Script] = set()
         """Those whose source is on its way. A Redis that was restarted says NOSCRIPT to all that
         is in flight; the source (6 kB) with each of a thousand is more than may wait."""
@@ -52,8 +61,8 @@ class Runner:
     def run(
         self,
         script: Script,
-        keys: Sequence[bytes],
-        arguments: Sequence[bytes],
+        keys: tuple[bytes, ...],
+        arguments: tuple[bytes, ...],
         deadline: float | None,
         then: Callable[[Reply | Unavailable], T],
     ) -> "asyncio.Future[T]":
@@ -98,7 +107,14 @@ class Runner:
             else:
                 settle(outcome)
 
-        self._redis.send([script.known(keys, arguments)], deadline, bring)
+        if self._packed is None:
+            self._packed = Recent(REMEMBERED)
+        command = self._packed.get((script, keys, arguments))
+        if command is None:
+            command = script.known(keys, arguments)
+            if len(keys) <= MOST_PACKED:
+                self._packed.offer((script, keys, arguments), command)
+        self._redis.send([command], deadline, bring)
         return future
 
     def _read(self, outcome: Replies | Unavailable) -> Reply | Unavailable:

@@ -10,14 +10,17 @@ redis-scripts`; Redis 7.0.15, one hit, pipelined by the hundred): fixed 11, slid
 INCRBY costs 0.6: where a fixed window for itself is enough, that is what counts it
 (`redis_store.py`). An empty script costs 1.0, its clock 0.8, GET and SET 1.3; most of the rest is
 reading the limit and making the functions, so a script holds the kinds that a request uses and no
-others. A counter with a name of 40 bytes takes 190 bytes, of 60 parts 310, a log of one hit 290.
+others. A worker spends 19 us on a request of one limit and 22 on one of two, Redis apart, where it
+spends 9 on a plain one (30 and 34 before what is sent was remembered).
+
+A counter with a name of 40 bytes takes 190 bytes, of 60 parts 310, a log of one hit 290.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
@@ -26,13 +29,23 @@ from ratelimit.algorithms.contract import SATURATED, Algorithm, Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
+from ratelimit.recent import Recent
 from ratelimit.stores.contract import StoreUnavailable
-from ratelimit.stores.redis_scripts.script import Runner, Script
+from ratelimit.stores.redis_scripts.script import MOST_PACKED, REMEMBERED, Runner, Script
 
 T = TypeVar("T")
 
 MOST_USES = 128
 """Of one request: 1 to 4 ms of Redis, in which it does nothing else. More are not asked about."""
+
+
+class _Prepared(NamedTuple):
+    """What is sent for some uses."""
+
+    script: Script
+    keys: tuple[bytes, ...]
+    arguments: tuple[tuple[bytes, ...], tuple[bytes, ...]]
+    """Each for itself, and all or nothing."""
 
 
 class RedisStates:
@@ -66,6 +79,10 @@ class RedisStates:
         self._runner = runner or Runner(redis)
         self._prefix = prefix
         self._clock = clock
+        self._prepared: Recent[Sequence[Use], _Prepared] | None = None
+        """None: this is made for one request, as its runner was."""
+        if runner is None:
+            self._prepared = Recent(REMEMBERED)
 
     def use(
         self,
@@ -78,8 +95,27 @@ class RedisStates:
         """See `StateStore.use`."""
         if len(uses) > MOST_USES:
             return then(StoreUnavailable("too_many"))
-        arguments = [b"%d" % self._clock(now) if self._clock else b"", b"1" if together else b"0"]
+        known = self._prepared if type(uses) is tuple and len(uses) <= MOST_PACKED else None
+        prepared = known.get(uses) if known is not None else None
+        if prepared is None:
+            prepared = self._prepare(uses)
+            if known is not None:
+                known.offer(uses, prepared)
+        script, keys, of_uses = prepared
+        arguments = of_uses[together]
+        if self._clock is not None:
+            arguments = (b"%d" % self._clock(now), *arguments[1:])
+
+        def read(reply: Reply | Unavailable) -> T:
+            if isinstance(reply, Unavailable):
+                return then(StoreUnavailable(reply.reason))
+            return then(_verdicts(reply, len(uses)))
+
+        return self._runner.run(script, keys, arguments, deadline, read)
+
+    def _prepare(self, uses: Sequence[Use]) -> _Prepared:
         keys, kinds = [], set()
+        arguments: list[bytes] = []
         for key, algorithm, hits, *flags in uses:
             kind, capacity, window, span, more = _terms(algorithm)
             keys.append(self._prefix + key)
@@ -93,14 +129,8 @@ class RedisStates:
                 span,
                 more,
             )
-
-        def read(reply: Reply | Unavailable) -> T:
-            if isinstance(reply, Unavailable):
-                return then(StoreUnavailable(reply.reason))
-            return then(_verdicts(reply, len(uses)))
-
-        script = _script(frozenset(kinds))
-        return self._runner.run(script, keys, arguments, deadline, read)
+        both = (b"", b"0", *arguments), (b"", b"1", *arguments)
+        return _Prepared(_script(frozenset(kinds)), tuple(keys), both)
 
 
 @cache
