@@ -20,23 +20,26 @@ from tests.ratelimit.faults.judge import Fault, Limit, judge
 
 STARTS = 10.0
 """Seconds in which a worker starts on a machine that is busy with other tests; usually 1.5."""
-MORE = 2 * traffic.REQUESTS + 1
+MORE = 21
 OFF = 2
 """Seconds."""
 
 
-@pytest.fixture
-def serve(tmp_path: Path, private_redis: RedisServer) -> Iterator[Serve]:
+@pytest.fixture(params=["Redis", "memory"])
+def serve(
+    tmp_path: Path, private_redis: RedisServer, request: pytest.FixtureRequest
+) -> Iterator[Serve]:
     bundle = write_bundle(tmp_path / "bundle", traffic.bundle())
-    flags = ("--redis", private_redis.url, "--workers", str(traffic.WORKERS))
+    flags = ["--workers", str(traffic.WORKERS)]
+    flags += ["--redis", private_redis.url] if request.param == "Redis" else []
     with closing(Serve(tmp_path, bundle, *flags, environ=UNHURRIED)) as running:
         yield running
 
 
 def test_a_worker_that_dies_takes_no_count_with_it(
-    serve: Serve, back: Back, explained: Explained
+    serve: Serve, back: Back, explained: Explained, request: pytest.FixtureRequest
 ) -> None:
-    fault = "kill -9 of a worker, of two"
+    fault = f"kill -9 of a worker, of two; counters in {request.node.callspec.params['serve']}"
     # So many that the kernel gives each worker some, but for one run in 30,000.
     with traffic.traffic(serve.grpc, connections=16) as load:
         traffic.until_counted(load)
@@ -48,7 +51,7 @@ def test_a_worker_that_dies_takes_no_count_with_it(
         until(lambda: not alive(family[0]) and len(serve.workers()) == len(family), STARTS)
         ready = time.monotonic()
         traffic.until_counted(load)
-    # Its connections end, and their requests fail; what it counted is in Redis.
+    # Its connections end, and their requests fail; what it counted is not its own.
     broken = Fault(gone, traffic.wall(max(begun + took, ready)) + PATIENCE)
     explained(fault, traffic.answers(load), [broken], 1.0)
     assert not [each for each in load.outcomes() if each.degraded]
@@ -56,8 +59,13 @@ def test_a_worker_that_dies_takes_no_count_with_it(
 
 
 def test_a_bundle_with_another_number_counts_on_and_soon_refuses_by_it(
-    serve: Serve, tmp_path: Path, back: Back, explained: Explained
+    serve: Serve,
+    tmp_path: Path,
+    back: Back,
+    explained: Explained,
+    request: pytest.FixtureRequest,
 ) -> None:
+    fault = f"another bundle; counters in {request.node.callspec.params['serve']}"
     with traffic.traffic(serve.grpc) as load:
         traffic.until_counted(load)
         digest = set(serve.config()["workers"].values())
@@ -73,7 +81,7 @@ def test_a_bundle_with_another_number_counts_on_and_soon_refuses_by_it(
         for name, each in traffic.limits().items()
         if name != "wide"
     }
-    explained("another bundle", history, [], 1.0, changing)
+    explained(fault, history, [], 1.0, changing)
     # Windows that know one bundle only are exact by it. What passed at their borders may be theirs.
     last = int(traffic.wall(before)) // traffic.WINDOW * traffic.WINDOW
     first = (int(traffic.wall(loaded)) // traffic.WINDOW + 1) * traffic.WINDOW
@@ -86,9 +94,10 @@ def test_a_bundle_with_another_number_counts_on_and_soon_refuses_by_it(
         assert not judged.unexplained, judged.unexplained
         assert judged.exact
         assert judged.worst == 1.0
-    back("another bundle", loaded - before, STARTS)
+    back(fault, loaded - before, STARTS)
 
 
+@pytest.mark.parametrize("serve", ["Redis"], indirect=True)
 @pytest.mark.parametrize("off", [OFF, -OFF])
 def test_a_replica_whose_clock_is_off_counts_in_the_windows_of_its_clock(
     serve: Serve, tmp_path: Path, private_redis: RedisServer, off: int, explained: Explained
