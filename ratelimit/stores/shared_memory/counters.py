@@ -18,6 +18,10 @@ _MOST = 2**62
 """Where counters stop: a word has a sign."""
 
 
+_NOWHERE = -16
+"""A place that no digest is at: nothing is between it and the end of nothing."""
+
+
 class _Seat(NamedTuple):
     """A slot of a key: the words that are read and written."""
 
@@ -59,35 +63,45 @@ class SharedCounters:
         then: Callable[[Sequence[int] | StoreUnavailable], T],
     ) -> T:
         """Count, and answer at once; see `Store.add`."""
-        known = self._known
-        seats = [known.get(hit[0]) or self._first(hit[0]) for hit in hits]
-        if len(seats) == 1:
-            taken = self._locks.take((seats[0].place,))
-        else:
-            taken = self._locks.take(sorted({seat.place for seat in seats}))
-        if not taken:
+        moment = int(now * 1000)
+        if len(hits) == 1:
+            (hit,) = hits
+            seat = self._known.get(hit[0]) or self._first(hit[0])
+            if not self._locks.take_one(seat[1]):
+                return then(LOCKED)
+            try:
+                counts = [self._count(hit, seat, moment)]
+            finally:
+                self._locks.release()
+            return then(counts)
+        seats = [self._known.get(hit[0]) or self._first(hit[0]) for hit in hits]
+        if not self._locks.take(sorted({seat[1] for seat in seats})):
             return then(LOCKED)
-        moment, counts = int(now * 1000), []
-        memory, words = self._memory.bytes, self._memory.words
         try:
-            for hit, seat in zip(hits, seats, strict=True):
-                digest, _, at, dies, used, counter = seat
-                if memory[at : at + 16] != digest or not words[dies]:
-                    counts.append(self._elsewhere(hit, seat, moment))
-                    continue
-                count = words[counter]
-                if addend := hit[1]:
-                    count = words[counter] = min(max(count + addend, 0), _MOST)
-                words[used] = moment
-                counts.append(count)
+            counts = [self._count(hit, seat, moment) for hit, seat in zip(hits, seats, strict=True)]
         finally:
             self._locks.release()
         return then(counts)
 
+    def _count(self, hit: Hit, seat: "_Seat", moment: int) -> int:
+        digest, _, at, dies, used, counter = seat
+        memory = self._memory
+        words = memory.words
+        if memory.bytes[at : at + 16] != digest or not words[dies]:
+            return self._elsewhere(hit, seat, moment)
+        count = words[counter]
+        if addend := hit[1]:
+            count += addend
+            if not 0 <= count <= _MOST:
+                count = 0 if addend < 0 else _MOST
+            words[counter] = count
+        words[used] = moment
+        return count
+
     def _first(self, key: bytes) -> "_Seat":
-        """Of a key that is not known: the first of the slots that it may have."""
+        """Of a key that is not known: nowhere in its set."""
         digest = self._memory.digest(key)
-        return self._seat(digest, self._table.place(digest), 0)
+        return _Seat(digest, self._table.place(digest), _NOWHERE, 0, 0, 0)
 
     def _seat(self, digest: bytes, place: int, slot: int) -> "_Seat":
         table = self._table

@@ -27,6 +27,14 @@ class Locks:
         self._descriptor = descriptor
         self._impatient_until = 0.0
 
+    def take_one(self, place: int) -> bool:
+        """Hold one; see `take`."""
+        try:
+            fcntl.lockf(self._descriptor, _TAKE, 1, place)
+        except BlockingIOError:
+            return self._wait(place)
+        return True
+
     def take(self, places: Iterable[int]) -> bool:
         """Hold all of them, by their first byte; none, if one stays with somebody else.
 

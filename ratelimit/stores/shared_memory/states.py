@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from ratelimit.algorithms.contract import NEW, Algorithm, State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.named_window import NamedWindow
+from ratelimit.recent import Recent
 from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.forgotten import Forgotten
 from ratelimit.stores.shared_memory.counters import LOCKED
@@ -33,6 +34,13 @@ class _Seat(NamedTuple):
     place: int
 
 
+class _Known(NamedTuple):
+    """What follows from a key, which names the shape of its states."""
+
+    digest: bytes
+    seats: list[_Seat]
+
+
 class SharedStates:
     """A `StateStore`. What a request does is undivided, also over several keys.
 
@@ -41,7 +49,12 @@ class SharedStates:
     of them counted, others not: one request at most, which nobody was given an answer to.
     """
 
-    def __init__(self, memory: SharedMemory, clock: Callable[[float], float] | None = None) -> None:
+    def __init__(
+        self,
+        memory: SharedMemory,
+        clock: Callable[[float], float] | None = None,
+        remembered: int = 8192,
+    ) -> None:
         """Keep states in this memory.
 
         Args:
@@ -50,11 +63,13 @@ class SharedStates:
                 clock, when nobody else can count any more. A process that is stopped between
                 looking at the clock and counting would otherwise bring a time that is long over,
                 and make that of the others look like a mistake.
+            remembered: of so many keys it is known where they may be.
         """
         self.forgotten = Forgotten()
         self._memory = memory
         self._locks = Locks(memory.descriptor)
         self._clock = clock
+        self._known: Recent[bytes, _Known] = Recent(remembered)
         layouts = memory.layouts(STATES, COUNTERS.sixteenths)
         (windows,) = memory.layouts((COUNTERS,))
         self._windows = _Sized(Table(memory, windows, self.forgotten.one), COUNTERS.numbers)
@@ -79,10 +94,14 @@ class SharedStates:
         counters: dict[bytes, _Counter] = {}
         for use in uses:
             if use.key not in counters:
-                digest = self._memory.digest(use.key)
-                counters[use.key] = _Counter(digest, use.algorithm, self._seats(digest, use))
-        places = {seat.place for counter in counters.values() for seat in counter.seats}
-        if not self._locks.take(sorted(places)):
+                known = self._known.get(use.key) or self._seats(use)
+                counters[use.key] = _Counter(known, use.algorithm)
+        if len(counters) == 1 and len(known.seats) == 1:
+            taken = self._locks.take_one(known.seats[0].place)
+        else:
+            places = {seat.place for counter in counters.values() for seat in counter.seats}
+            taken = self._locks.take(sorted(places))
+        if not taken:
             return then(LOCKED)
         try:
             moment = int((time.time() if self._clock is None else self._clock(now)) * 1000)
@@ -90,6 +109,8 @@ class SharedStates:
             for key, counter in counters.items():
                 if state := self._read(counter, moment):
                     states[key] = state
+                    # Only now: most that are met once are never met again.
+                    self._known.put(key, counter.known)
             decide = decide_together if together else decide_each
             verdicts, changed = decide(uses, states, moment)
             for key, state in changed.items():
@@ -98,14 +119,15 @@ class SharedStates:
             self._locks.release()
         return then(verdicts)
 
-    def _seats(self, digest: bytes, use: Use) -> list[_Seat]:
+    def _seats(self, use: Use) -> "_Known":
+        digest = self._memory.digest(use.key)
         if type(use.algorithm) is NamedWindow:
-            return [_Seat(self._windows, self._windows.table.place(digest))]
+            return _Known(digest, [_Seat(self._windows, self._windows.table.place(digest))])
         least = len(use.algorithm.roll(NEW, 0))
         fitting = [each for each in self._tables if each.numbers >= least]
         if not use.algorithm.grows:
             del fitting[1:]
-        return [_Seat(each, each.table.place(digest)) for each in fitting]
+        return _Known(digest, [_Seat(each, each.table.place(digest)) for each in fitting])
 
     def _read(self, counter: "_Counter", moment: int) -> State:
         words = self._memory.words
@@ -170,12 +192,12 @@ class SharedStates:
 class _Counter:
     """One key of a request: where it may be, and where it is."""
 
-    __slots__ = ("algorithm", "digest", "seat", "seats", "slot")
+    __slots__ = ("algorithm", "digest", "known", "seat", "seats", "slot")
 
-    def __init__(self, digest: bytes, algorithm: Algorithm, seats: list[_Seat]) -> None:
-        self.digest = digest
+    def __init__(self, known: _Known, algorithm: Algorithm) -> None:
+        self.known = known
+        self.digest, self.seats = known
         self.algorithm = algorithm
-        self.seats = seats
         self.seat: _Seat | None = None
         """None: it is nowhere yet."""
         self.slot = 0

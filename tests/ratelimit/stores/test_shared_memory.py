@@ -136,38 +136,47 @@ def test_a_worker_that_is_killed_at_any_line_neither_blocks_nor_spoils(
 ) -> None:
     store = SharedCounters(memory)
     add(store, hit(b"old", 3))
-    before, fresh, line = 3, 0, 0
+    before, line = 3, 0
     while True:
-        hits = hit(b"old"), hit(b"new%d" % (line // 10))
+        hits = hit(b"old"), hit(b"new%d" % line)
         if not _killed_at(line, functools.partial(add, store, *hits)):
             break
         old, new = add(store, *[each._replace(addend=0) for each in hits])
         assert old in (before, before + 1)
-        assert new in (fresh, fresh + 1)
-        line += 1
-        before, fresh = old, new if line % 10 else 0
+        assert new in (0, 1)
+        before, line = old, line + 1
     assert line > 30
     assert add(store, hit(b"old"))[0] == before + 2  # and that which was not killed
 
 
+@pytest.mark.parametrize("fresh", [True, False], ids=["new", "known"])
 def test_a_state_is_the_old_or_the_new_one_wherever_its_writer_was_killed(
-    memory: SharedMemory,
+    memory: SharedMemory, fresh: bool
 ) -> None:
     store = SharedStates(memory, clock=given)
-    limits = (
-        Use(b"log", ExactLog(900, HOUR), 1),
-        Use(b"slide", SlidingWindow(900, HOUR), 1),
-        Use(b"named", NamedWindow(900, HOUR), 1),
-    )
-    looks = [each._replace(hits=0) for each in limits]
+    log, slide, named = ExactLog(900, HOUR), SlidingWindow(900, HOUR), NamedWindow(900, HOUR)
+    counted, line = 0, 0
     left = [900, 900, 900]
-    line = 0
-    while _killed_at(line, functools.partial(use, store, *limits, now=NOW + line / 1000)):
-        now = [verdict.remaining for verdict in use(store, *looks, now=NOW + line / 1000)]
-        assert all(before - 1 <= after <= before for before, after in zip(left, now, strict=True))
-        left, line = now, line + 1
-    assert line > 100
-    assert min(left) < 890  # some were written before their writer was killed
+    while True:
+        name, now = b"%d" % (line * fresh), NOW + line / 1000
+        uses = [
+            Use(b"log" + name, log, 1),
+            Use(b"slide" + name, slide, 1),
+            Use(b"named" + name, named, 1),
+        ]
+        if fresh:
+            left = [900, 900, 900]
+        elif not line:
+            left = [verdict.remaining for verdict in use(store, *uses, now=now)]
+        if not _killed_at(line, functools.partial(use, store, *uses, now=now)):
+            break
+        looks = [each._replace(hits=0) for each in uses]
+        after = [verdict.remaining for verdict in use(store, *looks, now=now)]
+        assert all(old - 1 <= new <= old for old, new in zip(left, after, strict=True))
+        counted += sum(left) - sum(after)
+        left, line = after, line + 1
+    assert line > 80
+    assert counted > 10  # some were written before their writer was killed
 
 
 def _killed_at(line: int, work: Callable[[], object]) -> bool:
