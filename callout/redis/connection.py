@@ -19,3 +19,9 @@ def connection(url: str, options: ClientOptions = ClientOptions()) -> Redis:  # 
     if servers.kind == "sentinel":
         return SentinelClient(servers, options)
     return ClusterClient(servers, options)
+
+
+def is_cluster(url: str) -> bool:
+    """Whether keys of one command must be in one slot there, whatever client is around it."""
+    servers = read(url)
+    return servers is not None and servers.kind == "cluster"

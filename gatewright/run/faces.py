@@ -9,7 +9,7 @@ from callout.config.settings import Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload, follow_replicas
-from callout.redis.cluster import ClusterClient
+from callout.redis.connection import is_cluster
 from callout.redis.contract import Redis
 from callout.redis.heartbeat import Heartbeat
 from callout.redis.presence import Presence
@@ -79,9 +79,7 @@ class Faces:
                 self._per_second = second = parts.redis(settings.redis_per_second, waits)
                 store = PerSecondStore(store, _windows(second, settings.limits))
                 follow_breaker(telemetry.metrics, "redis_per_second", lambda: second.state)
-            states = (
-                AcrossSlots(client) if isinstance(client, ClusterClient) else RedisStates(client)
-            )
+            states = AcrossSlots(client) if is_cluster(settings.redis) else RedisStates(client)
             if settings.limits.deny_cache:
                 denied, refused = Denied(), Refused()
             presence = Presence(secrets.token_hex(8).encode())
@@ -181,7 +179,7 @@ def _retries(
         return None
     if redis is None:
         return Retries(written.by, OnceInMemory(store, states, written.within))
-    across = states if isinstance(redis, ClusterClient) else None
+    across = states if isinstance(states, AcrossSlots) else None
     once = OnceInRedis(redis, written.within, across)
     if per_second is None:
         return Retries(written.by, once)
