@@ -1,5 +1,7 @@
 """What a call of each rate limiting script costs Redis: `make redis-scripts`.
 
+    python -m tests.reliability.redis_scripts --write docs/performance.md
+
 Beside the plain INCRBY of a fixed window. Calls are pipelined by the hundred, as under load. Each
 figure is the best of several rounds, since everything else on the machine only adds to it.
 """
@@ -24,7 +26,10 @@ from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.redis_scripts.states import RedisStates
+from tests.load import report
 
+BEGIN = "<!-- scripts: begin -->"
+END = "<!-- scripts: end -->"
 MUCH = 2**32 - 1
 WEEK = 7 * 86_400_000
 ROUNDS = 5
@@ -147,8 +152,17 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2_000, help="of each row, in a round")
     parser.add_argument("--keys", type=int, default=100_000, help="for what a key takes")
+    parser.add_argument("--write", type=Path, help="a Markdown file with a place for the tables")
     given = parser.parse_args(argv)
-    asyncio.run(run(given.calls, given.keys, print))
+    lines: list[str] = []
+
+    def show(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    asyncio.run(run(given.calls, given.keys, show))
+    if given.write:
+        report.write(given.write, "\n".join([*lines, ""]), BEGIN, END)
     return 0
 
 
