@@ -4,6 +4,7 @@ Local cache off, one Redis, fixed windows aligned to the epoch. Where that servi
 followed (a limit of an unknown unit ends it; 2^63 hits make Redis refuse), the model is not asked.
 """
 
+import copy
 import re
 import struct
 from collections import Counter
@@ -254,8 +255,8 @@ class Model:
                 quotas_over += over
             elif over:
                 refused = True
-            if limit is not None and not over and limit.metadata:
-                metadata = {**limit.metadata, **metadata}
+            if limit is not None and not limit.unlimited and not over and limit.metadata:
+                merge(metadata, limit.metadata)
         code = "OVER_LIMIT" if refused or (quotas and quotas_over == quotas) else "OK"
         if code == "OVER_LIMIT" and self.shadow_mode:
             self.stats["global_shadow_mode"] += 1
@@ -309,6 +310,15 @@ class Model:
         self.counters[key] = max(self.counters[key] - hits, 0)
         self.kept[key] = keep
         return self.counters[key]
+
+
+def merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    """What is there stays; mappings are put together."""
+    for key, value in more.items():
+        if key not in into:
+            into[key] = copy.deepcopy(value)
+        elif isinstance(into[key], dict) and isinstance(value, dict):
+            merge(into[key], value)
 
 
 def _float32(number: float) -> float:

@@ -11,9 +11,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ratelimit.domains import load
+from ratelimit.envoy import parse
 from ratelimit.er_stats import ErStats
 from ratelimit.keys import descriptor_key, window_key
 from ratelimit.modes import AS_WRITTEN, Modes
+from ratelimit.plan import Plan
+from ratelimit.request import Request
 from ratelimit.rules import Match, Tree, match
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
@@ -190,8 +193,11 @@ class Conversation:
         message = message_of("d", asked)
         reply = self.world.reply(message)
         assert isinstance(reply, bytes)
-        plan = self.world.service._plans.get(message)
-        assert plan is not None
+        request, planner = parse(message), self.world.service._planner
+        assert planner is not None
+        assert isinstance(request, Request)
+        plan = planner.plan(request)
+        assert isinstance(plan, Plan)
         if plan.counted:
             assert not isinstance(self.store.counts, StoreUnavailable)
             self.stats.count(plan, self.store.counts)
