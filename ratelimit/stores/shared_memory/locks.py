@@ -1,7 +1,6 @@
 """Locks on places of the memory, which the kernel releases when their holder dies."""
 
 import fcntl
-import os
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -10,12 +9,19 @@ PATIENCE: Final = 0.1
 """Seconds. A place is held for 2 to 20 us; a holder that the kernel has put aside meanwhile is back
 within milliseconds, on a machine that is busy within tens of them. One that is stopped is not, and
 to wait for it stops us, too: the supervising process would take us for frozen."""
+LONGEST: Final = 1.0
+"""Seconds that are waited for at all, while we get so little of the processor ourselves that this
+is fewer than `_TRIES` looks: a fifth of what counts as frozen."""
 IMPATIENT: Final = 1.0
 """Seconds after waiting in vain in which nothing is waited for: a stopped worker costs the others
-a tenth of their time at most, and requests whose counters it holds are not counted."""
-_YIELDS: Final = 50
-"""Tries that only let others go first, before sleeping between them."""
-_PAUSE: Final = 0.000_1
+a tenth of their time, and requests whose counters it holds are not counted."""
+_TRIES: Final = 400
+_AT_ONCE: Final = 100
+"""The first of them, without a pause, 0.1 ms: a holder that runs is done long before. After that it
+does not run, and needs our processor perhaps."""
+_PAUSE: Final = 0.000_05
+_PAUSES: Final = 4
+"""A pause after so many tries."""
 _TAKE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
@@ -60,17 +66,15 @@ class Locks:
             return False
         tries = 0
         while True:
-            if tries < _YIELDS:
-                os.sched_yield()
-            else:
-                time.sleep(_PAUSE)
-            tries += 1
             try:
                 fcntl.lockf(self._descriptor, _TAKE, 1, place)
             except BlockingIOError:
-                now = time.monotonic()
-                if now - start > PATIENCE:
-                    self._impatient_until = now + IMPATIENT
-                    return False
+                tries += 1
+                if tries >= _AT_ONCE and not tries % _PAUSES:
+                    waited = time.monotonic() - start
+                    if waited > LONGEST or (waited > PATIENCE and tries >= _TRIES):
+                        self._impatient_until = time.monotonic() + IMPATIENT
+                        return False
+                    time.sleep(_PAUSE)
             else:
                 return True
