@@ -28,6 +28,7 @@ from ratelimit.algorithms.decision import Use
 from ratelimit.plan import Plan
 from ratelimit.planner import Planner
 from ratelimit.request import BadRequest
+from ratelimit.retries.request_id import without_id
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.memory_states import MemoryStates
 from ratelimit.stores.redis_scripts.states import RedisStates
@@ -70,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments, settings)
     if isinstance(loaded, Rejected):
         return _rejected(loaded)
+    if settings.limits.retries is not None:
+        request, _ = without_id(request, settings.limits.retries.by)
     plan = Planner(loaded.snapshot, 1, modes(settings.limits)).plan(request)
     if not isinstance(plan, Plan):
         return _bad(plan.reason if isinstance(plan, BadRequest) else plan.message)

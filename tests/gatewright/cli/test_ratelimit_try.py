@@ -243,3 +243,16 @@ def test_all_limits_are_in_shadow_or_in_quota_mode_as_the_settings_say(
     assert tried.json(1, *asked)["descriptors"][0]["limits"][0]["mode"] == "quota"
     # Of a descriptor without a limit something is always left.
     assert tried.json(0, *asked, "--descriptor=other=x")["code"] == "OK"
+
+
+def test_an_id_of_a_request_that_may_come_again_is_no_part_of_its_descriptor(
+    tried: Tried, bundle: str, tmp_path: Path
+) -> None:
+    asked = edge("tenant=ann,request_id=r1")
+    assert tried.json(0, "try", bundle, *asked)["reason"] == "no_limit"
+    settings = tmp_path / "settings" / "gatewright.yaml"
+    settings.parent.mkdir()
+    settings.write_text("limits: {retries: {by: request_id}}")
+    found = tried.json(0, "try", bundle, "--settings", str(settings), *asked)
+    assert found["reason"] == "within_limit"
+    assert found["descriptors"][0]["entries"] == [["tenant", "ann"]]
