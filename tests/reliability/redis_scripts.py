@@ -21,7 +21,7 @@ from callout.testing.redis import RedisServer
 from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm
 from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """What is measured."""
-    fixed, sliding = FixedWindow(MUCH, LONGEST_WINDOW), SlidingWindow(MUCH, LONGEST_WINDOW)
+    fixed, sliding = NamedWindow(MUCH, LONGEST_WINDOW), SlidingWindow(MUCH, LONGEST_WINDOW)
     log = ExactLog(1000, WEEK)
     return [
         Row("INCRBY", [], 100),
@@ -61,7 +61,7 @@ def rows() -> list[Row]:
         Row("bucket", [TokenBucket(1_000_000, WEEK, 1_000_000)], 100),
         Row("log, a limit of 1,000", [log], 1_000),
         Row("log, full: refused", [log], 1, 1000),
-        Row("fixed, full: refused", [FixedWindow(1, LONGEST_WINDOW)], 1, 1),
+        Row("fixed, full: refused", [NamedWindow(1, LONGEST_WINDOW)], 1, 1),
         Row("two fixed, all or nothing", [fixed, fixed], 100),
         Row("fixed and sliding, all or nothing", [fixed, sliding], 100),
     ]
