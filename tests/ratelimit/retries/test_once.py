@@ -268,6 +268,25 @@ async def test_limits_per_second_are_counted_in_their_own_redis(
         assert await once(both, b"r2", second) == [3]
 
 
+async def test_an_answer_that_came_too_late_is_told_when_it_is_asked_for_again(
+    private_redis: RedisServer,
+) -> None:
+    counted = hit(name="late")
+    async with opened("redis", private_redis.url) as made:
+        await once(made, b"r0", counted)  # Redis knows the script
+        private_redis.stop()
+        try:
+            late = made.once.add(
+                b"r1", [counted], time.time(), time.monotonic() + 0.05, lambda counts: counts
+            )
+            assert isinstance(late, asyncio.Future)
+            assert isinstance(await late, StoreUnavailable)
+        finally:
+            private_redis.cont()
+        assert await once(made, b"r1", counted) == [2]
+        assert await each_time(made, counted._replace(addend=0)) == [2]
+
+
 async def test_a_script_that_redis_forgot_is_sent_again_without_counting_twice(
     redis_server: RedisServer,
 ) -> None:
