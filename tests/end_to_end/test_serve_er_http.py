@@ -15,7 +15,7 @@ import pytest
 from callout.testing.redis import RedisServer
 from callout.testing.requests import rate_limit_request
 from tests.end_to_end.conftest import until
-from tests.end_to_end.serve import Serve
+from tests.end_to_end.serve import START_WITHIN, Serve
 
 OVER = 2
 FILE = """domain: edge
@@ -93,7 +93,7 @@ def test_a_successor_answers_at_the_same_port(tmp_path: Path, redis_server: Redi
                 status = http(running, "/healthcheck")
                 if status != (200, "OK"):
                     wrong.append(status)
-                time.sleep(0.01)
+                time.sleep(0.05)
 
         asking = threading.Thread(target=ask)
         asking.start()
@@ -111,8 +111,8 @@ def test_without_good_files_it_is_not_healthy_and_every_request_fails(tmp_path: 
     root = folder(tmp_path, "domain: edge\nno: such key\n")
     environ = {"RUNTIME_ROOT": str(root), "LOG_FORMAT": "json"}
     with closing(Serve(root, None, "--er-config", environ=environ, wait=False)) as running:
-        until(lambda: bool(running.said("bundle rejected; everything is denied")), 60)
-        until(lambda: http_answers(running), 60)
+        until(lambda: bool(running.said("bundle rejected; everything is denied")), START_WITHIN)
+        until(lambda: http_answers(running), START_WITHIN)
 
         assert http(running, "/healthcheck") == (500, "")
         assert http(running, "/json", asked("a")) == (400, "Bad Request\n")
