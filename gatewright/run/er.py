@@ -65,7 +65,7 @@ class ErRatelimit:
         warnings = [*self.environment.warnings]
         if settings.redis is None:
             warnings.append(
-                _warning("REDIS_URL", "is not set: counters are in memory, of this process alone")
+                _warning("REDIS_URL", "is not set: counters are in memory, of this machine alone")
             )
         tls = settings.tls
         if tls is not None and tls.client_ca is not None and settings.listen.http_address:
