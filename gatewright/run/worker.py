@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -27,7 +28,6 @@ from callout.serve.server import Server, serve
 from gatewright.bundle.sections import sections
 from gatewright.run import messages
 from gatewright.run.answers import Answers
-from gatewright.run.er_http import ErHttp, http_port
 from gatewright.run.er_report import ErReport
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
@@ -36,6 +36,9 @@ from gatewright.run.questions import Question
 from gatewright.run.serving import Serving
 from gatewright.run.telemetry import Telemetry
 from ratelimit.envoy import SERVICE
+
+if TYPE_CHECKING:
+    from gatewright.run.er_http import ErHttp
 
 _log = structlog.get_logger("gatewright.worker")
 
@@ -117,6 +120,9 @@ class Worker:
         )
         self._server = await serve(self._faces.table, self._listening, options)
         if self._http_listening:
+            # Here: aiohttp's server costs 1.4 MB that most workers have no use for.
+            from gatewright.run.er_http import http_port
+
             self._http = http_port(self._settings, self._faces.table, self._health)
             await self._http.start(self._http_listening)
         self._control.send(messages.encode(messages.Listening()))
