@@ -59,7 +59,7 @@ class Planner:
                 plans.append(planned)
             if len(plans) == 1:
                 return plans[0]
-            if len({each.settles for each in plans}) > 1:
+            if len({(STEP, SETTLE) in each.entries for each in descriptors}) > 1:
                 return BadRequest(f"expected the same {STEP} in all descriptors")
             return _together(plans)
         tree = self._domains.get(domain)
@@ -124,8 +124,9 @@ _NO_POLICY = Plan((Group(),), reason="no_policy")
 def _together(plans: list[Plan]) -> Plan:
     groups = tuple([group for each in plans for group in each.groups])
     last = plans[-1]
-    undivided = _undivided(groups, last.settles)
-    return Plan(groups, last.policy, last.reason, last.note, undivided, last.settles)
+    settles = any(each.settles for each in plans)
+    undivided = _undivided(groups, settles)
+    return Plan(groups, last.policy, last.reason, last.note, undivided, settles)
 
 
 def _plan(

@@ -275,6 +275,9 @@ async def test_a_step_that_nobody_knows_is_refused(make: Make) -> None:
     ends = {"host": "a.example", "path": "/", "method": "GET"}
     mixed = await world.ask("gatewright", ends, ends | {"step": "settle"})
     assert code(mixed) == "INVALID_ARGUMENT"
+    settled = ends | {"step": "settle"}
+    assert code(await world.ask("gatewright", settled, settled, hits=4)) == "OK"
+    assert await codes(world, 1) == ["OVER_LIMIT"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
