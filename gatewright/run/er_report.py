@@ -12,7 +12,7 @@ from ratelimit.er_sums import Grown, Growth
 EVERY: Final = 1.0
 """Seconds. Whoever scrapes asks every 15 or so; a worker that is killed loses so much."""
 AT_ONCE: Final = 500
-"""Rules that are looked at in one turn of the loop: 0.1 ms, where 10,000 are 2."""
+"""Rules that are looked at in one turn of the loop: 0.06 ms, and 0.3 if all have grown."""
 
 
 class ErReport:
