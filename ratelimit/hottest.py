@@ -124,8 +124,9 @@ class Hottest:
         return self._bits(5) or EVERY
 
     def found(self, now: float, most: int) -> Found:
-        """The hottest, at most so many, the hottest first."""
-        tables = [each for each in (self._before, self._table) if each.looks]
+        """The hottest, at most so many, the hottest first; nothing, if nobody asked lately."""
+        known = (self._before, self._table)
+        tables = [each for each in known if each.looks and now - each.began < 2 * PERIOD]
         if not tables:
             return Found(0.0, 0, [])
         names: dict[bytes, tuple[int, bytes]] = {}

@@ -75,6 +75,13 @@ def test_a_period_later_it_is_remembered_and_two_later_forgotten() -> None:
     assert names_of(found) == [b"d"]
 
 
+def test_what_was_hot_before_nobody_asked_any_more_is_not_told() -> None:
+    hottest = Hottest()
+    looked(hottest, [b"a@"])
+    assert names_of(hottest.found(NOW + 2 * PERIOD - 1, 10)) == [b"a"]
+    assert hottest.found(NOW + 2 * PERIOD, 10) == Found(0.0, 0, [])
+
+
 def test_a_clock_that_steps_back_begins_anew() -> None:
     hottest = Hottest()
     looked(hottest, [b"a@"], NOW)
