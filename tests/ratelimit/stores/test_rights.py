@@ -56,6 +56,11 @@ async def use_all(client: Client) -> None:
         for hits_ in (1, 4, 9, 0, -2, -9):
             use = Use(b"rl:s:" + kind.encode(), made(kind, 5), hits_)
             answers.append(await settled(states.use([use], True, now, None, same)))
+    # Two entries of a log, of which one is given back in part: in one millisecond they are one.
+    stepped = RedisStates(client, clock=int)
+    for moment, hits_ in ((1_000, 1), (2_000, 3), (3_000, -2)):
+        use = Use(b"rl:s:stepped", made("log", 5), hits_)
+        answers.append(await settled(stepped.use([use], True, moment, None, same)))
     assert [each for each in answers if isinstance(each, StoreUnavailable)] == []
 
 
