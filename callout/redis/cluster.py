@@ -113,12 +113,15 @@ class ClusterClient:
             slot = slot_of(command)
             node = self._owners[slot]
             if node is None:
+                self._look_now.set()
                 return then(Unavailable("disconnected", f"no node serves slot {slot}"))
             if node in by_node:
                 by_node[node].append(index)
             elif node.state == "closed":
                 by_node[node] = [index]
             else:
+                # It may have gone while nobody waited for it, and then nobody has told yet.
+                self._look_now.set()
                 return then(Unavailable("disconnected", f"no connection to {node.address}"))
         if deadline is None:
             deadline = time.monotonic() + self._options.timeout

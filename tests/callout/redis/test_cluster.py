@@ -21,6 +21,8 @@ from tests.callout.redis.asking import PATIENT, ask, counts, started, until_coun
 FAILOVER = NODE_TIMEOUT / 1000 + 20.0
 """Seconds: the Cluster takes its node timeout, a second of delay and an election; the rest is for
 a machine that is busy with other tests."""
+BACK = 1.0
+"""Seconds from when a new master serves to the first answer of it; mostly a twentieth."""
 KEYS = [b"k%d" % n for n in range(30)]
 """Ten or so for each node."""
 ALL = [pack(b"INCR", key) for key in KEYS]
@@ -215,6 +217,30 @@ async def test_when_a_master_goes_its_replica_counts_on_and_the_others_never_sto
         while not await whole():
             assert time.monotonic() - began < FAILOVER
             await asyncio.sleep(0.02)
+
+
+async def test_a_master_that_goes_while_nobody_asks_is_replaced_at_the_first_question(
+    private_cluster: RedisCluster,
+) -> None:
+    cluster = private_cluster
+    victim = cluster.owner(b"k1")
+    async with started(ClusterClient(servers(cluster.url), ClientOptions())) as client:
+        await until_counts(client, ALL[1], 10.0)
+        # Long enough for its looks at the map to be seconds apart.
+        await asyncio.sleep(2.0)
+        victim.kill()
+
+        def owned() -> bool:
+            try:
+                return cluster.owner(b"k1") is not victim
+            except LookupError:
+                return False
+
+        began = time.monotonic()
+        while not await asyncio.to_thread(owned):
+            assert time.monotonic() - began < FAILOVER
+            await asyncio.sleep(0.02)
+        assert await until_counts(client, ALL[1], FAILOVER) < BACK
 
 
 async def test_a_seed_that_is_away_is_done_without(cluster: RedisCluster) -> None:
