@@ -30,7 +30,7 @@ def in_memory(size: int, shared: int | None, metrics: Metrics) -> InMemory:
     Args:
         size: bytes, of which each of the two may take half.
         shared: the descriptor of what `memory_for` made; None: there is one worker, whose counters
-            are five times as fast in memory of its own.
+            are four times as fast in memory of its own.
         metrics: of the worker.
     """
     living: Callable[[], int]
