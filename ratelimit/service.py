@@ -20,7 +20,7 @@ from ratelimit.answers import NOTHING, Extras
 from ratelimit.decide import Answer, decide, decide_uses, over_known, without_counts
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.envoy import DEGRADED, METHOD, SERVICE, encode, parse
-from ratelimit.er_stats import ErStats
+from ratelimit.er.stats import ErStats
 from ratelimit.hottest import Hottest
 from ratelimit.local.denied import Denied
 from ratelimit.local.refused import Refused, full

@@ -19,7 +19,7 @@ from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.reread import SettingsFile
 from gatewright.cli.settings import read_settings
 from gatewright.run import handover, systemd
-from gatewright.run.er import FROM_ENVIRONMENT, XDS_ALONE, ErRatelimit, read_er
+from gatewright.run.er.flag import FROM_ENVIRONMENT, XDS_ALONE, ErRatelimit, read_er
 from gatewright.run.feed import MakeFeed
 from gatewright.run.handover import Inheritance
 from gatewright.run.opa_envoy import OpaEnvoy, read_opa_envoy

@@ -18,7 +18,7 @@ from extauthz.policy.opa_server.metrics import follow_opa
 from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
-from gatewright.run.er_statistics import statistics
+from gatewright.run.er.statistics import statistics
 from gatewright.run.memory_counters import in_memory
 from gatewright.run.options import extras, modes, opa_options, redis_waits
 from gatewright.run.telemetry import Telemetry

@@ -10,7 +10,7 @@ from callout.config.bundle import Bundle
 from callout.config.documents import Policy
 from callout.serve.certificates import Certificates
 from gatewright.run.questions import Answer, Question
-from ratelimit.er_sums import Grown
+from ratelimit.er.sums import Grown
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):

@@ -39,7 +39,7 @@ from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.decision_logs import check_places
-from gatewright.run.er_fleet import ErFleet
+from gatewright.run.er.fleet import ErFleet
 from gatewright.run.er_pages import er_pages
 from gatewright.run.feed import DirectoryFeed, Feed, MakeFeed, Offer
 from gatewright.run.folder import Folder
@@ -51,7 +51,7 @@ from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
 from ratelimit.domains import load
-from ratelimit.er_dump import dump
+from ratelimit.er.dump import dump
 from ratelimit.planner import SECTION
 from ratelimit.rules import Tree
 

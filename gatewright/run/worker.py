@@ -28,7 +28,7 @@ from callout.serve.server import Server, serve
 from gatewright.bundle.sections import sections
 from gatewright.run import messages
 from gatewright.run.answers import Answers
-from gatewright.run.er_report import ErReport
+from gatewright.run.er.report import ErReport
 from gatewright.run.faces import Faces
 from gatewright.run.generation import Generation
 from gatewright.run.options import serve_options
@@ -38,7 +38,7 @@ from gatewright.run.telemetry import Telemetry
 from ratelimit.envoy import SERVICE
 
 if TYPE_CHECKING:
-    from gatewright.run.er_http import ErHttp
+    from gatewright.run.er.http import ErHttp
 
 _log = structlog.get_logger("gatewright.worker")
 
@@ -121,7 +121,7 @@ class Worker:
         self._server = await serve(self._faces.table, self._listening, options)
         if self._http_listening:
             # Here: aiohttp's server costs 1.4 MB that most workers have no use for.
-            from gatewright.run.er_http import http_port
+            from gatewright.run.er.http import http_port
 
             self._http = http_port(self._settings, self._faces.table, self._health)
             await self._http.start(self._http_listening)

@@ -2,11 +2,11 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from gatewright.run.er_environment import VARIABLES
+from gatewright.run.er.environment import VARIABLES
 from gatewright.run.er_pages import er_pages
-from ratelimit.er_prometheus import MOST, exposition
-from ratelimit.er_stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
-from ratelimit.er_sums import ErSums, Growth
+from ratelimit.er.prometheus import MOST, exposition
+from ratelimit.er.stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
+from ratelimit.er.sums import ErSums, Growth
 from tests.docs import pages
 
 PAGE = "docs/envoyproxy-ratelimit.md"

@@ -7,7 +7,7 @@ import pytest
 from envoy.service.ratelimit.v3 import rls_pb2
 
 from callout.testing.requests import rate_limit_request
-from ratelimit.er_stats import ErStats
+from ratelimit.er.stats import ErStats
 from ratelimit.local.denied import TRUST, Denied
 from ratelimit.local.refused import Refused
 from ratelimit.stores.memory import MemoryStore

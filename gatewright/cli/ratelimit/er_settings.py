@@ -7,13 +7,13 @@ from pathlib import Path
 from callout.config.problems import Rejected
 from callout.config.settings import Settings
 from gatewright.cli.settings import read_settings
-from gatewright.run import er_environment
-from gatewright.run.er import ErRatelimit
+from gatewright.run.er.environment import read
+from gatewright.run.er.flag import ErRatelimit
 
 
 def read_er_settings(path: Path | None, flags: Mapping[str, object]) -> Settings | Rejected:
     """See `read_settings`."""
-    environment = er_environment.read(os.environ)
+    environment = read(os.environ)
     if isinstance(environment, Rejected):
         return environment
     er = ErRatelimit(None, environment)

@@ -21,7 +21,7 @@ from gatewright.cli.ratelimit.er_settings import read_er_settings
 from gatewright.cli.ratelimit.looks import Looked, plain, undivided
 from gatewright.cli.ratelimit.report import Places, Tried, exit_code, report
 from gatewright.cli.settings import read_settings
-from gatewright.run.er import as_bundle
+from gatewright.run.er.flag import as_bundle
 from gatewright.run.options import modes
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use

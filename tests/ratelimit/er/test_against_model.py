@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ratelimit.domains import load
 from ratelimit.envoy import parse
-from ratelimit.er_stats import ErStats
+from ratelimit.er.stats import ErStats
 from ratelimit.keys import descriptor_key, window_key
 from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.plan import Plan

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ratelimit.er_stats import GLOBAL_SHADOW, ErStats
+from ratelimit.er.stats import GLOBAL_SHADOW, ErStats
 from ratelimit.modes import Modes
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from tests.ratelimit.er.test_against_model import KEYS, VALUES, Conversation, descriptors

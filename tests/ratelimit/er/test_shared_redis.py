@@ -18,7 +18,7 @@ from callout.config.problems import Rejected
 from callout.redis.client import Client, ClientOptions
 from callout.testing.redis import RedisServer
 from ratelimit.config import LimitsSection
-from ratelimit.er_stats import ErStats
+from ratelimit.er.stats import ErStats
 from ratelimit.keys import ErNames
 from ratelimit.stores.er_redis_store import ErRedisStore
 from tests.ratelimit.er.asking import message_of, some_descriptors

@@ -6,17 +6,18 @@ import socket
 import pytest
 
 from callout.serve.control import Control
-from gatewright.run import er_report, messages
-from gatewright.run.er_report import ErReport
-from ratelimit.er_stats import REQUESTS, STATISTICS, ErStats
-from ratelimit.er_sums import ErSums
+from gatewright.run import messages
+from gatewright.run.er import report as reporting
+from gatewright.run.er.report import ErReport
+from ratelimit.er.stats import REQUESTS, STATISTICS, ErStats
+from ratelimit.er.sums import ErSums
 
 
 async def test_all_is_told_when_it_closes_and_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(er_report, "EVERY", 0.01)
-    monkeypatch.setattr(er_report, "AT_ONCE", 10)
+    monkeypatch.setattr(reporting, "EVERY", 0.01)
+    monkeypatch.setattr(reporting, "AT_ONCE", 10)
     ours, theirs = socket.socketpair()
     worker, supervisor = await Control.over(ours), await Control.over(theirs)
     stats, sums = ErStats(), ErSums()
@@ -41,7 +42,7 @@ async def test_all_is_told_when_it_closes_and_nothing_twice(
 
 
 async def test_what_nobody_reads_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(er_report, "EVERY", 0.001)
+    monkeypatch.setattr(reporting, "EVERY", 0.001)
     ours, theirs = socket.socketpair()
     worker = await Control.over(ours)
     stats = ErStats()

@@ -9,8 +9,7 @@ from typing import Any, Final
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem, Rejected
 from callout.config.settings import PREFIX, Settings
-from gatewright.run import er_environment
-from gatewright.run.er_environment import DEBUG, GRPC, HTTP, ErEnvironment
+from gatewright.run.er.environment import DEBUG, GRPC, HTTP, ErEnvironment, read
 from gatewright.run.feed import DirectoryFeed, Feed, Offer
 from gatewright.run.options import xds_options
 from ratelimit.config import FOLDER
@@ -119,7 +118,7 @@ def read_er(
     if given.get("bundle") is not None:
         problem = Problem("--bundle", 0, 0, "", "expected nothing beside --er-config")
         return Rejected((problem,))
-    environment = er_environment.read(environ)
+    environment = read(environ)
     if isinstance(environment, Rejected):
         return environment
     if folder == FROM_ENVIRONMENT:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callout.grpc.call import Reply
-from ratelimit.er_stats import (
+from ratelimit.er.stats import (
     OTHER,
     PROMETHEUS,
     STATISTICS,

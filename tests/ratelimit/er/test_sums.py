@@ -2,9 +2,9 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratelimit.er_prometheus import CONTENT_TYPE, SECONDS, exposition
-from ratelimit.er_stats import OTHER, REQUESTS, STATISTICS, TIMES, UNKNOWN_DOMAIN, ErStats
-from ratelimit.er_sums import ErSums, Grown, Growth
+from ratelimit.er.prometheus import CONTENT_TYPE, SECONDS, exposition
+from ratelimit.er.stats import OTHER, REQUESTS, STATISTICS, TIMES, UNKNOWN_DOMAIN, ErStats
+from ratelimit.er.sums import ErSums, Grown, Growth
 from ratelimit.limits import YEAR, Limit
 from ratelimit.plan import Counted, Group, Plan
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from callout.serve.control import Control
 from gatewright.run import messages
-from ratelimit.er_stats import ErStats
-from ratelimit.er_sums import Grown, Growth
+from ratelimit.er.stats import ErStats
+from ratelimit.er.sums import Grown, Growth
 
 EVERY: Final = 1.0
 """Seconds. Whoever scrapes asks every 15 or so; a worker that is killed loses so much."""

@@ -2,7 +2,7 @@
 
 from callout.config.problems import Rejected
 from ratelimit.domains import load
-from ratelimit.er_dump import dump
+from ratelimit.er.dump import dump
 
 FILE = b"""domain: edge
 descriptors:

@@ -8,21 +8,21 @@ from callout.config import settings
 from callout.config.bundle import Bundle
 from callout.config.problems import Rejected
 from callout.config.settings import Settings
-from gatewright.run import er, er_environment
-from gatewright.run.er import FROM_ENVIRONMENT, ErRatelimit, as_bundle, read_er
-from gatewright.run.er_environment import VARIABLES, ErEnvironment
+from gatewright.run.er import flag
+from gatewright.run.er.environment import VARIABLES, ErEnvironment, Variable, read
+from gatewright.run.er.flag import FROM_ENVIRONMENT, ErRatelimit, as_bundle, read_er
 
 FILE = b"domain: edge\ndescriptors:\n  - {key: tenant}\n"
 
 
 def environment(**environ: str) -> ErEnvironment:
-    found = er_environment.read(environ)
+    found = read(environ)
     assert isinstance(found, ErEnvironment), found
     return found
 
 
 def problems(**environ: str) -> dict[str, str]:
-    found = er_environment.read(environ)
+    found = read(environ)
     assert isinstance(found, Rejected), found
     return {each.file: each.message for each in found.problems}
 
@@ -365,14 +365,14 @@ def test_what_a_setting_refuses_is_told_of_the_variable_that_was_written() -> No
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda each: each.name)
-def test_no_variable_is_ignored(variable: er_environment.Variable) -> None:
+def test_no_variable_is_ignored(variable: Variable) -> None:
     """What is set is used, refused, warned about, or belongs to another that is off."""
     samples = {"text": "x", "bool": "true", "int": "7", "number": "0.5", "duration": "1m"}
     text = samples[variable.kind]
     if True in variable.same:
         text = "false"
 
-    found = er_environment.read({variable.name: text})
+    found = read({variable.name: text})
 
     if variable.use == "refused":
         assert isinstance(found, Rejected)
@@ -459,7 +459,7 @@ def test_a_bundle_beside_it_is_refused() -> None:
 
 
 def test_counters_in_memory_are_warned_about() -> None:
-    replaced = er.read_er("/limits", {}, {})
+    replaced = flag.read_er("/limits", {}, {})
     assert isinstance(replaced, ErRatelimit)
 
     assert [each.file for each in replaced.warnings(loaded())] == ["REDIS_URL"]
@@ -474,7 +474,7 @@ def test_a_port_without_the_client_certificates_of_the_other_is_warned_about() -
         "GRPC_SERVER_TLS_KEY": "/key.pem",
         "GRPC_CLIENT_TLS_CACERT": "/ca.pem",
     }
-    replaced = er.read_er("/limits", {}, {})
+    replaced = flag.read_er("/limits", {}, {})
     assert isinstance(replaced, ErRatelimit)
 
     assert [each.file for each in replaced.warnings(loaded(**tls))] == ["PORT"]

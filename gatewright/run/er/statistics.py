@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from callout.config.settings import Settings
 from callout.observe.statsd.datagrams import Timed
 from callout.observe.statsd.sender import StatsdSender
-from ratelimit.er_stats import ErStats
+from ratelimit.er.stats import ErStats
 
 
 def counts(settings: Settings) -> bool:

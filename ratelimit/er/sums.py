@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ratelimit.er_stats import (
+from ratelimit.er.stats import (
     MOST_RULES,
     OTHER,
     STATISTICS,

@@ -11,9 +11,9 @@ import pytest
 from callout.grpc.call import Call, Code, Reply, Status, Unary
 from callout.grpc.health import HealthBoard
 from callout.serve.address import bind, parse
-from gatewright.run import er_http
-from gatewright.run.er_http import ErHttp
-from ratelimit.er_json import MOST_BYTES
+from gatewright.run.er import http
+from gatewright.run.er.http import ErHttp
+from ratelimit.er.json import MOST_BYTES
 
 OK, OVER = b"\x08\x01", b"\x08\x02"
 BODY = b'{"domain": "d", "descriptors": [{"entries": [{"key": "k"}]}]}'
@@ -119,7 +119,7 @@ async def test_health_follows_the_board(port: Port) -> None:
 async def test_a_body_that_does_not_come_is_not_waited_for(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(er_http, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.2)
     reader, writer = await port.open()
     writer.write(b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 

@@ -7,7 +7,7 @@ prometheus-client ends the names of all counters in `_total`, which that service
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ratelimit.er_stats import (
+from ratelimit.er.stats import (
     CALL,
     OTHER,
     PROMETHEUS,
@@ -16,7 +16,7 @@ from ratelimit.er_stats import (
     TIMES,
     prometheus_labels,
 )
-from ratelimit.er_sums import ErSums
+from ratelimit.er.sums import ErSums
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MOST: Final = 2000

@@ -22,7 +22,7 @@ from callout.observe.guarded import Guard, GuardedSite
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from callout.serve.address import peer_text
-from ratelimit.er_json import MOST_BYTES, HttpAnswer, answer_of, failure, message_of
+from ratelimit.er.json import MOST_BYTES, HttpAnswer, answer_of, failure, message_of
 from ratelimit.request import BadRequest
 
 _log = structlog.get_logger("gatewright.http")

@@ -10,10 +10,10 @@ from callout.config.settings import Settings
 from callout.observe import scraped
 from callout.observe.statsd.sender import StatsdSender
 from callout.serve.address import address_of
-from gatewright.run.er_statistics import counts, statsd_sender
-from ratelimit.er_prometheus import CONTENT_TYPE, exposition
-from ratelimit.er_stats import CONFIG_LOAD
-from ratelimit.er_sums import ErSums, Grown
+from gatewright.run.er.statistics import counts, statsd_sender
+from ratelimit.er.prometheus import CONTENT_TYPE, exposition
+from ratelimit.er.stats import CONFIG_LOAD
+from ratelimit.er.sums import ErSums, Grown
 
 _RESULTS: Final = {"loaded": "success", "rejected": "error"}
 """Of loads, in that service's words."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from callout.grpc.call import Code, Status
 from ratelimit.envoy import MOST_DESCRIPTORS, MOST_ENTRIES
-from ratelimit.er_json import MOST_BYTES, answer_of, message_of
+from ratelimit.er.json import MOST_BYTES, answer_of, message_of
 from ratelimit.request import BadRequest
 from tests.ratelimit.world import World
 

@@ -1,0 +1,1 @@
+"""In the place of envoyproxy/ratelimit: its environment, ports and statistics."""

@@ -1,0 +1,1 @@
+"""What envoyproxy/ratelimit tells, in its words: statistics, JSON, dumps."""
