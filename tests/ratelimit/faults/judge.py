@@ -11,17 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+MILLISECONDS = 0.002
+"""Seconds by which counters round, and may call a window shorter or longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A fixed window."""
+    """So many in each window."""
 
     requests: int
     window: int
     """Seconds."""
     on_error: Literal["deny", "allow", "share"] = "deny"
+    sliding: bool = False
+    """Whether it holds for every window of that length (an exact log), not only for fixed ones. Who
+    is refused does not count then, and the time is that of the counters."""
     least: int | None = None
     """While a bundle with another number is being loaded: the smaller of the two."""
+
+    @property
+    def smallest(self) -> int:
+        return self.requests if self.least is None else self.least
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,8 @@ def judge(
     whole = Judged([], 0, 0.0)
     for name, limit in limits.items():
         mine = [each for each in answers if each.limit == name]
-        of_one = _judge(name, limit, mine, faults, workers)
+        judge_one = _sliding if limit.sliding else _fixed
+        of_one = judge_one(name, limit, mine, faults, workers)
         whole = Judged(
             [*whole.unexplained, *of_one.unexplained],
             whole.exact + of_one.exact,
@@ -79,12 +90,64 @@ def judge(
     return whole
 
 
-def _judge(
+def _failures(
+    name: str, limit: Limit, answers: Sequence[Answer], faults: Sequence[Fault]
+) -> list[str]:
+    """Those without a fault, or that its `onError` does not say."""
+    found = []
+    for each in answers:
+        if each.verdict == "error" or each.degraded:
+            if not any(fault.failing and fault.meets(each.begun, each.ended) for fault in faults):
+                found.append(f"{name}: {each} while nothing was broken")
+            elif each.degraded and limit.on_error == "deny":
+                found.append(f"{name}: {each} although its limit refuses without the store")
+    return found
+
+
+def _sliding(
+    name: str, limit: Limit, answers: Sequence[Answer], faults: Sequence[Fault], _workers: int
+) -> Judged:
+    unexplained = _failures(name, limit, answers, faults)
+    ordered = sorted(answers, key=lambda answer: answer.begun)
+    passed = [each for each in ordered if each.verdict == "ok" and not each.degraded]
+    # A server that was frozen counts what it was sent when it goes on.
+    may_count = [
+        (each.begun, _ended(each, faults) if each.verdict == "error" else each.ended)
+        for each in ordered
+        if each.verdict != "over"
+    ]
+    for each in ordered:
+        if each.verdict == "over":
+            begun = each.begun - limit.window - MILLISECONDS
+            before = sum(last > begun and first < each.ended for first, last in may_count)
+            if before < limit.smallest:
+                unexplained.append(f"{name}: {each} when {before} of {limit.smallest} had passed")
+    worst = 0.0
+    for place, first in enumerate(passed):
+        end = first.begun + limit.window - MILLISECONDS
+        within = 0
+        for each in passed[place:]:
+            if each.begun > end:
+                break
+            within += each.ended <= end
+        forgotten = sum(each.forgotten for each in faults if each.meets(first.begun, end))
+        if within > limit.requests * (1 + forgotten):
+            unexplained.append(f"{name}: {within} passed within {limit.window} s from {first}")
+        worst = max(worst, within / limit.requests)
+    return Judged(unexplained, 0, worst)
+
+
+def _ended(answer: Answer, faults: Sequence[Fault]) -> float:
+    """When all was over that it met."""
+    met = [each.ended for each in faults if each.meets(answer.begun, answer.ended)]
+    return max([answer.ended, *met])
+
+
+def _fixed(
     name: str, limit: Limit, answers: Sequence[Answer], faults: Sequence[Fault], workers: int
 ) -> Judged:
-    unexplained: list[str] = []
-    least = limit.requests if limit.least is None else limit.least
-    failing = [fault for fault in faults if fault.failing]
+    unexplained = _failures(name, limit, answers, faults)
+    least = limit.smallest
     possible: dict[int, list[float]] = defaultdict(list)
     """By window: when each request that may have been counted in it was sent, in order."""
     for each in sorted(answers, key=lambda answer: answer.begun):
@@ -96,12 +159,6 @@ def _judge(
     surely: dict[int, int] = defaultdict(int)
 
     for each in answers:
-        broken = any(fault.meets(each.begun, each.ended) for fault in failing)
-        if each.verdict == "error" or each.degraded:
-            if not broken:
-                unexplained.append(f"{name}: {each} while nothing was broken")
-            elif each.degraded and limit.on_error == "deny":
-                unexplained.append(f"{name}: {each} although its limit refuses without the store")
         windows = _windows(limit, each)
         if each.verdict == "over":
             needed = max(least // workers, 1) if each.degraded else least

@@ -87,9 +87,9 @@ def test_behind_sentinels_the_replica_counts_on(
         if how == "frozen":
             old.cont()
             time.sleep(traffic.WINDOW)
+    back(fault, took, bound)
     explained(fault, traffic.answers(load), [broken], 3.0)
     assert load.words(name="deny")["unavailable"]
-    back(fault, took, bound)
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
@@ -111,8 +111,8 @@ def test_in_a_cluster_the_replica_counts_on(
         bound = load.allowing(traffic.BACK)
         broken = Fault(gone, traffic.wall(serves) + bound, forgotten=1)
         traffic.until_counted(load)
-    explained(fault, traffic.answers(load), [broken], 3.0)
     back(fault, took, bound)
+    explained(fault, traffic.answers(load), [broken], 3.0)
 
 
 def test_while_slots_of_a_cluster_move_nothing_is_lost_and_nothing_fails(

@@ -95,6 +95,27 @@ def test_whose_clock_is_ahead_uses_windows_before_others_do() -> None:
     assert judged([*ahead, *answers("over", start=101.0)]).unexplained
 
 
+def test_a_sliding_limit_holds_for_every_window() -> None:
+    sliding = Limit(3, 10, sliding=True)
+    assert not judged(answers("ok", "ok", "ok", "over"), limit=sliding).unexplained
+    # 109 and 111 are of two fixed windows.
+    border = answers("ok", "ok", "ok", start=109.0)
+    assert judged([*border, *answers("ok", start=111.0)], limit=sliding).unexplained
+    assert not judged([*border, *answers("over", start=111.0)], limit=sliding).unexplained
+    assert not judged([*border, *answers("ok", start=119.2)], limit=sliding).unexplained
+    assert judged([*border, *answers("over", start=121.0)], limit=sliding).unexplained
+    # Who is refused is not counted.
+    assert judged(answers("ok", "ok", "over", "over"), limit=sliding).unexplained
+    forgets = Fault(111.0, 112.0, forgotten=1)
+    assert not judged([*border, *answers("ok", start=111.0)], forgets, limit=sliding).unexplained
+    assert judged(answers("error"), limit=sliding).unexplained
+    # What a frozen server was sent counts when it goes on.
+    frozen = answers("error", "error", "error", start=100.0)
+    refused = answers("over", start=115.0)
+    assert not judged([*frozen, *refused], Fault(100.0, 114.0), limit=sliding).unexplained
+    assert judged([*frozen, *refused], Fault(100.0, 101.0), limit=sliding).unexplained
+
+
 def test_while_a_limit_changes_both_numbers_explain() -> None:
     both = Limit(5, 10, least=3)
     assert not judged(answers(*[OK] * 5), limit=both).unexplained

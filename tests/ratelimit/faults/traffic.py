@@ -1,4 +1,4 @@
-"""Four limits that are asked again and again while something breaks, and every answer."""
+"""Limits that are asked again and again while something breaks, and every answer."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,7 @@ def limits(requests: int = REQUESTS) -> dict[str, Limit]:
         "deny": Limit(requests, WINDOW),
         "share": Limit(requests, WINDOW, "share"),
         "allow": Limit(requests, WINDOW, "allow"),
+        "log": Limit(requests, WINDOW, sliding=True),
         "wide": Limit(1_000_000, WINDOW),
     }
 
@@ -47,7 +48,8 @@ def bundle(requests: int = REQUESTS) -> dict[str, str]:
             policy(
                 name,
                 f"limits: [{{name: {name}, rate: {each.requests}/{each.window}s,"
-                f" onError: {'deny(503)' if each.on_error == 'deny' else each.on_error}}}]",
+                f" onError: {'deny(503)' if each.on_error == 'deny' else each.on_error}"
+                f"{', algorithm: sliding-log' if each.sliding else ''}}}]",
                 f'{{host: "*", path: /{name}}}',
             )
             for name, each in limits(requests).items()
