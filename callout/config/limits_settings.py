@@ -16,6 +16,16 @@ def _has_files(domain: str) -> str:
     return domain
 
 
+_NEEDED = ("host", "path", "method", "remote_address", "id", "policy", "step")
+"""Entries by which limits of policies are found and counted."""
+
+
+def _is_no_part(key: str) -> str:
+    if key in _NEEDED:
+        raise ValueError(f"expected a key that limits need not, found one of {', '.join(_NEEDED)}")
+    return key
+
+
 def _address(text: str) -> str:
     parse_address(text)
     return text
@@ -35,7 +45,9 @@ class Prometheus(Block):
 class Retries(Block):
     """Requests that the gateway sends again because no answer came."""
 
-    by: Annotated[str, pydantic.Field(min_length=1, max_length=100)] = "request_id"
+    by: Annotated[
+        str, pydantic.Field(min_length=1, max_length=100), pydantic.AfterValidator(_is_no_part)
+    ] = "request_id"
     """The key of the descriptor entry with the request's id; it is no part of what is counted by.
     Clients must not choose ids: who sends one id again and again passes four times the limit."""
     within: Annotated[int, pydantic.Field(ge=1, le=300)] = 10

@@ -367,8 +367,9 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
         problems.append(source.problem(("limits", "prometheus"), message))
     if settings.listen.http_address is not None and "limit" not in settings.faces:
         problems.append(source.problem(("listen", "http"), "expected the face `limit` beside it"))
-    if settings.redis_per_second is not None:
-        problems += _beside_per_second(settings, source)
+    if settings.redis_per_second is not None and settings.redis is None:
+        message = "expected `redis` beside it, for all other limits"
+        problems.append(source.problem(("redis_per_second",), message))
     if settings.xds is not None and "limit" not in settings.faces:
         problems.append(source.problem(("xds",), "expected the face `limit` beside it"))
     tls = settings.tls
@@ -382,16 +383,6 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if len(set(settings.faces)) != len(settings.faces):
         problems.append(source.problem(("faces",), "expected each face once, found one again"))
     return problems
-
-
-def _beside_per_second(settings: Settings, source: Source) -> list[Problem]:
-    found = []
-    if settings.redis is None:
-        found.append("expected `redis` beside it, for all other limits")
-    if settings.limits.retries is not None:
-        # A request and its receipt are counted in one step, which has one server.
-        found.append("expected no limits.retries beside it")
-    return [source.problem(("redis_per_second",), each) for each in found]
 
 
 def _is_service_link(variable: str, text: str) -> bool:

@@ -49,6 +49,23 @@ max_message: 65536
 """
 
 
+def test_what_limits_are_found_by_is_no_id_of_a_request() -> None:
+    for key in ("host", "path", "method", "remote_address", "id", "policy", "step"):
+        found = load(f"limits: {{retries: {{by: {key}}}}}".encode(), {}, {})
+        assert isinstance(found, Rejected)
+        assert "expected a key that limits need not" in str(found.problems[0])
+    assert loaded("limits: {retries: {by: host_id}}").limits.retries is not None
+
+
+def test_a_redis_for_limits_per_second_stands_beside_another_and_may_know_retries() -> None:
+    second = "redis_per_second: redis://other\n"
+    both = loaded(f"{second}redis: redis://one\nlimits: {{retries: {{}}}}\n")
+    assert both.limits.retries is not None
+    found = load(second.encode(), {}, {})
+    assert isinstance(found, Rejected)
+    assert "expected `redis` beside it" in str(found.problems[0])
+
+
 def test_the_http_port_is_off_unless_it_is_said_and_needs_limits() -> None:
     assert loaded().listen.http_address is None
     assert loaded("listen: {http: off}").listen.http_address is None
