@@ -1,5 +1,6 @@
 """`limits.retries` as it is served: in memory, and by two workers with one Redis."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,3 +68,28 @@ def test_each_request_is_counted_once_at_whichever_connection_it_comes_again(
     for number in range(6):
         remaining += [left(serve, host, f"c{number}") for _ in range(3)]
     assert remaining == [99 - number for number in range(6) for _ in range(3)]
+
+
+def test_limits_per_second_know_it_in_their_own_redis(
+    private_redis: RedisServer, tmp_path: Path
+) -> None:
+    domain = (
+        "domain: edge\ndescriptors:\n"
+        "  - {key: a, rate_limit: {unit: second, requests_per_unit: 1000}}\n"
+        "  - {key: b, rate_limit: {unit: year, requests_per_unit: 1000}}\n"
+    )
+    bundle = write_bundle(tmp_path / "bundle", {"ratelimit/edge.yaml": domain})
+    with tempfile.TemporaryDirectory() as short, closing(RedisServer(Path(short))) as second:
+        settings = tmp_path / "gatewright.yaml"
+        settings.write_text(
+            f"redis_per_second: {second.url}\nlimits: {{retries: {{by: call, within: 60}}}}\n"
+        )
+        flags = ("--settings", str(settings), "--redis", private_redis.url, "--workers", "1")
+        with closing(Serve(tmp_path, bundle, *flags)) as running:
+            for breaker in ("redis", "redis_per_second"):
+                until(lambda: running.metric(f"gatewright_{breaker}_breaker") == 0, 20)  # noqa: B023
+            asked = rate_limit_request("edge", {"a": "1", "call": "c1"}, {"b": "1", "call": "c1"})
+            with running.client() as client:
+                for _ in range(3):
+                    answer = client.should_rate_limit(asked, timeout=10)
+                    assert [each.limit_remaining for each in answer.statuses] == [999, 999]
