@@ -161,12 +161,18 @@ class Conversation:
     """The same requests to the service and to the model, at the same times."""
 
     def __init__(
-        self, written: list[dict[str, Any]], random: Random, modes: Modes = AS_WRITTEN
+        self,
+        written: list[dict[str, Any]],
+        random: Random,
+        modes: Modes = AS_WRITTEN,
+        stats: ErStats | None = None,
     ) -> None:
         document = {"domain": "d", "descriptors": written}
         self.store = Counting()
         self.stats = ErStats()
-        self.world = World({"ratelimit/x.yaml": json.dumps(document)}, self.store, modes=modes)
+        self.world = World(
+            {"ratelimit/x.yaml": json.dumps(document)}, self.store, modes=modes, stats=stats
+        )
         self.world.seen.wants_text = False
         self.model = Model([document], shadow_mode=modes.shadow, quota_mode=modes.quota)
         self.random = random

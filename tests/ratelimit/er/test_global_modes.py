@@ -53,8 +53,8 @@ def test_every_request_is_answered_as_the_model_does(modes: Modes) -> None:
     @given(descriptors(KEYS, VALUES), st.integers(0, 2**32))
     def conversation(written: list[dict[str, Any]], seed: int) -> None:
         nonlocal over
-        between = Conversation(written, Random(seed), modes)
-        between.world.service._stats = counted = ErStats()
+        counted = ErStats()
+        between = Conversation(written, Random(seed), modes, counted)
         for _ in range(40):
             between.step()
         shadowed = between.model.stats.pop("global_shadow_mode", 0)
