@@ -28,8 +28,12 @@ GLOBAL_SHADOW: Final = "ratelimit.service.global_shadow_mode"
 CALL: Final = "ratelimit.service.call.should_rate_limit."
 MOST_RULES: Final = 10_000
 """Names that are counted apart: `detailed_metric` makes one of each value that a client sends."""
+LONGEST: Final = 1000
+"""Characters of a name that is counted apart: values of clients may be as long as their headers,
+ten thousand of them would be much of the memory of every worker, and of no use: statsd takes none
+that is longer."""
 OTHER: Final = "other"
-"""After the domain, the name of all rules for which there is no place any more."""
+"""After the domain, the name of all rules that have no place, or no place any more."""
 NEAR_LIMIT_RATIO: Final = 0.8
 
 UNKNOWN_DOMAIN: Final = f"{PREFIX}{OTHER}.domain_not_found"
@@ -153,7 +157,8 @@ class ErStats:
         row = self.rows.get(rule)
         if row is None:
             # As many more names as there are domains, which are the operator's.
-            name = rule if len(self.rows) < self._most else f"{domain}.{OTHER}"
+            room = len(self.rows) < self._most and len(rule) <= LONGEST
+            name = rule if room else f"{domain}.{OTHER}"
             row = self.rows.setdefault(name, [0] * len(STATISTICS))
         return row
 

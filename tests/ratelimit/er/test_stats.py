@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from callout.grpc.call import Reply
 from ratelimit.er.stats import (
+    LONGEST,
     OTHER,
     PROMETHEUS,
     STATISTICS,
@@ -106,6 +107,15 @@ def test_a_million_values_make_no_more_names_than_there_may_be() -> None:
     assert sum(each.value for each in found if each.name == "total_hits") == 1_000_000
     others = {each.name: each.value for each in found if each.rule == f"edge.{OTHER}"}
     assert others["total_hits"] == 1_000_000 - 100
+
+
+def test_a_name_that_a_client_made_long_takes_no_place_of_its_own() -> None:
+    stats = ErStats()
+    for number in range(3):
+        stats.count(plan(5, 1, f"edge.tenant_{'x' * LONGEST}{number}"), [1])
+        stats.unavailable(plan(5, 1, f"edge.tenant_{'x' * LONGEST}{number}"))
+    assert set(stats.rows) == {f"edge.{OTHER}"}
+    assert stats.rows[f"edge.{OTHER}"][0] == 6
 
 
 _LIMIT = Limit(10, YEAR)
