@@ -16,6 +16,7 @@ from ratelimit.overrides.file import OverrideFiles
 from ratelimit.overrides.table import Overrides
 from ratelimit.policy_limits import LimitItem, PolicyLimit, PolicyLimits
 from ratelimit.rules import Tree
+from ratelimit.stores.states import MOST_USES
 from ratelimit.when import ADDRESS, IDENTITY, Conditions, read
 
 FOLDER = "ratelimit"
@@ -95,6 +96,10 @@ class LimitsSection(Section):
                         strict=item.strict,
                     )
                 )
+        if (most := _most_counted(limits)) > MOST_USES:
+            # A request of more would be answered as if Redis were away, by all of its `onError`.
+            message = f"expected at most {MOST_USES} windows of all limits together, found {most}"
+            problems.append(block.problem((), message))
         if problems:
             return Rejected(tuple(problems))
         return PolicyLimits(tuple(limits), any("path" in limit.by for limit in limits))
@@ -142,6 +147,16 @@ class LimitsSection(Section):
         if isinstance(trees, Rejected) or er is None:
             return trees
         return {domain: replace(tree, er=er) for domain, tree in trees.items()}
+
+
+def _most_counted(limits: Sequence[PolicyLimit]) -> int:
+    """Windows that one request may be counted in."""
+    most = 0
+    for limit in limits:
+        if limit.first:
+            rates = limit.overrides.rates if limit.overrides is not None else ()
+            most += max([limit.windows, *(len(each.limits) for each in rates)])
+    return most
 
 
 def _conditions(

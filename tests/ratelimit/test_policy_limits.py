@@ -261,3 +261,22 @@ def test_what_is_no_rate_is_told_with_its_place(written: str) -> None:
     (problem,) = rejected.problems
     assert str(problem).startswith("p.yaml:6:")
     assert NO_RATES[written] in str(problem)
+
+
+def test_a_policy_has_no_more_windows_than_one_request_may_count() -> None:
+    windows = "rate: [1/s, 2/2s, 3/3s, 4/4s, 5/5s, 6/6s, 7/7s, 8/8s]"
+    items = [f"name: n{number}, {windows}" for number in range(16)]
+    assert not isinstance(built({"p.yaml": policy("p", limits(*items))}), Rejected)
+    one_more = {"p.yaml": policy("p", limits(*items, "name: more, rate: 1/s"))}
+    found = built(one_more)
+    assert isinstance(found, Rejected)
+    assert "expected at most 128 windows of all limits together, found 129" in str(found)
+
+
+def test_the_windows_of_an_override_count_where_there_are_more_of_them() -> None:
+    item = "by: [address], rate: 1/s, overrides: o.yaml"
+    items = [f"name: n{number}, {item}" for number in range(65)]
+    files = {"p.yaml": policy("p", limits(*items)), "o.yaml": "192.0.2.1: [2/s, 3/min]\n"}
+    found = built(files)
+    assert isinstance(found, Rejected)
+    assert "found 130" in str(found)

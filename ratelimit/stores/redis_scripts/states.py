@@ -32,11 +32,9 @@ from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.recent import Recent
 from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.redis_scripts.script import MOST_PACKED, REMEMBERED, Runner, Script
+from ratelimit.stores.states import MOST_USES
 
 T = TypeVar("T")
-
-MOST_USES = 128
-"""Of one request: 1 to 4 ms of Redis, in which it does nothing else. More are not asked about."""
 
 
 class _Prepared(NamedTuple):

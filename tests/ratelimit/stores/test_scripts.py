@@ -20,7 +20,8 @@ from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.contract import StoreUnavailable
-from ratelimit.stores.redis_scripts.states import MOST_USES, RedisStates
+from ratelimit.stores.redis_scripts.states import RedisStates
+from ratelimit.stores.states import MOST_USES
 from tests.ratelimit.stores.conftest import PATIENT
 
 
