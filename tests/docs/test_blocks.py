@@ -23,7 +23,7 @@ BLOCKS = {
     "README.md": 6,
     "docs/authorization.md": 52,
     "docs/configuration.md": 7,
-    "docs/envoyproxy-ratelimit.md": 1,
+    "docs/envoyproxy-ratelimit.md": 2,
     "docs/opa-envoy-plugin.md": 2,
     "docs/operations.md": 2,
     "docs/performance.md": 0,

@@ -2,7 +2,10 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from callout.config.settings import Settings
+from callout.config.settings import load as load_settings
 from gatewright.run.er.environment import VARIABLES
+from gatewright.run.er.flag import FROM_ENVIRONMENT, ErRatelimit, read_er
 from gatewright.run.er_pages import er_pages
 from ratelimit.er.prometheus import MOST, exposition
 from ratelimit.er.stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
@@ -10,6 +13,22 @@ from ratelimit.er.sums import ErSums, Growth
 from tests.docs import pages
 
 PAGE = "docs/envoyproxy-ratelimit.md"
+
+
+def test_the_environment_of_the_quick_start_is_one_that_is_followed() -> None:
+    block = next(each for each in pages.blocks(PAGE) if each.kind == "picture")
+    environ = dict(
+        word.split("=", 1) for word in block.text.replace("export", "").split() if "=" in word
+    )
+    found = read_er(FROM_ENVIRONMENT, environ, {})
+
+    assert len(environ) == 7
+    assert isinstance(found, ErRatelimit)
+    assert found.folder == "/data/ratelimit/config"
+    settings = found.settings(load_settings(None, found.environ(environ), {}))
+    assert isinstance(settings, Settings)
+    assert found.warnings(settings) == ()
+    assert f"gRPC at port {settings.listen.grpc.rpartition(':')[2]}" in pages.read(PAGE)
 
 
 def test_the_table_of_the_environment_is_the_code_s() -> None:
