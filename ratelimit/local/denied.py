@@ -69,7 +69,9 @@ class Denied:
                 self.forget(hits)
                 return None
             known = self._known.get(hit.key)
-            if known is None or known.counter <= counted.limit.requests:
+            # Of many hits that did not fit it is known only that none more would (`full`); who
+            # asks with none is let pass at exactly the limit.
+            if known is None or known.counter <= counted.limit.requests + (not hit.addend):
                 return None
             # The clock may have been set back.
             if not known.since <= now < known.since + self._trust:

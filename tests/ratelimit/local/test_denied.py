@@ -9,7 +9,7 @@ from ratelimit.local.denied import TRUST, Denied
 from ratelimit.plan import Counted, Group, Plan
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
-from tests.ratelimit.world import World, code
+from tests.ratelimit.world import World, code, policy
 
 T = TypeVar("T")
 NOW = 1_735_689_600.0
@@ -139,3 +139,21 @@ async def test_after_a_reload_with_a_higher_limit_the_next_request_passes() -> N
     words = [code(await shop.ask("shop", {"user": "ann"})) for _ in range(9)]
     # The counter stood at 3: what was refused without asking was not counted.
     assert words == ["OK"] * 2 + ["OVER_LIMIT"] * 7
+
+
+async def test_who_only_asks_is_not_refused_by_what_was_refused_to_many_hits_at_once() -> None:
+    limits = "limits: [{name: a, rate: 2/hour}]"
+    shop = World({"p.yaml": policy("p", limits)}, Asked(), denied=Denied())
+    entries = {"host": "x", "path": "/", "method": "GET", "remote_address": "10.0.0.1"}
+    ask = rate_limit_request("gatewright", entries)
+    ask.descriptors[0].hits_addend.value = 0
+    many = rate_limit_request("gatewright", entries, hits_addend=2)
+    assert [code(await shop.asked(each)) for each in (many, many)] == ["OK", "OVER_LIMIT"]
+    # Exactly all of it is used.
+    assert code(await shop.asked(ask)) == "OK"
+    assert code(await shop.ask("gatewright", entries)) == "OVER_LIMIT"
+    assert code(await shop.asked(ask)) == "OK"
+    shop.clock.move(TRUST)
+    assert code(await shop.ask("gatewright", entries)) == "OVER_LIMIT"
+    # That one was counted, and now it is more.
+    assert code(await shop.asked(ask)) == "OVER_LIMIT"
