@@ -13,6 +13,7 @@ from ratelimit.decide import Answer, Verdict
 from ratelimit.limits import DAY, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR, Limit
 from ratelimit.request import BadRequest, Descriptor, Request
 from ratelimit.stores.contract import LARGEST_ADDEND
+from ratelimit.wire import usual
 
 SERVICE = "envoy.service.ratelimit.v3.RateLimitService"
 METHOD = f"/{SERVICE}/ShouldRateLimit"
@@ -36,6 +37,11 @@ def parse(message: bytes) -> Request | BadRequest:
     `hits_addend` of the request is 1 when absent or 0; that of a descriptor wins when it is
     there, and may be 0. With `is_negative_hits` it is given back.
     """
+    return usual(message) or by_protobuf(message)
+
+
+def by_protobuf(message: bytes) -> Request | BadRequest:
+    """The same of any message, however it is written."""
     try:
         request = rls_pb2.RateLimitRequest.FromString(message)
     except DecodeError:
