@@ -2,8 +2,7 @@
 
 | algorithm | file | most hits admitted in any interval of length W, for a limit of L in W |
 |---|---|---|
-| fixed window | `fixed_window.py` | 2 L; L in each window that is aligned to the epoch |
-| the same, named | `named_window.py` | the same; what is counted by plain INCRBY too |
+| fixed window | `named_window.py` | 2 L; L in each window that is aligned to the epoch |
 | sliding window counter | `sliding_window.py` | 2 L - 1; in d < W: L + L d / W |
 | sub-bucket window | `sub_buckets.py` | L |
 | exact log | `exact_log.py` | L |

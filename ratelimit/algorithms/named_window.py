@@ -1,8 +1,9 @@
 """One fixed window, which is in the counter's name: the plain number that `Store.add` counts too.
 
-Bound: as `fixed_window.py`, at most L in each window that is aligned to the epoch, and at most 2 L
-in any interval of its length. A limit that is alone in its request is counted by plain INCRBY, and
-beside others all or nothing; it is the same counter, so that both see what the other counted.
+Bound: at most L in each window that is aligned to the epoch, and at most 2 L in any interval of its
+length: all at the end of one, and again at the start of the next. A limit that is alone in its
+request is counted by plain INCRBY, and beside others all or nothing; it is the same counter, so
+that both see what the other counted.
 """
 
 from dataclasses import dataclass, field

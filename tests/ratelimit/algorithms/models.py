@@ -9,7 +9,7 @@ from math import ceil, floor
 
 from ratelimit.algorithms.contract import Algorithm
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
@@ -123,7 +123,7 @@ Pair = tuple[Algorithm, Callable[[], Model]]
 
 
 def fixed(capacity: int, window: int) -> Pair:
-    return FixedWindow(capacity, window), lambda: FixedWindowModel(capacity, window)
+    return NamedWindow(capacity, window), lambda: FixedWindowModel(capacity, window)
 
 
 def sliding(capacity: int, window: int) -> Pair:

@@ -1,4 +1,4 @@
-"""What holds of every algorithm."""
+"""What holds of every algorithm whose states say what they are of."""
 
 import pytest
 
@@ -12,7 +12,6 @@ from ratelimit.algorithms.contract import (
     refund,
 )
 from ratelimit.algorithms.exact_log import MOST_LOGGED, ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
@@ -20,7 +19,6 @@ from ratelimit.algorithms.token_bucket import TokenBucket
 NOW = 1_735_689_600_000
 MINUTE = 60_000
 EVERY = {
-    "fixed": lambda limit, window=MINUTE: FixedWindow(limit, window),
     "sliding": lambda limit, window=MINUTE: SlidingWindow(limit, window),
     "buckets": lambda limit, window=MINUTE: SubBuckets(limit, window),
     "log": lambda limit, window=MINUTE: ExactLog(limit, window),
@@ -126,7 +124,6 @@ LARGEST = 2**32 - 1
 @pytest.mark.parametrize(
     "algorithm",
     [
-        FixedWindow(LARGEST, LONGEST_WINDOW),
         SlidingWindow(LARGEST, LONGEST_WINDOW),
         SubBuckets(LARGEST, LONGEST_WINDOW),
         ExactLog(MOST_LOGGED, LONGEST_WINDOW),

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from ratelimit.algorithms.contract import NEW, State, check
 from ratelimit.algorithms.decision import Outcome, Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 
 NOW = 1_735_689_600_000
 ALGORITHMS = {
-    b"fixed": FixedWindow(3, 1000),
+    b"fixed": NamedWindow(3, 1000),
     b"sliding": SlidingWindow(5, 1000),
     b"buckets": SubBuckets(4, 1000, 5),
     b"log": ExactLog(6, 1000),
     b"bucket": TokenBucket(2, 1000, 4),
-    b"never": FixedWindow(0, 1000),
+    b"never": NamedWindow(0, 1000),
 }
 Decide = Callable[..., Outcome]
 

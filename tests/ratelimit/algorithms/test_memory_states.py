@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from ratelimit.algorithms.contract import State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.memory_states import MemoryStates
 
 NOW = 1_735_689_600.0
-MINUTE = FixedWindow(3, 60_000)
+MINUTE = ExactLog(3, 60_000)
 SECOND = SlidingWindow(3, 1000)
 
 
@@ -73,12 +72,12 @@ def test_a_million_values_take_no_more_room_than_is_given() -> None:
 
 def test_a_flood_washes_out_no_counter_that_is_used_nor_those_of_other_limits() -> None:
     store = MemoryStates(most_bytes=40_000)
-    use(store, Use(b"hour", FixedWindow(3, 3_600_000), 3))
+    use(store, Use(b"hour", ExactLog(3, 3_600_000), 3))
     for n in range(2000):
         # Refused from the fourth on, and still known.
         assert allowed(use(store, Use(b"victim", MINUTE, 1))) == [n < 3]
         use(store, Use(b"flood%d" % n, MINUTE, 1))
-    assert allowed(use(store, Use(b"hour", FixedWindow(3, 3_600_000), 1))) == [False]
+    assert allowed(use(store, Use(b"hour", ExactLog(3, 3_600_000), 1))) == [False]
 
 
 def test_one_counter_is_enough_room_and_none_is_no_error() -> None:

@@ -23,7 +23,7 @@ from tests.callout.redis.test_access import rights
 from tests.ratelimit.stores.conftest import PATIENT
 from tests.ratelimit.stores.test_states_contract import made
 
-KINDS = ("fixed", "window", "sliding", "buckets", "log", "bucket")
+KINDS = ("window", "sliding", "buckets", "log", "bucket")
 ELSEWHERE = {"role", "cluster|slots", "asking"}
 """Behind Sentinels and in a Cluster: `tests/callout/redis/test_access.py`."""
 HANDSHAKE = {"auth", "hello", "client|setinfo", "client|setname", "select"}

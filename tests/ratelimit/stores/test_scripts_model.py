@@ -13,7 +13,6 @@ from callout.redis.client import Client
 from ratelimit.algorithms.contract import LONGEST_WINDOW, Algorithm, State
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
 from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import MOST_PARTS, SubBuckets
@@ -21,7 +20,7 @@ from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.stores.redis_scripts.states import RedisStates
 
 START = 1_735_689_600_000
-KINDS = ("fixed", "window", "sliding", "buckets", "log", "bucket")
+KINDS = ("window", "sliding", "buckets", "log", "bucket")
 EXAMPLE = itertools.count()
 """Each example has keys of its own."""
 LARGEST = 2**32 - 1
@@ -42,8 +41,6 @@ class Step(NamedTuple):
 
 def algorithm(kind: str, capacity: int, window: int) -> Algorithm:
     match kind:
-        case "fixed":
-            return FixedWindow(capacity, window)
         case "window":
             return NamedWindow(capacity, window)
         case "sliding":

@@ -10,7 +10,6 @@ from callout.redis.client import Client
 from ratelimit.algorithms.contract import Algorithm, State, Verdict
 from ratelimit.algorithms.decision import Use, decide_each, decide_together
 from ratelimit.algorithms.exact_log import ExactLog
-from ratelimit.algorithms.fixed_window import FixedWindow
 from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
@@ -38,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> StateStore:
     return RedisStates(client, clock=lambda now: int(now * 1000))
 
 
-@pytest.fixture(params=["fixed", "window", "sliding", "buckets", "log", "bucket"])
+@pytest.fixture(params=["window", "sliding", "buckets", "log", "bucket"])
 def limit(request: pytest.FixtureRequest) -> Algorithm:
     """Five an hour."""
     return made(request.param, 5)
@@ -46,8 +45,6 @@ def limit(request: pytest.FixtureRequest) -> Algorithm:
 
 def made(kind: str, capacity: int) -> Algorithm:
     match kind:
-        case "fixed":
-            return FixedWindow(capacity, HOUR)
         case "window":
             return NamedWindow(capacity, HOUR)
         case "sliding":
@@ -157,7 +154,7 @@ async def test_a_key_that_occurs_twice_sees_its_own_hits(
 async def test_together_a_refusal_leaves_the_others_as_they_were(
     store: StateStore, limit: Algorithm
 ) -> None:
-    one, another = Use(b"a", limit, 1), Use(b"b", made("fixed", 1), 1)
+    one, another = Use(b"a", limit, 1), Use(b"b", made("window", 1), 1)
     assert await allowed(store, one, another) == [True, True]
     for _ in range(9):
         assert await allowed(store, one, another) == [True, False]
@@ -165,14 +162,14 @@ async def test_together_a_refusal_leaves_the_others_as_they_were(
 
 
 async def test_each_for_itself_counts_what_fits(store: StateStore, limit: Algorithm) -> None:
-    one, another = Use(b"a", limit, 1), Use(b"b", made("fixed", 1), 1)
+    one, another = Use(b"a", limit, 1), Use(b"b", made("window", 1), 1)
     for expected in ([True, True], [True, False], [True, False]):
         assert await allowed(store, one, another, together=False) == expected
     assert await left(store, limit, b"a") == 2
 
 
 async def test_a_limit_in_shadow_refuses_nobody(store: StateStore, limit: Algorithm) -> None:
-    shadow = Use(b"s", made("fixed", 1), 1, enforced=False)
+    shadow = Use(b"s", made("window", 1), 1, enforced=False)
     for expected in ([True, True], [True, False], [True, False]):
         assert await allowed(store, Use(b"k", limit, 1), shadow) == expected
     assert await left(store, limit) == 2
