@@ -9,6 +9,7 @@ from ratelimit.rules import Match, Rule, Tree, match, override_key
 
 _NOT_LIMITED = Group()
 _UNLIMITED = Group(unlimited=True)
+_new = tuple.__new__
 
 
 def groups(
@@ -41,9 +42,13 @@ def groups(
             key = er.descriptor_key(domain, entries)
         else:
             key = descriptor_key(domain, limit.unit.seconds, entries)
-        # By place: with names it takes 0.3 us more.
-        counted = Counted(limit, key, addend, rule.shadow, on_error, quota or rule.quota, name)
-        made.append(Group((counted,), False, rule))
+        # Their own `__new__` is a function in Python: 0.4 us more for the two.
+        refuses_last = quota or rule.quota
+        counted = _new(
+            Counted,
+            (limit, key, addend, rule.shadow, on_error, refuses_last, name, None, True, False),
+        )
+        made.append(_new(Group, ((counted,), False, rule)))
     if replaced:
         made = [
             _NOT_LIMITED if each.counted and each.counted[0].limit.name in replaced else each

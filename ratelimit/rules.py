@@ -106,9 +106,10 @@ class Node:
         """Where an entry leads to; None: nowhere."""
         found = self.exact.get((key, value))
         if found is None:
-            for wildcard, node in self.wildcards.get(key, ()):
-                if wildcard.matches(value):
-                    return node
+            if self.wildcards:
+                for wildcard, node in self.wildcards.get(key, ()):
+                    if wildcard.matches(value):
+                        return node
             found = self.any_value.get(key)
         return found
 
@@ -200,7 +201,7 @@ def match(tree: Tree, entries: Entries) -> Match | None:
         return None
     if named or rule.detailed or type(node) is JoinedNode:
         return _with_values(tree, entries, rule)
-    return Match(rule, entries, rule.key)
+    return tuple.__new__(Match, (rule, entries, rule.key))  # 0.15 us less
 
 
 def _with_values(tree: Tree, entries: Entries, rule: Rule) -> Match:
