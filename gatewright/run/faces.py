@@ -71,6 +71,8 @@ class Faces:
         if settings.redis is None:
             memory = in_memory(settings.limits.memory, counters, telemetry.metrics)
             store, states = memory.windows, memory.states
+            # Where a stopped worker holds the counters: no other decides about a part of them.
+            share = LocalShare(lambda: None)
         else:
             waits = redis_waits(settings.limits)
             self._redis = client = parts.redis(settings.redis, waits)

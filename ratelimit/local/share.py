@@ -4,9 +4,9 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from callout.redis.presence import Place
-from ratelimit.decide import Answer, decide
+from ratelimit.decide import Answer, decide, without_counts
 from ratelimit.local.denied import Denied
-from ratelimit.plan import Group, Plan
+from ratelimit.plan import Counted, Group, Plan
 from ratelimit.stores.contract import StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 
@@ -55,12 +55,14 @@ class LocalShare:
     def answer(self, plan: Plan, now: float, known: Sequence[int | None] = ()) -> Answer | None:
         """Count and decide; None: some limit has no part here, and must not be passed without.
 
+        Of an operator's domain that is a refusal and no None: its gateway may let an error pass.
+
         Limits that let pass without the store are left out, and those that could be asked: of
         `known`, they are no None.
         """
         place = self._place()
         if place is None:
-            return None
+            return _without_part(plan, known)
         groups = []
         asked = iter(known)
         for group in plan.groups:
@@ -89,6 +91,20 @@ class LocalShare:
             last = self._denied.last(hit.key, now) if self._denied is not None else 0
             counts.append(max(of_others + count, last if last > limit else 0))
         return decide(parts, counts, now)
+
+
+def _refusing(counted: Counted) -> Counted:
+    return counted._replace(on_error="refuse") if counted.on_error == "share" else counted
+
+
+def _without_part(plan: Plan, known: Sequence[int | None]) -> Answer | None:
+    groups = []
+    for group in plan.groups:
+        refusing = group.counted
+        if group.rule is not None:
+            refusing = tuple(map(_refusing, refusing))
+        groups.append(group._replace(counted=refusing))
+    return without_counts(Plan(tuple(groups), plan.policy), known=known)
 
 
 def _counts(counts: Sequence[int] | StoreUnavailable) -> Sequence[int]:

@@ -12,7 +12,7 @@ from ratelimit.local.share import LocalShare
 from ratelimit.modes import Modes
 from ratelimit.plan import OnError
 from ratelimit.stores.contract import StoreUnavailable
-from tests.ratelimit.world import World, code
+from tests.ratelimit.world import World, code, policy
 
 T = TypeVar("T")
 RULES = """
@@ -61,6 +61,20 @@ async def test_a_share_is_a_part_of_each_limit() -> None:
     codes = [code(await shop.ask("edge", {"user": "ann"})) for _ in range(5)]
     assert codes == ["OK"] * 3 + ["OVER_LIMIT"] * 2
     assert shop.seen.last.reason == "degraded"
+
+
+async def test_who_has_no_part_refuses_for_envoy_might_let_an_error_pass() -> None:
+    modes = Modes(on_error={"edge": "share"})
+    own = {"p.yaml": policy("p", "limits: [{name: a, rate: 6/min, onError: share}]")}
+    shop = World(BUNDLE | own, Away(), share=LocalShare(lambda: None), modes=modes)
+    response = await shop.ask("edge", {"user": "ann"}, {"tester": "x"}, {"no": "x"})
+    assert statuses(response) == ["OVER_LIMIT", "OK", "OK"]
+    assert response.dynamic_metadata["degraded"] is True
+    assert (shop.seen.last.verdict, shop.seen.last.reason) == ("deny", "degraded")
+    assert code(await shop.ask("edge", {"tester": "x"})) == "OK"
+    assert code(await shop.ask("other", {"user": "ann"})) == "UNAVAILABLE"
+    # Of policies' limits it is an error, as documented: their Envoy denies on it.
+    assert code(await shop.visit()) == "UNAVAILABLE"
 
 
 def statuses(response: Any) -> list[str]:
