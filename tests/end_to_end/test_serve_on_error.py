@@ -88,3 +88,14 @@ def test_without_a_deadline_a_frozen_redis_is_waited_for_for_20_milliseconds(
         assert min(times) < 0.5
     finally:
         private_redis.cont()
+
+
+def test_a_worker_that_never_had_redis_refuses_where_it_has_no_part(tmp_path: Path) -> None:
+    files = {f"ratelimit/{name}.yaml": RULES.format(name=name) for name in WORDS}
+    bundle = write_bundle(tmp_path / "bundle", files)
+    settings = tmp_path / "gatewright.yaml"
+    settings.write_text(SETTINGS)
+    nowhere = f"unix://{tmp_path / 'nobody.sock'}"
+    flags = ("--settings", str(settings), "--redis", nowhere, "--workers", "1")
+    with closing(Serve(tmp_path, bundle, *flags)) as running:
+        assert [said(running, name) for name in WORDS] == ["UNAVAILABLE", "OK", "OVER", "OVER"]
