@@ -76,7 +76,8 @@ class MemoryStore:
     def _evict(self, now: int) -> None:
         ends = min(self._windows)
         if ends > now:
-            ends = max(self._windows, key=lambda each: len(self._windows[each]))
+            if len(self._windows) > 1:
+                ends = max(self._windows, key=lambda each: len(self._windows[each]))
             self.forgotten.one()
         counters = self._windows[ends]
         # A plain dictionary would walk over all that was deleted before: 100 us under a flood.
