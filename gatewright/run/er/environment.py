@@ -234,7 +234,7 @@ VARIABLES: Final = (
     Variable("PROMETHEUS_ADDR", "text", "used", "limits.prometheus.address"),
     Variable("PROMETHEUS_PATH", "text", "used", "limits.prometheus.path"),
     Variable(
-        "PROMETHEUS_MAPPER_YAML", "text", "refused", "names are those of that service's own mapping"
+        "PROMETHEUS_MAPPER_YAML", "text", "idle", "names are those of that service's own mapping"
     ),
     Variable(
         "PROMETHEUS_RESPONSE_TIME_AS_MILLISECONDS", "bool", "refused", "times are seconds", _OFF

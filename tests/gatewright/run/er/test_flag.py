@@ -214,6 +214,45 @@ def test_headers_of_answers() -> None:
 
 
 SERVER = {"CONFIG_TYPE": "GRPC_XDS_SOTW"}
+ENVOY_GATEWAY = {
+    "RUNTIME_ROOT": "/data",
+    "RUNTIME_SUBDIRECTORY": "ratelimit",
+    "RUNTIME_IGNOREDOTFILES": "true",
+    "RUNTIME_WATCH_ROOT": "false",
+    "LOG_LEVEL": "info",
+    "USE_STATSD": "false",
+    "CONFIG_TYPE": "GRPC_XDS_SOTW",
+    "CONFIG_GRPC_XDS_SERVER_URL": "envoy-gateway:18001",
+    "CONFIG_GRPC_XDS_NODE_ID": "envoy-ratelimit",
+    "GRPC_SERVER_USE_TLS": "true",
+    "GRPC_SERVER_TLS_CERT": "/certs/tls.crt",
+    "GRPC_SERVER_TLS_KEY": "/certs/tls.key",
+    "GRPC_SERVER_TLS_CA_CERT": "/certs/ca.crt",
+    "CONFIG_GRPC_XDS_SERVER_USE_TLS": "true",
+    "CONFIG_GRPC_XDS_CLIENT_TLS_CERT": "/certs/tls.crt",
+    "CONFIG_GRPC_XDS_CLIENT_TLS_KEY": "/certs/tls.key",
+    "CONFIG_GRPC_XDS_SERVER_TLS_CACERT": "/certs/ca.crt",
+    "FORCE_START_WITHOUT_INITIAL_CONFIG": "true",
+    "REDIS_SOCKET_TYPE": "tcp",
+    "REDIS_URL": "redis.redis-system.svc:6379",
+    "REDIS_TLS": "true",
+    "REDIS_TLS_CLIENT_CERT": "/redis-certs/tls.crt",
+    "REDIS_TLS_CLIENT_KEY": "/redis-certs/tls.key",
+    "USE_PROMETHEUS": "true",
+    "PROMETHEUS_ADDR": ":19001",
+    "PROMETHEUS_MAPPER_YAML": "/etc/statsd-exporter/conf.yaml",
+}
+"""All that its internal/infrastructure/kubernetes/ratelimit/resource.go sets, but for traces."""
+
+
+def test_the_environment_that_envoy_gateway_gives_its_containers_is_taken_whole() -> None:
+    found = loaded(**ENVOY_GATEWAY)
+    assert found.limits.prometheus is not None
+    assert found.limits.prometheus.address == "0.0.0.0:19001"
+    assert found.xds is not None
+    assert found.xds.server == "envoy-gateway:18001"
+    warnings = environment(**ENVOY_GATEWAY).warnings
+    assert [each.file for each in warnings] == ["RUNTIME_WATCH_ROOT", "PROMETHEUS_MAPPER_YAML"]
 
 
 def test_a_management_server_is_the_setting_xds() -> None:
