@@ -41,20 +41,22 @@ def _hash(name: bytes) -> bytes:
 
 def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]) -> bytes:
     """The counter of a descriptor in an operator's domain, for windows of so many seconds."""
-    text = "".join([f"{len(key)}:{key}{len(value)}:{value}" for key, value in entries])
-    if text.isascii():
-        # As many bytes as characters: 0.7 us instead of 1.4 for one entry, 1.0 of 2.1 for two.
-        return _bounded(_of_domain(domain, seconds) + text.encode())
-    parts = [_of_domain(domain, seconds)]
+    text = _of_domain(domain, seconds)
+    for key, value in entries:
+        text += f"{len(key)}:{key}{len(value)}:{value}"
+    if text.isascii() and len(text) <= _LONGEST:
+        # As many bytes as characters: half the time of what follows.
+        return text.encode() + b"@"
+    parts = [b"rl:d:", _part(domain), b"%ds:" % seconds]
     for key, value in entries:
         parts += (_part(key), _part(value))
     return _bounded(b"".join(parts))
 
 
 @lru_cache(1024)
-def _of_domain(domain: str, seconds: int) -> bytes:
-    """What the names of its counters begin with. Only of domains that there are."""
-    return b"rl:d:%b%ds:" % (_part(domain), seconds)
+def _of_domain(domain: str, seconds: int) -> str:
+    """What the names of its counters begin with, if it is ASCII. Only of domains that there are."""
+    return f"rl:d:{len(domain)}:{domain}{seconds}s:"
 
 
 def policy_key(

@@ -33,6 +33,23 @@ def test_what_collides_in_other_formats_does_not_here() -> None:
     assert len(keys) == 9
 
 
+@given(COUNTER, st.sampled_from(["", "x" * 130, "x" * 250, "é"]))
+def test_a_name_is_its_parts_each_after_its_length(
+    counter: tuple[str, int, list[tuple[str, str]]], value: str
+) -> None:
+    domain, seconds, entries = counter
+    entries = [*entries, ("last", value)]
+    texts = [text.encode() for entry in entries for text in entry]
+    parts = b"".join(b"%d:%b" % (len(text), text) for text in texts)
+    name = b"rl:d:%d:%b%ds:%b" % (len(domain.encode()), domain.encode(), seconds, parts)
+    key = descriptor_key(*counter[:2], entries)
+    if len(name) <= 200:
+        assert key == name + b"@"
+    else:
+        assert key.startswith(b"rl:h:")
+        assert len(key) == len(b"rl:h:@") + 40
+
+
 @given(st.lists(COUNTER, max_size=4))
 def test_two_counters_share_a_key_only_if_they_are_the_same(counters: list) -> None:
     for one in counters:
