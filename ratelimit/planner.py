@@ -20,6 +20,7 @@ from ratelimit.policy_limits import Facts, PolicyLimits, values
 from ratelimit.recent import Recent
 from ratelimit.request import BadRequest, Descriptor, Request
 from ratelimit.rules import Tree
+from ratelimit.stores.states import MOST_USES
 
 SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
@@ -121,11 +122,14 @@ class Planner:
 _NO_POLICY = Plan((Group(),), reason="no_policy")
 
 
-def _together(plans: list[Plan]) -> Plan:
+def _together(plans: list[Plan]) -> Plan | BadRequest:
     groups = tuple([group for each in plans for group in each.groups])
     last = plans[-1]
     settles = any(each.settles for each in plans)
     undivided = _undivided(groups, settles)
+    if undivided and sum(len(group.counted) for group in groups) > MOST_USES:
+        # Else it would be answered as if the counters were away, which may let it pass.
+        return BadRequest(f"more than {MOST_USES} windows to count all or nothing")
     return Plan(groups, last.policy, last.reason, last.note, undivided, settles)
 
 

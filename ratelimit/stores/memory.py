@@ -57,8 +57,8 @@ class MemoryStore:
                     count = 0
                 counters[key] = count
                 counters.move_to_end(key)
-            elif addend < 0:
-                count = 0
+            elif addend <= 0:
+                count = 0  # who only looks takes no place
             else:
                 if self._keys >= self._most:
                     self._evict(int(now))

@@ -93,8 +93,9 @@ class RedisStore:
                 break
         if fresh is not None and len(fresh) == len(hits):
             return counts
+        sent = {hit.key for hit in fresh} if fresh is not None else ()
         for hit, count in zip(hits, counts, strict=True):
-            if count == hit.addend and count and (fresh is None or hit not in fresh):
+            if count == hit.addend and count and hit.key not in sent:
                 # Created just now although its EXPIRE was sent before: it was evicted, or all was
                 # flushed. Without an expiry it would stay for ever.
                 self._client.send([_expire(hit, now)], None, _nothing)

@@ -468,3 +468,14 @@ async def test_in_a_cluster_counters_in_several_slots_are_all_or_nothing_too() -
                 assert left == ["OVER_LIMIT"]
         finally:
             await redis.close()
+
+
+async def test_more_windows_than_one_step_may_have_are_refused() -> None:
+    limits = ", ".join(
+        f"{{name: l{n}, by: [host], rate: {n + 1}/hour, onError: allow}}" for n in range(65)
+    )
+    world = World({"a.yaml": policy("a", f"limits: [{limits}]")})
+    entries = {"host": "shop.example", "path": "/", "method": "GET", "remote_address": "10.0.0.1"}
+    assert code(await world.ask("gatewright", entries)) == "OK"
+    assert code(await world.ask("gatewright", entries, entries)) == "INVALID_ARGUMENT"
+    assert world.seen.last.reason == "bad_request"
