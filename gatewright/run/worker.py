@@ -87,7 +87,7 @@ class Worker:
             self._faces.hottest,
             lambda answer: control.send(messages.encode(answer)),
         )
-        self._collecting: asyncio.Task[None] | None = None
+        self._collecting: asyncio.TimerHandle | None = None
 
     async def start(
         self,
@@ -110,7 +110,8 @@ class Worker:
             self._report = ErReport(self._faces.stats, self._control)
             self._report.start()
         self._telemetry.start()
-        self._collecting = asyncio.create_task(_collect_rarely())
+        gc.set_threshold(20_000, 50, 1_000_000)
+        self._collect_later()
         if not hold:
             await self._open()
 
@@ -164,6 +165,14 @@ class Worker:
             _log.error("cannot listen", error=str(error))
             self.failed()
 
+    def _collect_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._collecting = loop.call_later(COLLECT_EVERY, self._collect)
+
+    def _collect(self) -> None:
+        gc.collect()
+        self._collect_later()
+
     async def drain(self, seconds: float, succeeded: bool = False) -> None:
         """NOT_SERVING, GOAWAY, finish what is in flight, within the bound.
 
@@ -192,13 +201,6 @@ def raise_descriptor_limit() -> None:
     """Allows as many descriptors as the system does: the usual 1024 are kept for old programs."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-async def _collect_rarely() -> None:
-    gc.set_threshold(20_000, 50, 1_000_000)
-    while True:
-        await asyncio.sleep(COLLECT_EVERY)
-        gc.collect()
 
 
 class _Life:

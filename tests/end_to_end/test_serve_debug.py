@@ -146,6 +146,15 @@ def test_a_frozen_worker_is_named_and_the_others_are_shown(serve: Serve) -> None
     until(lambda: all("error" not in e for e in page(serve, "connections")["workers"].values()))
 
 
+def test_what_a_worker_will_do_later_is_named(serve: Serve) -> None:
+    def named() -> bool:
+        workers = page(serve, "connections")["workers"].values()
+        assert all(each["tasks"] >= 1 for each in workers)
+        return all("LoopMonitor._look" in each["timers"] for each in workers)
+
+    until(named)  # it is set anew each moment; what was there before the bundle is not seen
+
+
 def test_the_transport_of_grpcio_says_that_it_does_not_say(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", BUNDLE)
     with closing(Serve(tmp_path, bundle, "--transport", "grpcio")) as serve:
