@@ -245,7 +245,7 @@ class Conversation:
             theirs = self.model.cache_key("d", one.entries, limit, now)
             assert self.model.ends[theirs] == start + limit.divider
             ours = self.store._windows[start + limit.divider]
-            assert ours.get(key) == self.model.counters.get(theirs)
+            assert ours.get(key, 0) == self.model.counters.get(theirs, 0)
 
     def same_statistics(self) -> None:
         ours = {f"{each.rule}.{each.name}": each.value for each in self.stats.statistics()}
