@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-OURS = ("callout", "extauthz", "ratelimit", "gatewright")
+OURS = ("callout", "extauthz", "ratelimit", "waf", "gatewright")
 LOCKED = sorted((ROOT / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

@@ -11,7 +11,7 @@ import pytest
 import gatewright
 
 ROOT = Path(__file__).parents[1]
-OURS = ("callout", "extauthz", "ratelimit", "gatewright")
+OURS = ("callout", "extauthz", "ratelimit", "waf", "gatewright")
 DATA = "gatewright/_data/gateway-config"
 
 

@@ -1,0 +1,1 @@
+"""SecLang, the language of ModSecurity's rules: from text to a program."""
