@@ -228,11 +228,12 @@ def test_who_does_not_sample_is_followed_and_a_bad_context_is_none(start: Starte
     assert not {each.trace_id.hex() for each in roots} & {TRACE, OTHER, "0" * 32}
 
 
-def test_a_limit_asks_redis_within_its_decision(start: Started, redis_server: RedisServer) -> None:
+def test_a_limit_asks_redis_within_its_decision(start: Started, private_redis: RedisServer) -> None:
     collector = start.collector()
-    serve = start.serve(collector.url, "--redis", redis_server.url, "--workers", "1")
+    serve = start.serve(collector.url, "--redis", private_redis.url, "--workers", "1")
     call(serve, LIMIT, rate_limit_request("gatewright", OURS), CALL)
-    # Two limits are one script, whose source Redis is sent when it does not know the digest.
+    # Two limits are one script, whose source is sent to a Redis that does not know the digest:
+    # this one has seen no other test.
     first = collector.wait_for(4)
     asked = [attributes(each)["db.operation.name"] for each in first if each.name == "redis"]
     assert asked == ["EVALSHA", "EVAL"]
