@@ -115,8 +115,10 @@ class Opener:
             await self._speak(way, reader, writer)
         finally:
             if way in ("reset", "unread"):
-                peer: socket.socket = writer.get_extra_info("socket")
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+                # None: the server has closed it already, as it may on a busy machine.
+                peer: socket.socket | None = writer.get_extra_info("socket")
+                if peer is not None:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
                 writer.transport.abort()
             else:
                 writer.close()
