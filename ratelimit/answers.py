@@ -160,8 +160,9 @@ def _ietf(limit: Limit, remaining: int, reset: int) -> bytes:
 @lru_cache(4096)
 def _ietf_policy(limit: Limit) -> tuple[bytes, str]:
     name = _quoted(label(limit))
-    window = limit.unit.seconds
-    return _field("RateLimit-Policy", f"{name};q={limit.requests};w={window}"), name
+    seconds = limit.unit.seconds
+    window = f";w={seconds}" if seconds else ""  # no number says how long a month is
+    return _field("RateLimit-Policy", f"{name};q={limit.requests}{window}"), name
 
 
 def _quoted(text: str) -> str:

@@ -32,14 +32,17 @@ class LimitsSection(Section):
 
     key = "limits"
 
-    def __init__(self, merge_domains: bool = False, er: ErNames | None = None) -> None:
+    def __init__(
+        self, merge_domains: bool = False, er: ErNames | None = None, calendar: bool = False
+    ) -> None:
         """Read files.
 
         Args:
             merge_domains: a domain may be in several files; their rules are put together.
             er: domains match, count and answer as in envoyproxy/ratelimit, under these names.
+            calendar: a month of files is that of the calendar.
         """
-        self._merge, self._er = merge_domains, er
+        self._merge, self._er, self._calendar = merge_domains, er, calendar
         self._files = OverrideFiles()
 
     def compile_block(self, block: Source, bundle: Bundle) -> PolicyLimits | Rejected:
@@ -143,7 +146,12 @@ class LimitsSection(Section):
     ) -> Mapping[str, Tree] | Rejected:
         """The domains of the operator's own files."""
         er = self._er
-        trees = load(bundle.under(FOLDER), merge=self._merge, joined=er is not None)
+        trees = load(
+            bundle.under(FOLDER),
+            merge=self._merge,
+            joined=er is not None,
+            calendar=self._calendar,
+        )
         if isinstance(trees, Rejected) or er is None:
             return trees
         return {domain: replace(tree, er=er) for domain, tree in trees.items()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ratelimit.algorithms.contract import Verdict as Said
-from ratelimit.limits import MOST_REQUESTS, Limit
+from ratelimit.limits import MOST_REQUESTS, Limit, window
 from ratelimit.plan import Plan
 
 
@@ -72,7 +72,8 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
                 if not plan.tells_shadow:
                     continue
                 over = False
-            reset = limit.unit.seconds - second % limit.unit.seconds
+            length = limit.unit.seconds
+            reset = length - second % length if length else window(second, 0)[1] - second
             if over:
                 if quota:
                     quotas -= 1

@@ -8,7 +8,7 @@ from callout.config import yaml
 from callout.config.problems import Problem, describe
 from callout.config.source import Mark, Source, Step
 from callout.config.validate import suggest
-from ratelimit.limits import MOST_REQUESTS, UNITS, Limit, Unit
+from ratelimit.limits import CALENDAR_MONTH, MONTH, MOST_REQUESTS, UNITS, Limit, Unit
 from ratelimit.rules import JoinedNode, Node, Rule
 
 DOMAIN_KEYS: Final = ("domain", "descriptors")
@@ -90,11 +90,14 @@ def _check(
 class Reader:
     """Reads one document whose keys are known."""
 
-    def __init__(self, document: Source, lines: Sequence[str], *, joined: bool) -> None:
+    def __init__(
+        self, document: Source, lines: Sequence[str], *, joined: bool, calendar: bool = False
+    ) -> None:
         self.problems: list[Problem] = []
         self._document = document
         self._lines = lines
         self._node = JoinedNode if joined else Node
+        self._calendar = calendar
 
     def domain(self) -> str | None:
         """The domain; None after a problem."""
@@ -165,10 +168,18 @@ class Reader:
         if written is not None and unit is None:
             there = (*path, "unit") if written else path
             self._problem(there, f"invalid rate limit unit '{written}'")
+        of_calendar = self._calendar and unit is MONTH
         requests = self._number(path, "requests_per_unit", 0, 0, MOST_REQUESTS)
         most = LONGEST_WINDOW // unit.seconds if unit is not None else LONGEST_WINDOW
         times = self._number(path, "unit_multiplier", 1, 1, most)
-        if unit is not None and times != 1:
+        if of_calendar and times != 1:
+            message = (
+                "expected 1 beside a month of the calendar: several have no window of their own"
+            )
+            self._problem((*path, "unit_multiplier"), message)
+        elif of_calendar:
+            unit = CALENDAR_MONTH
+        elif unit is not None and times != 1:
             unit = Unit(f"{times} {unit.name}s", times * unit.seconds)
         return Limit(requests, unit, name) if unit is not None else None
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ratelimit.keys import descriptor_key
+from ratelimit.limits import CALENDAR_MONTH, MONTH, Limit
 from ratelimit.plan import Counted, Group, OnError
 from ratelimit.request import Descriptor
 from ratelimit.rules import Match, Rule, Tree, match, override_key
@@ -27,6 +28,8 @@ def groups(
                 continue
         else:
             # It replaces whatever rule there is, its shadow mode and `unlimited` included.
+            if tree.calendar and override.unit is MONTH:
+                override = Limit(override.requests, CALENDAR_MONTH)
             met = Match(Rule(override), entries, override_key(domain, entries))
         rule, entries, name = met
         if rule.replaces:

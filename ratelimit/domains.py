@@ -21,7 +21,7 @@ OWN_DOMAIN = "gatewright"
 
 
 def load(
-    files: Mapping[str, bytes], *, merge: bool = False, joined: bool = False
+    files: Mapping[str, bytes], *, merge: bool = False, joined: bool = False, calendar: bool = False
 ) -> dict[str, Tree] | Rejected:
     """The rules of each domain, or everything that is wrong with the files.
 
@@ -29,6 +29,7 @@ def load(
         files: content by name; only `.yaml` and `.yml` are read, in the order of their names.
         merge: see `build`.
         joined: see `build`.
+        calendar: see `build`.
     """
     documents: list[Source] = []
     texts: dict[str, str] = {}
@@ -44,7 +45,7 @@ def load(
             texts[name] = files[name].decode("utf-8-sig")
         else:
             problems.append(Problem(name, 0, 0, "", "config file cannot have empty domain"))
-    built = build(documents, texts, merge=merge, joined=joined)
+    built = build(documents, texts, merge=merge, joined=joined, calendar=calendar)
     if isinstance(built, Rejected):
         problems += built.problems
     if problems or isinstance(built, Rejected):
@@ -58,6 +59,7 @@ def build(
     *,
     merge: bool = False,
     joined: bool = False,
+    calendar: bool = False,
 ) -> dict[str, Tree] | Rejected:
     """The rules of each domain, from documents wherever they come from.
 
@@ -68,6 +70,8 @@ def build(
         merge: a domain may be in several documents; their rules are put together.
         joined: rules are found by `key_value` glued together, with all that this confuses, as
             envoyproxy/ratelimit finds them.
+        calendar: a month is that of the calendar (UTC) and no 30 days, as that service counts with
+            USE_CALENDAR_MONTH_RATE_LIMIT.
     """
     trees: dict[str, Tree] = {}
     problems: list[Problem] = []
@@ -79,7 +83,8 @@ def build(
             # What the rest means can only be guessed.
             problems += unknown
             continue
-        reader = Reader(document, lines.get(document.mark.file, ()), joined=joined)
+        text = lines.get(document.mark.file, ())
+        reader = Reader(document, text, joined=joined, calendar=calendar)
         domain = reader.domain()
         if domain is not None:
             problem = _claim(document, domain, trees, merge=merge)
@@ -87,7 +92,8 @@ def build(
                 problems.append(problem)
                 continue
             if domain not in trees:
-                trees[domain] = Tree(domain, JoinedNode() if joined else Node())
+                root = JoinedNode() if joined else Node()
+                trees[domain] = Tree(domain, root, calendar=calendar)
             reader.descriptors(trees[domain].root, domain)
         problems += reader.problems
     return Rejected(tuple(problems)) if problems else trees

@@ -10,7 +10,17 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ratelimit.decide import Answer, Verdict
-from ratelimit.limits import DAY, HOUR, MINUTE, MONTH, SECOND, WEEK, YEAR, Limit
+from ratelimit.limits import (
+    CALENDAR_MONTH,
+    DAY,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    WEEK,
+    YEAR,
+    Limit,
+)
 from ratelimit.request import BadRequest, Descriptor, Request
 from ratelimit.stores.contract import LARGEST_ADDEND
 from ratelimit.wire import usual
@@ -26,7 +36,16 @@ MOST_ENTRIES = 256
 _OVERRIDE_UNITS = {1: SECOND, 2: MINUTE, 3: HOUR, 4: DAY, 5: MONTH, 6: YEAR, 7: WEEK}
 """envoy.type.v3.RateLimitUnit: 0 is UNKNOWN. It has no week, but protobuf lets any number through,
 and 7 is what envoyproxy/ratelimit takes for one."""
-_UNIT_CODES = {SECOND: 1, MINUTE: 2, HOUR: 3, DAY: 4, MONTH: 5, YEAR: 6, WEEK: 7}
+_UNIT_CODES = {
+    SECOND: 1,
+    MINUTE: 2,
+    HOUR: 3,
+    DAY: 4,
+    MONTH: 5,
+    CALENDAR_MONTH: 5,
+    YEAR: 6,
+    WEEK: 7,
+}
 """RateLimitResponse.RateLimit.Unit. A multiple of a unit has no code: told as UNKNOWN, Envoy leaves
 the window out of its `x-ratelimit-limit`."""
 

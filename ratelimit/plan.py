@@ -6,7 +6,7 @@ from ratelimit.algorithms.contract import Algorithm
 from ratelimit.algorithms.decision import Use
 from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.keys import window_key
-from ratelimit.limits import Limit, window_start
+from ratelimit.limits import Limit, window
 from ratelimit.rules import Rule
 from ratelimit.stores.contract import Hit
 
@@ -71,10 +71,10 @@ def _window(now: float, seconds: int) -> tuple[int, int, bytes]:
     """
     known = _windows.get(seconds)
     if known is None or not known[0] <= now < known[1]:
-        start = window_start(now, seconds)
+        start, end = window(now, seconds)
         if len(_windows) >= _MOST_LENGTHS:
             _windows.clear()
-        known = _windows[seconds] = start, start + seconds, window_key(b"", start)
+        known = _windows[seconds] = start, end, window_key(b"", start)
     return known
 
 

@@ -179,6 +179,8 @@ class Tree:
     er: ErNames | None = None
     """All that this domain counts and answers is as in envoyproxy/ratelimit, its counters' names
     too; None: unambiguous names, and clients see nothing of a limit in shadow that is over."""
+    calendar: bool = False
+    """A month of a limit that a request brings is that of the calendar; those of rules say so."""
 
 
 def match(tree: Tree, entries: Entries) -> Match | None:

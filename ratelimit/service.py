@@ -30,6 +30,7 @@ from ratelimit.retries.contract import Retries
 from ratelimit.retries.request_id import NO_RECEIPT, without_id
 from ratelimit.retries.request_id import receipt as receipt_of
 from ratelimit.rule_metadata import asked
+from ratelimit.stop_when_over import StopWhenOver
 from ratelimit.stores.contract import Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.memory_states import MemoryStates
@@ -58,6 +59,7 @@ class RateLimitService:
         retries: Retries | None = None,
         states: StateStore | None = None,
         refused: Refused | None = None,
+        stop: StopWhenOver | None = None,
     ) -> None:
         """Serve.
 
@@ -77,6 +79,7 @@ class RateLimitService:
             states: the counters of all algorithms, those of `store` among them; None: beside a
                 `MemoryStore` in memory, beside others there are none.
             refused: as `denied`, for what `states` is asked.
+            stop: counts requests of several limits of an operator's domain; None: `store` does.
         """
         self._snapshot = snapshot
         self._store = store
@@ -90,6 +93,7 @@ class RateLimitService:
         """Requests until it looks again; without it 0, and less with each."""
         self._states = states if states is not None else _states(store)
         self._refusals = refused
+        self._stop = stop
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None
@@ -145,6 +149,14 @@ class RateLimitService:
             if receipt and self._retries is not None:
                 return self._retries.once.add(
                     receipt,
+                    hits,
+                    now,
+                    answer_by(call.deadline, started),
+                    lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
+                )
+            if self._stop is not None and len(hits) > 1:
+                return self._stop.add(
+                    plan,
                     hits,
                     now,
                     answer_by(call.deadline, started),

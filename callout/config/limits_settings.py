@@ -99,6 +99,15 @@ class Limits(Block):
     merge_domains: bool = False
     """Whether a domain may be in several files, whose rules are put together: its
     MERGE_DOMAIN_CONFIG."""
+    calendar_month: bool = False
+    """Whether a month of the operator's domains is that of the calendar, in UTC, and not 30 days
+    counted from the epoch: envoyproxy/ratelimit's USE_CALENDAR_MONTH_RATE_LIMIT. Those of policies
+    stay 30 days, for their algorithms need windows of one length."""
+    stop_when_over: bool = False
+    """Whether a request of an operator's domain that is refused is counted only by the limits that
+    refuse it, and not by its others: envoyproxy/ratelimit's
+    STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT. Requests of several limits then go to the counters
+    twice."""
     deny_cache: bool = True
     """Whether a counter in Redis that is over its limit is not asked for again for a tenth of a
     second. Then refused requests are not all counted; without it each of them asks Redis."""
@@ -116,4 +125,13 @@ class Limits(Block):
     def _prefix_is_of_a_format(self) -> "Limits":
         if self.key_prefix and self.compat is None:
             raise ValueError("expected compat: er beside key_prefix")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _one_step_or_two(self) -> "Limits":
+        if self.stop_when_over and self.retries is not None:
+            raise ValueError(
+                "expected no retries beside stop_when_over: what is counted in two steps cannot be "
+                "noted in one"
+            )
         return self

@@ -9,7 +9,8 @@ from ratelimit.keys import ErNames
 
 def sections(limits: Limits) -> tuple[Section, ...]:
     """All of them, as a process with these settings reads them."""
-    return (AuthSection(), LimitsSection(limits.merge_domains, er_names(limits)))
+    calendar = limits.calendar_month
+    return (AuthSection(), LimitsSection(limits.merge_domains, er_names(limits), calendar))
 
 
 def er_names(limits: Limits) -> ErNames | None:

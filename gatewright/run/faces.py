@@ -30,6 +30,7 @@ from ratelimit.retries.contract import Retries
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.retries.redis import OnceInRedis, TwoOnce
 from ratelimit.service import RateLimitService
+from ratelimit.stop_when_over import StopWhenOver
 from ratelimit.stores.contract import Store
 from ratelimit.stores.er_redis_store import ErRedisStore
 from ratelimit.stores.per_second import PerSecondStore
@@ -115,6 +116,7 @@ class Faces:
                 retries=_retries(settings.limits, store, states, self._redis, self._per_second),
                 states=states,
                 refused=refused,
+                stop=_stop(settings.limits, store, self._redis, self._per_second),
             ).face(settings.overload.limit),
         }
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
@@ -188,8 +190,21 @@ def _retries(
     return Retries(written.by, TwoOnce(once, OnceInRedis(per_second, written.within)))
 
 
+def _stop(
+    limits: Limits, store: Store, redis: Redis | None, per_second: Redis | None
+) -> StopWhenOver | None:
+    if not limits.stop_when_over:
+        return None
+    if redis is None or limits.compat is None:
+        return StopWhenOver(store, store)
+    looks: Store = RedisStore(redis)
+    if per_second is not None:
+        looks = PerSecondStore(looks, RedisStore(per_second))
+    return StopWhenOver(store, looks)
+
+
 def _windows(client: Redis, limits: Limits) -> Store:
     """Counters of fixed windows in that Redis."""
     if limits.compat == "er":
-        return ErRedisStore(client, limits.expiry_jitter)
+        return ErRedisStore(client, limits.expiry_jitter, calendar=limits.calendar_month)
     return RedisStore(client)

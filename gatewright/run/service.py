@@ -429,7 +429,12 @@ class Service:
             xds.initial_fetch_timeout,
             offer,
             on_failure=failed,
-            read=partial(load, merge=limits.merge_domains, joined=limits.compat == "er"),
+            read=partial(
+                load,
+                merge=limits.merge_domains,
+                joined=limits.compat == "er",
+                calendar=limits.calendar_month,
+            ),
         )
 
     async def _offered(self, bundle: Bundle | Rejected) -> tuple[Problem, ...]:

@@ -1,8 +1,11 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ratelimit.limits import (
+    CALENDAR_MONTH,
     DAY,
     HOUR,
     MINUTE,
@@ -15,7 +18,7 @@ from ratelimit.limits import (
     Limit,
     Unit,
     rate,
-    window_start,
+    window,
 )
 
 RATES = {
@@ -96,6 +99,22 @@ def test_units_are_as_long_as_envoyproxy_ratelimits() -> None:
 
 @given(st.floats(0, 4e9), st.sampled_from(list(UNITS.values())))
 def test_a_window_holds_its_moment_and_is_aligned_to_the_epoch(now: float, unit: Unit) -> None:
-    start = window_start(now, unit.seconds)
-    assert start <= now < start + unit.seconds
+    start, end = window(now, unit.seconds)
+    assert start <= now < end == start + unit.seconds
     assert start % unit.seconds == 0
+
+
+@given(st.floats(0, 4e9))
+def test_a_month_of_the_calendar_begins_and_ends_with_it_in_utc(now: float) -> None:
+    start, end = (datetime.fromtimestamp(each, UTC) for each in window(now, CALENDAR_MONTH.seconds))
+    moment = datetime.fromtimestamp(now, UTC)
+    assert start == datetime(moment.year, moment.month, 1, tzinfo=UTC)
+    assert end.day == 1
+    assert timedelta(days=28) <= end - start <= timedelta(days=31)
+    assert start <= moment < end
+
+
+def test_february_of_a_leap_year_has_its_day() -> None:
+    noon = datetime(2028, 2, 29, 12, tzinfo=UTC).timestamp()
+    start, end = window(noon, 0)
+    assert end - start == 29 * 86_400

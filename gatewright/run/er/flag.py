@@ -101,7 +101,12 @@ class ErRatelimit:
             xds.initial_fetch_timeout,
             offer,
             on_failure=lambda: None,
-            read=partial(load, merge=limits.merge_domains, joined=limits.compat == "er"),
+            read=partial(
+                load,
+                merge=limits.merge_domains,
+                joined=limits.compat == "er",
+                calendar=limits.calendar_month,
+            ),
         )
 
 

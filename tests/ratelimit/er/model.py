@@ -5,6 +5,7 @@ followed (a limit of an unknown unit ends it; 2^63 hits make Redis refuse), the 
 """
 
 import copy
+import datetime
 import re
 import struct
 from collections import Counter
@@ -149,11 +150,14 @@ class Model:
         near: float = 0.8,
         shadow_mode: bool = False,
         quota_mode: bool = False,
+        calendar: bool = False,
+        stop: bool = False,
         jitter: Callable[[], int] = lambda: 0,
     ) -> None:
         self.domains: dict[str, Descriptor] = {}
         self.prefix, self.near = prefix, _float32(near)
         self.shadow_mode, self.quota_mode = shadow_mode, quota_mode
+        self.calendar, self.stop = calendar, stop
         self.counters: dict[str, int] = {}
         self.ends: dict[str, int] = {}
         """When the window of a counter ends."""
@@ -224,11 +228,21 @@ class Model:
             full = detailed if found.detailed_metric else named
         return RateLimit(**{**vars(found), "full_key": full, "share_patterns": shared})
 
+    def window(self, limit: RateLimit, now: int) -> tuple[int, int]:
+        """Its start and its end."""
+        if self.calendar and limit.unit == "MONTH":
+            first = datetime.datetime.fromtimestamp(now, datetime.UTC).date().replace(day=1)
+            later = (first + datetime.timedelta(days=31)).replace(day=1)
+            epoch = datetime.date(1970, 1, 1)
+            return (first - epoch).days * 86400, (later - epoch).days * 86400
+        start = now // limit.divider * limit.divider
+        return start, start + limit.divider
+
     def cache_key(self, domain: str, entries: Entries, limit: RateLimit, now: int) -> str:
         key = f"{self.prefix}{domain}_"
         for index, (name, value) in enumerate(entries):
             key += f"{name}_{limit.share_patterns.get(index, value)}_"
-        return f"{key}{now // limit.divider * limit.divider}"
+        return f"{key}{self.window(limit, now)[0]}"
 
     def limits(self, domain: str, descriptors: list[Asked]) -> list[RateLimit | None]:
         """What applies to each, `replaces` done; unlimited ones are still there."""
@@ -244,8 +258,13 @@ class Model:
         statuses = []
         metadata: dict[str, Any] = {}
         refused, quotas, quotas_over = False, 0, 0
-        for asked, limit in zip(descriptors, limits, strict=True):
-            status = self._status(domain, asked, limit, now)
+        over_now = [
+            self._would_be_over(domain, asked, limit, now)
+            for asked, limit in zip(descriptors, limits, strict=True)
+        ]
+        for asked, limit, near in zip(descriptors, limits, over_now, strict=True):
+            spared = self.stop and any(over_now) and not near
+            status = self._status(domain, asked, limit, now, spared=spared)
             statuses.append(status)
             over = status.code == "OVER_LIMIT"
             # In the global mode a descriptor without a limit is one of which something is left.
@@ -263,23 +282,34 @@ class Model:
             code = "OK"
         return Response(code, statuses, metadata)
 
-    def _status(self, domain: str, asked: Asked, limit: RateLimit | None, now: int) -> Status:
+    def _would_be_over(self, domain: str, asked: Asked, limit: RateLimit | None, now: int) -> bool:
+        """By what the counter says before anything of the request is counted."""
+        if limit is None or limit.unlimited or asked.refund:
+            return False
+        key = self.cache_key(domain, asked.entries, limit, now)
+        return self.look(key) + asked.hits > limit.requests_per_unit
+
+    def _status(
+        self, domain: str, asked: Asked, limit: RateLimit | None, now: int, *, spared: bool
+    ) -> Status:
         if limit is None:
             return Status("OK")
         if limit.unlimited:
             return Status("OK", remaining=2**32 - 1)
         key = self.cache_key(domain, asked.entries, limit, now)
-        self.ends[key] = now // limit.divider * limit.divider + limit.divider
-        keep = limit.divider + self.jitter()
+        start, end = self.window(limit, now)
+        self.ends[key] = end
+        calendar = self.calendar and limit.unit == "MONTH"
+        keep = (end - now if calendar else end - start) + self.jitter()
         most = limit.requests_per_unit
         told = (most, limit.unit, limit.name)
-        reset = limit.divider - now % limit.divider
+        reset = end - now
         if asked.refund:
             self.stats[f"{limit.full_key}.total_negative_hits"] += asked.hits
             left = self.give_back(key, asked.hits, keep)
             return Status("OK", told, max(most - left, 0), reset)
-        after = self.count(key, asked.hits, keep)
-        before = after - asked.hits
+        after = self.count(key, 0 if spared else asked.hits, keep)
+        before = max(after - asked.hits, 0)  # there a uint64, which statistics show now and then
         near = int(_float32(_float32(most) * self.near))
         count = {"total_hits": asked.hits}
         if after > most:
@@ -296,6 +326,10 @@ class Model:
             self.stats[f"{limit.full_key}.{name}"] += number
         code = "OVER_LIMIT" if after > most and not limit.shadow_mode else "OK"
         return Status(code, told, max(most - after, 0), reset)
+
+    def look(self, key: str) -> int:
+        """GET."""
+        return self.counters.get(key, 0)
 
     def count(self, key: str, hits: int, keep: int) -> int:
         """INCRBY and EXPIRE."""

@@ -184,7 +184,8 @@ class Conversation:
         for one, limit in zip(asked, self.model.limits("d", asked), strict=True):
             if limit is not None and not limit.unlimited:
                 key = self.model.cache_key("d", one.entries, limit, now)
-                if self.units.setdefault(key, limit.divider) != limit.divider:
+                start, end = self.model.window(limit, now)
+                if self.units.setdefault(key, end - start) != end - start:
                     return True
         return False
 
@@ -240,11 +241,14 @@ class Conversation:
                 (key, limit.share_patterns.get(index, value))
                 for index, (key, value) in enumerate(one.entries)
             ]
-            start = now // limit.divider * limit.divider
-            key = window_key(descriptor_key("d", limit.divider, counted), start)
+            start, end = self.model.window(limit, now)
+            length = limit.divider
+            if self.model.calendar and limit.unit == "MONTH":
+                length = 0
+            key = window_key(descriptor_key("d", length, counted), start)
             theirs = self.model.cache_key("d", one.entries, limit, now)
-            assert self.model.ends[theirs] == start + limit.divider
-            ours = self.store._windows[start + limit.divider]
+            assert self.model.ends[theirs] == end
+            ours = self.store._windows[end]
             assert ours.get(key, 0) == self.model.counters.get(theirs, 0)
 
     def same_statistics(self) -> None:

@@ -20,7 +20,9 @@ from callout.testing.redis import RedisServer
 from ratelimit.config import LimitsSection
 from ratelimit.er.stats import ErStats
 from ratelimit.keys import ErNames
+from ratelimit.stop_when_over import StopWhenOver
 from ratelimit.stores.er_redis_store import ErRedisStore
+from ratelimit.stores.redis_store import RedisStore
 from tests.ratelimit.er.asking import message_of, some_descriptors
 from tests.ratelimit.er.model import Asked, ConfigError, Model, RateLimit, Response
 from tests.ratelimit.er.test_against_model import (
@@ -74,6 +76,10 @@ class OnRedis(Model):
         super().__init__(*given, **options)
         self._redis = client
 
+    def look(self, key: str) -> int:
+        found: Any = self._redis.get(key)
+        return int(found or 0)
+
     def count(self, key: str, hits: int, keep: int) -> int:
         counted: Any = self._redis.incrby(key, hits)
         self._redis.expire(key, keep)
@@ -100,22 +106,31 @@ class Conversation:
     """The same requests to whoever shares the counters, and to a model that is alone."""
 
     def __init__(
-        self, fleet: Fleet, written: list[dict[str, Any]], random: Random, *, turns: bool
+        self,
+        fleet: Fleet,
+        written: list[dict[str, Any]],
+        random: Random,
+        *,
+        turns: bool,
+        calendar: bool = False,
+        stop: bool = False,
     ) -> None:
         fleet.redis.flushall()
         self.fleet, self.random = fleet, random
         read = documents(written, random)
         prefix = random.choice(["", "edge:"])
         seed = random.random()
-        options: Any = {"merge": True, "prefix": prefix}
+        options: Any = {"merge": True, "prefix": prefix, "calendar": calendar, "stop": stop}
         self.model = Model(read, jitter=jitter(seed), **options)
         self.stats = ErStats()
         ours = jitter(seed)
+        store = ErRedisStore(fleet.client, MOST, lambda _: ours(), calendar)
         self.world = World(
             {f"ratelimit/{n}.yaml": json.dumps(each) for n, each in enumerate(read)},
-            ErRedisStore(fleet.client, MOST, lambda _: ours()),
-            section(prefix),
+            store,
+            section(prefix, calendar),
             stats=self.stats,
+            stop=StopWhenOver(store, RedisStore(fleet.client)) if stop else None,
         )
         self.world.seen.wants_text = False
         self.other = OnRedis(fleet.redis, read, jitter=ours, **options) if turns else None
@@ -162,8 +177,8 @@ def jitter(seed: float) -> Any:
     return lambda: random.randrange(LEAST, MOST)
 
 
-def section(prefix: str) -> LimitsSection:
-    return LimitsSection(merge_domains=True, er=ErNames(prefix.encode()))
+def section(prefix: str, calendar: bool = False) -> LimitsSection:
+    return LimitsSection(merge_domains=True, er=ErNames(prefix.encode()), calendar=calendar)
 
 
 def same(answered: Any, expected: Response, limits: list[RateLimit | None]) -> None:
@@ -186,21 +201,23 @@ REQUESTS = 100
 
 
 def begun(
-    fleet: Fleet, written: list[dict[str, Any]], random: Random, *, turns: bool
+    fleet: Fleet, written: list[dict[str, Any]], random: Random, **how: bool
 ) -> Conversation | None:
     """None: both refuse the rules, because glued keys and values are another rule's."""
     document = {"domain": "d", "descriptors": written}
     refused = built({"ratelimit/x.yaml": json.dumps(document)}, section(""))
     if not isinstance(refused, Rejected):
-        return Conversation(fleet, written, random, turns=turns)
+        return Conversation(fleet, written, random, turns=how.pop("turns"), **how)
     with pytest.raises(ConfigError) as error:
         Model([document])
     assert str(error.value) in [each.message for each in refused.problems]
     return None
 
 
-def converse(fleet: Fleet, written: list[dict[str, Any]], seed: int, *, turns: bool) -> int:
-    conversation = begun(fleet, written, Random(seed), turns=turns)
+def converse(
+    fleet: Fleet, written: list[dict[str, Any]], seed: int, *, turns: bool, **how: bool
+) -> int:
+    conversation = begun(fleet, written, Random(seed), turns=turns, **how)
     if conversation is None:
         return 0
     for _ in range(REQUESTS):
@@ -243,6 +260,41 @@ def test_who_takes_turns_with_the_model_counts_as_if_it_were_alone(fleet: Fleet)
 
     conversation()
     assert compared >= 4_000
+
+
+def plain(written: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
+    """The same rules without these keys."""
+    made = []
+    for each in written:
+        one = {key: value for key, value in each.items() if key not in keys}
+        if "rate_limit" in one:
+            one["rate_limit"] = {k: v for k, v in one["rate_limit"].items() if k not in keys}
+        made.append(one | {"descriptors": plain(each.get("descriptors", []), *keys)})
+    return made
+
+
+@pytest.mark.parametrize("turns", [False, True])
+@pytest.mark.parametrize("calendar", [False, True])
+def test_refused_requests_and_months_are_counted_as_the_model_counts_them(
+    fleet: Fleet, turns: bool, calendar: bool
+) -> None:
+    """STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT, with USE_CALENDAR_MONTH_RATE_LIMIT and without.
+
+    Without shadow and quota mode: there, what is over in these keeps others from being counted.
+    """
+    compared = 0
+
+    @settings(
+        max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
+    )
+    @given(RULES, st.integers(0, 2**32))
+    def conversation(written: list[dict[str, Any]], seed: int) -> None:
+        nonlocal compared
+        rules = plain(written, "shadow_mode", "quota_mode", "unit_multiplier")
+        compared += converse(fleet, rules, seed, turns=turns, stop=True, calendar=calendar)
+
+    conversation()
+    assert compared >= 2_000
 
 
 @pytest.mark.parametrize("jitter", [0, 1, 300])

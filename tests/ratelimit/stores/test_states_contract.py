@@ -15,7 +15,7 @@ from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.sub_buckets import SubBuckets
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.keys import window_key
-from ratelimit.limits import window_start
+from ratelimit.limits import window
 from ratelimit.stores.memory_states import MemoryStates
 from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.shared_memory.memory import LEAST_BYTES, SharedMemory, create
@@ -60,7 +60,7 @@ def made(kind: str, capacity: int) -> Algorithm:
 def named(uses: tuple[Use, ...], now: float) -> list[Use]:
     """With the window in the name, where the limit is of one."""
     return [
-        use._replace(key=window_key(use.key, window_start(now, use.algorithm.window // 1000)))
+        use._replace(key=window_key(use.key, window(now, use.algorithm.window // 1000)[0]))
         if use.algorithm.kind == "window"
         else use
         for use in uses

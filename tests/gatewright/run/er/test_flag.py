@@ -67,6 +67,8 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
         ({}, "limits.merge_domains", False),
         ({"MERGE_DOMAIN_CONFIG": "true"}, "limits.merge_domains", True),
         ({"MERGE_DOMAIN_CONFIG": "F"}, "limits.merge_domains", False),
+        ({"USE_CALENDAR_MONTH_RATE_LIMIT": "true"}, "limits.calendar_month", True),
+        ({"STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT": "true"}, "limits.stop_when_over", True),
         ({"GATEWRIGHT_LIMITS__COMPAT": ""}, "limits.compat", None),
         ({"GRPC_PORT": "9"}, "listen.grpc", "0.0.0.0:9"),
         ({"GRPC_HOST": "127.0.0.1"}, "listen.grpc", "127.0.0.1:8081"),
