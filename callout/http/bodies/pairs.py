@@ -1,0 +1,17 @@
+"""Named values: what forms, queries, cookies and JSON come to."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from callout.http.bodies.oddities import NONE, Oddities
+
+Pair: TypeAlias = tuple[bytes, bytes]
+"""(name, value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs in the order of the body, repeated names included."""
+
+    pairs: tuple[Pair, ...]
+    oddities: Oddities = NONE
