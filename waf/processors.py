@@ -1,0 +1,31 @@
+"""Which body processor a request gets, and what it makes of the body.
+
+Forms are told by their Content-Type alone; JSON and XML only where a rule says so with
+`ctl:requestBodyProcessor`, as in ModSecurity and Coraza: their recommended rules do.
+"""
+
+from callout.http.head import Headers, RequestHead
+from waf.bodies import NO_BODY, BodyValues, form, json
+from waf.settings import EngineSettings
+
+
+def choose(headers: Headers) -> bytes:
+    """REQBODY_PROCESSOR as the Content-Type says it; empty: none."""
+    content_type = (headers.get(b"content-type") or b"").lower()
+    if content_type.startswith(b"application/x-www-form-urlencoded"):
+        return b"URLENCODED"
+    if content_type.startswith(b"multipart/form-data"):
+        return b"MULTIPART"
+    return b""
+
+
+def decode(
+    processor: bytes, head: RequestHead, body: bytes, settings: EngineSettings
+) -> BodyValues:
+    """What the processor makes of the body; nothing when there is none."""
+    if processor == b"URLENCODED":
+        return form(body, settings)
+    if processor == b"JSON":
+        return json(body, settings)
+    del head
+    return NO_BODY

@@ -1,0 +1,331 @@
+"""One request and its response before the rules, in the order of the protocol.
+
+A transaction opens nothing and reads no clock. Its methods are called in the order in which they
+stand; each says whether a rule interrupted. After an interruption only `logging` has an effect.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from callout.http.head import Peer, RequestHead, ResponseHead
+from waf.collections.contract import Store
+from waf.collections.members import Members
+from waf.collections.memory import MemoryStore
+from waf.interruption import Interruption
+from waf.nomination import Nomination
+from waf.processors import choose, decode
+from waf.rules import CompiledRule, RuleSet
+from waf.state import Found, Labels, State
+from waf.values import Values
+
+_RULES_PER_LOOK: Final = 8
+"""Rules between two looks at the time: a look costs what a cheap rule does, 0.1 us."""
+_VALUES_PER_LOOK: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long the rules of one transaction may take."""
+
+    seconds: float = 0.1
+    """Of all phases together. Half of Envoy's message_timeout of 200 ms."""
+    verdict: Literal["deny", "pass"] = "deny"
+    """`deny` or `pass`, when they take longer; in DetectionOnly they always pass."""
+    status: int = 503
+    """Of the refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that matched, with its whole chain."""
+
+    labels: Labels
+    found: tuple[Found, ...]
+    """What it and its links matched, transformed. Secrets may be among it: not for logs."""
+    message: bytes
+    log_data: bytes
+    logged: bool
+    audited: bool
+
+
+class OutOfTime(Exception):
+    """The budget is spent; never leaves the transaction."""
+
+
+class Transaction:
+    """Of one request; used by one task."""
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        unique_id: bytes,
+        now: float,
+        elapsed: Callable[[], float] = lambda: 0.0,
+        *,
+        budget: Budget | None = None,
+        store: Store | None = None,
+        nominate: Nomination | None = None,
+    ) -> None:
+        """Begins before anything was sent.
+
+        Args:
+            rules: shared by all transactions.
+            unique_id: UNIQUE_ID, by which logs name the request.
+            now: seconds since 1970, when the request came.
+            elapsed: seconds since then, for DURATION and the budget.
+            budget: None: rules may take any time.
+            store: of persistent collections; None: they live no longer than this transaction.
+            nominate: tells rules that cannot match; None: every rule is asked.
+        """
+        self._rules: Final = rules
+        self._store: Final[Store] = MemoryStore() if store is None else store
+        self._budget: Final = budget
+        self._keys: Final[dict[str, bytes]] = {}
+        self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open)
+        self._values: Final = Values(self.state, rules.chains, nominate)
+        self.matched: Final[list[Match]] = []
+        """In the order in which they matched; those with `nolog`, too."""
+        self.out_of_time = False
+        """The budget was spent before all rules had run."""
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """What ended the transaction; None: nothing did."""
+        return self.state.interruption
+
+    @property
+    def shadow(self) -> Interruption | None:
+        """What would have ended it first, had the engine not been DetectionOnly."""
+        return self.state.shadow
+
+    def request_head(self, head: RequestHead, peer: Peer) -> Interruption | None:
+        """The head has come: phase 1."""
+        state = self.state
+        state.request, state.peer = head, peer
+        state.processor = choose(head.headers)
+        return self._phase(1)
+
+    def request_body(self, body: bytes, cut: bool = False) -> Interruption | None:
+        """The body, whole and with its content coding taken off, or none: phase 2.
+
+        Args:
+            body: empty where there is none.
+            cut: there was more, which is not here.
+        """
+        state = self.state
+        if self._over(len(body), cut, state.request_body_limit):
+            state.inbound_overflow = True
+            if self._refuses_size(state.settings.request_body_limit_action):
+                return self._interrupt(Interruption("deny", 413, None, 2, reason="body-limit"))
+            body = body[: state.request_body_limit]
+        if state.request_body_access and state.interruption is None:
+            state.body = body
+            if state.force_body_variable and not state.processor:
+                # As ModSecurity 2 and Coraza do: what has no type is read as a form.
+                state.processor = b"URLENCODED"
+            if body:
+                state.body_values = decode(state.processor, state.request, body, state.settings)
+        return self._phase(2)
+
+    def response_head(self, head: ResponseHead) -> Interruption | None:
+        """The response's head has come: phase 3."""
+        self.state.response = head
+        return self._phase(3)
+
+    def wants_response_body(self) -> bool:
+        """Whether phase 4 is to see the body of this response."""
+        state = self.state
+        if state.engine == "off" or not state.response_body_access or state.response is None:
+            return False
+        media = (state.response.headers.get(b"content-type") or b"").partition(b";")[0]
+        return media.strip().lower() in state.settings.response_body_types
+
+    def response_body(self, body: bytes, cut: bool = False) -> Interruption | None:
+        """The response's body, with its content coding taken off, or none: phase 4."""
+        state = self.state
+        if self.wants_response_body():
+            if self._over(len(body), cut, state.response_body_limit):
+                state.outbound_overflow = True
+                if self._refuses_size(state.settings.response_body_limit_action):
+                    return self._interrupt(Interruption("deny", 500, None, 4, reason="body-limit"))
+                body = body[: state.response_body_limit]
+            state.response_body = body
+        return self._phase(4)
+
+    def logging(self) -> None:
+        """Everything is over: phase 5, whose rules refuse nothing; collections are written."""
+        self._phase(5)
+        state = self.state
+        now = state.now + state.elapsed()
+        for name, members in state.collections.items():
+            self._store.write(
+                name, self._keys[name], members.changes(), now, state.settings.collection_timeout
+            )
+
+    def _phase(self, phase: int) -> Interruption | None:
+        state = self.state
+        if state.engine == "off" or (state.interruption is not None and phase != 5):
+            return state.interruption
+        if phase != 5 and (state.allowed == "allow" or (state.allowed == "request" and phase <= 2)):
+            return None
+        state.phase = phase
+        self._values.forget()
+        try:
+            self._run(phase)
+        except OutOfTime:
+            self._spent(phase)
+        if state.allowed == "phase":
+            state.allowed = ""
+        return state.interruption
+
+    def _run(self, phase: int) -> None:
+        state = self.state
+        rules = self._rules.phases.get(phase, ())
+        removed = state.removed
+        end = len(rules)
+        position = 0
+        asked = 0
+        while position < end:
+            rule = rules[position]
+            position += 1
+            asked += 1
+            if asked % _RULES_PER_LOOK == 0:
+                self._look()
+            if (removed and rule.index in removed) or not self._matches(rule):
+                continue
+            if state.engine == "off":
+                return
+            if rule.after is not None:
+                position = rule.after
+            if rule.verdict != "pass" and phase != 5 and self._disrupt(rule):
+                return
+
+    def _matches(self, rule: CompiledRule) -> bool:
+        """Ask a rule and the links of its chain, and tell if all of them match."""
+        state = self.state
+        state.matches.clear()
+        if not self._evaluate(rule):
+            return False
+        for link in rule.links:
+            if not self._evaluate(link):
+                return False
+        labels = rule.labels
+        if labels.severity is not None and labels.severity < state.highest_severity:
+            state.highest_severity = labels.severity
+        message, log_data = rule.message, rule.log_data
+        told = rule.logged or rule.audited
+        self.matched.append(
+            Match(
+                labels,
+                tuple(state.matches),
+                (message if isinstance(message, bytes) else message(state)) if told else b"",
+                (log_data if isinstance(log_data, bytes) else log_data(state)) if told else b"",
+                rule.logged,
+                rule.audited,
+            )
+        )
+        return True
+
+    def _evaluate(self, rule: CompiledRule) -> bool:
+        """Ask one rule, without its links: the one place where values are tested."""
+        state = self.state
+        group = rule.group
+        if group is None:
+            state.labels = rule.labels
+            for step in rule.steps:
+                step(state)
+            return True
+        values = self._values.of(group)
+        if not values or not self._values.could_match(group, rule.index):
+            return False
+        if state.exceptions and rule.index in state.exceptions:
+            covers = state.exceptions[rule.index]
+            values = [
+                found
+                for found in values
+                if not any(covered(found.collection, found.key) for covered in covers)
+            ]
+        test = rule.test
+        if test is None:
+            if rule.dynamic is None:
+                return False
+            test = rule.dynamic(state)
+            if test is None:
+                return False
+        matched = False
+        negated = rule.negated
+        if len(values) > _VALUES_PER_LOOK:
+            self._look()
+        for found in values:
+            captures = test(found.value)
+            if (captures is None) is not negated:
+                continue
+            matched = True
+            state.matches.append(found)
+            state.labels = rule.labels
+            if rule.capture:
+                _capture(state.tx, captures or ())
+            for step in rule.steps:
+                step(state)
+        return matched
+
+    def _disrupt(self, rule: CompiledRule) -> bool:
+        """Do what a rule that matched decides; tell whether the phase is over."""
+        state = self.state
+        if rule.verdict == "allow":
+            if state.engine == "on":
+                state.allowed = rule.allow
+                return True
+            return False
+        if rule.verdict == "redirect":
+            location = rule.location
+            where = location if isinstance(location, bytes) else location(state)
+            decided = Interruption("redirect", rule.status, rule.labels.id, state.phase, where)
+        else:
+            action: Literal["drop", "deny"] = "drop" if rule.verdict == "drop" else "deny"
+            decided = Interruption(action, rule.status, rule.labels.id, state.phase)
+        return self._interrupt(decided) is not None
+
+    def _interrupt(self, decided: Interruption) -> Interruption | None:
+        state = self.state
+        if state.engine == "on":
+            state.interruption = decided
+        elif state.shadow is None:
+            state.shadow = decided
+        return state.interruption
+
+    def _look(self) -> None:
+        budget = self._budget
+        if budget is not None and self.state.elapsed() > budget.seconds:
+            raise OutOfTime
+
+    def _spent(self, phase: int) -> None:
+        self.out_of_time = True
+        budget = self._budget
+        if budget is not None and budget.verdict == "deny" and phase != 5:
+            self._interrupt(Interruption("deny", budget.status, None, phase, reason="time"))
+
+    def _over(self, size: int, cut: bool, limit: int) -> bool:
+        return self.state.engine != "off" and (cut or size > limit)
+
+    def _refuses_size(self, action: str) -> bool:
+        return action == "reject" and self.state.engine == "on"
+
+    def _open(self, state: State, name: str, key: bytes) -> Members:
+        scoped = state.settings.web_application + b"\0" + key if name in _PER_APPLICATION else key
+        self._keys[name] = scoped
+        return Members(self._store.open(name, scoped, state.now + state.elapsed()))
+
+
+_PER_APPLICATION: Final = ("SESSION", "USER")
+_NUMBERS: Final = tuple(b"%d" % number for number in range(10))
+
+
+def _capture(tx: Members, captures: tuple[bytes | None, ...]) -> None:
+    for position, name in enumerate(_NUMBERS):
+        value = captures[position] if position < len(captures) else None
+        if value is None:
+            tx.remove(name)
+        else:
+            tx.put(name, value)

@@ -1,0 +1,1 @@
+"""Variables: what rules can look at, one concept a file; all of them in `table.py`."""
