@@ -3,8 +3,10 @@
 Text is `str` decoded with `utf-8, surrogateescape`: encoded likewise it is the file's own bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from callout.config.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +95,5 @@ class Program:
     """Rule files with their Includes, in the order in which they take effect."""
 
     items: tuple[Item, ...]
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    """What works, and not as its author may think."""
