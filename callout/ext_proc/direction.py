@@ -1,0 +1,285 @@
+"""One direction of an exchange: its head, what becomes of its body, its trailers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from callout.ext_proc.budget import Share
+from callout.ext_proc.edits import then
+from callout.ext_proc.exchange import UNCHANGED, Exchange
+from callout.ext_proc.filter import NO_EDITS, Block, Change, Edits, HttpFilter, Moment, Need
+from callout.ext_proc.messages import (
+    BodyMode,
+    BodyReply,
+    HeadReply,
+    Message,
+    Piece,
+    TrailersReply,
+)
+from callout.ext_proc.messages import (
+    Final as Last,
+)
+from callout.ext_proc.modes import Kind, Way, choose, declared_length
+from callout.grpc.call import Code, Status
+from callout.http.head import Headers
+
+PIECE: Final = 64 << 10
+"""Bytes of a body in one message of FULL_DUPLEX_STREAMED, as Envoy advises. The other modes allow
+one message for each that came, whatever it is to carry."""
+
+OUT_OF_ORDER: Final = Status(Code.FAILED_PRECONDITION, "a message out of order")
+_TAIL: Final = Status(Code.INTERNAL, "bytes that were kept cannot be sent any more")
+
+
+class Direction:
+    """Every method returns what goes out; a `Final` or a `Status` among it is the last."""
+
+    __slots__ = (
+        "_body_over",
+        "_exchange",
+        "_has_length",
+        "_kept",
+        "_lookers",
+        "_message_over",
+        "_open",
+        "_request",
+        "_share",
+        "_size",
+        "_withheld",
+        "due",
+        "mode",
+        "way",
+    )
+
+    def __init__(self, request: bool, exchange: Exchange, share: Share, mode: BodyMode) -> None:
+        self._request = request
+        self._exchange = exchange
+        self._share = share
+        self.mode = mode
+        """How the body is sent."""
+        self.way = Way.PASS
+        """What becomes of it."""
+        self.due: float | None = None
+        """When waiting for the rest of the body ends, in seconds; None: nothing is waited for."""
+        self._lookers: Sequence[HttpFilter] = ()
+        self._withheld: HeadReply | None = None
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._has_length = False
+        self._open = False  # whether the head came
+        self._body_over = False
+        self._message_over = False
+
+    # The head. `plan_body` says what becomes of the body, `begin` answers.
+
+    def plan_body(self, kind: Kind, headers: Headers, override: bool, at: Moment) -> Change | Block:
+        """The head came: choose how the body travels, and ask who will not see any."""
+        exchange, request = self._exchange, self._request
+        side = exchange.side(request)
+        needs = exchange.needs(request)
+        if isinstance(needs, Block):
+            return needs
+        need = max((each for _, each in needs), default=Need.NONE)
+        if kind is Kind.BODYLESS:
+            need = Need.NONE  # of any mode
+        length = declared_length(headers.all(b"content-length"))
+        choice = choose(self.mode, override, need, kind, length, b"trailer" in headers, side.most)
+        self.mode, self.way = choice.mode, choice.way
+        self._open = True
+        self._has_length = length is not None
+        self._lookers = [each for each, _ in needs]
+        if kind is Kind.BODYLESS:
+            self._body_over = True
+            # There is nothing in which bytes could be put.
+            return _without_body(exchange.body(request, self._lookers, b"", True, at))
+        if choice.unseen:
+            if choice.unseen == "stale":
+                block = exchange.fail(request, "stale")
+            else:
+                exchange.note(request, choice.unseen)
+                block = side.endless
+            whole = [each for each, need in needs if need is Need.WHOLE]
+            if block is None and not exchange.abandoned:
+                return _without_body(exchange.body(request, whole, b"", False, at))
+            return block or UNCHANGED
+        if self.way is Way.HOLD and length is not None and length > side.most and side.over:
+            exchange.note(request, "over")
+            return side.over
+        return UNCHANGED
+
+    def begin(self, reply: HeadReply, now: float, patience: float) -> list[Message]:
+        """Answer the head, or keep the answer until the body is known."""
+        if self.way is not Way.PASS and self.mode is BodyMode.STREAMED and reply.override:
+            # Envoy takes it away itself where it was configured to stream, but not always where it
+            # is told to: a body that grew would be cut off there.
+            edits = reply.edits
+            edits = edits._replace(remove=(*edits.remove, b"content-length"))
+            reply = reply._replace(edits=edits)
+        if self.way is Way.HOLD:
+            self.due = now + patience
+            if self.mode is BodyMode.FULL_DUPLEX:
+                self._withheld = reply
+                return []
+        return [reply]
+
+    # The body.
+
+    def body(self, data: bytes, end: bool, at: Moment) -> list[Message]:
+        """The body, or a piece of it."""
+        if self._body_over or not self._open:
+            return [OUT_OF_ORDER]
+        # BUFFERED is one message, whatever it says of its end when there are trailers.
+        over = self._body_over = end or self.mode is BodyMode.BUFFERED
+        self._message_over = end
+        if self.way is Way.HOLD:
+            return self._hold(data, over, at)
+        if self.way is Way.PASS:
+            return self._send(UNCHANGED, data, end)
+        change = self._ask(data, over, at)
+        return [Last(change)] if isinstance(change, Block) else self._send(change, data, end)
+
+    def trailers(self, trailers: Headers, at: Moment) -> list[Message]:
+        """The message ends with trailers."""
+        if not self._open or self._message_over:
+            return [OUT_OF_ORDER]
+        out: list[Message] = []
+        if not self._body_over:
+            self._body_over = True
+            if self.way is not Way.PASS:
+                whole = b"".join(self._kept)
+                change = self._ask(whole, True, at)
+                if isinstance(change, Block):
+                    return [Last(change)]
+                self._unkeep()
+                out = self._tail(change, whole)
+            elif self._kept:
+                out = self._tail(UNCHANGED, self._unkeep())
+            if out and isinstance(out[-1], Last | Status):
+                return out
+        self._message_over = True
+        said = self._exchange.trailers(self._request, trailers, at)
+        if isinstance(said, Block):
+            return [Last(said)]
+        return [*out, TrailersReply(self._request, said.edits, said.metadata)]
+
+    def expire(self) -> list[Message]:
+        """The rest of the body did not come in time."""
+        block = self._exchange.fail(self._request, "stalled")
+        if block is not None:
+            return [Last(block)]
+        self.way = Way.PASS
+        self.due = None
+        if self.mode is BodyMode.FULL_DUPLEX:
+            return self._send(UNCHANGED, b"", False)
+        return []  # no message waits for an answer: what is kept goes with the next one
+
+    @property
+    def waits(self) -> bool:
+        """Whether the gateway waits for something of ours."""
+        return self._withheld is not None or bool(self._kept)
+
+    def _hold(self, data: bytes, over: bool, at: Moment) -> list[Message]:
+        exchange, request = self._exchange, self._request
+        side = exchange.side(request)
+        if self._size + len(data) > side.most or (over and not self._complete()):
+            return self._over(data, at)
+        if not over:
+            if not self._share.take(len(data)):
+                return self._give_up("no_room", data)
+            self._kept.append(data)
+            self._size += len(data)
+            # STREAMED wants an answer for each message: without bytes until the last one.
+            return [] if self.mode is BodyMode.FULL_DUPLEX else [BodyReply(request, b"")]
+        whole = b"".join((*self._kept, data)) if self._kept else data
+        change = self._ask(whole, True, at)
+        if isinstance(change, Block):
+            return [Last(change)]
+        return self._send(change, data, self._message_over)
+
+    def _complete(self) -> bool:
+        # The rest of a BUFFERED_PARTIAL body passes unseen.
+        return self.mode is not BodyMode.BUFFERED_PARTIAL or self._message_over
+
+    def _over(self, data: bytes, at: Moment) -> list[Message]:
+        exchange, request = self._exchange, self._request
+        side = exchange.side(request)
+        exchange.note(request, "over")
+        if side.over is not None:
+            return [Last(side.over)]
+        self.way = Way.PASS
+        first = b"".join((*self._kept, data))
+        rest = first[side.most :]
+        change = exchange.body(request, self._lookers, first[: side.most], False, at)
+        if isinstance(change, Block):
+            return [Last(change)]
+        if change.body is not None and rest:
+            change = change._replace(body=change.body + rest)
+        return self._send(change, data, self._message_over)
+
+    def _give_up(self, word: str, data: bytes) -> list[Message]:
+        block = self._exchange.fail(self._request, word)
+        if block is not None:
+            return [Last(block)]
+        self.way = Way.PASS
+        return self._send(UNCHANGED, data, self._message_over)
+
+    def _ask(self, data: bytes, end: bool, at: Moment) -> Change | Block:
+        # Nobody, when another message of the exchange met a failure that the plan lets pass.
+        lookers = () if self._exchange.abandoned else self._lookers
+        return self._exchange.body(self._request, lookers, data, end, at)
+
+    def _send(self, change: Change, data: bytes, end: bool) -> list[Message]:
+        """Answer a message: with `change` of all that was kept and `data`."""
+        request = self._request
+        body = change.body
+        if self._kept:
+            kept = self._unkeep()
+            if body is None:
+                body = kept + data
+        self.due = None
+        if self.mode is BodyMode.FULL_DUPLEX:
+            return self._pieces(change, data if body is None else body, end)
+        edits = NO_EDITS
+        if self.mode is BodyMode.BUFFERED:
+            # STREAMED ignores them.
+            edits = change.edits
+            if body is not None and self._has_length:
+                # Without it, or with the old one, Envoy answers 500 whatever its failure mode.
+                edits = then(edits, Edits(((b"content-length", b"%d" % len(body)),)))
+        return [BodyReply(request, body, edits, change.metadata)]
+
+    def _pieces(self, change: Change, data: bytes, end: bool) -> list[Message]:
+        request = self._request
+        out: list[Message] = []
+        if (head := self._withheld) is not None:
+            self._withheld = None
+            metadata = change.metadata or head.metadata
+            out.append(head._replace(edits=then(head.edits, change.edits), metadata=metadata))
+        last = max(0, len(data) - 1) // PIECE * PIECE
+        out += [Piece(request, data[at : at + PIECE], False) for at in range(0, last, PIECE)]
+        if end or data:
+            out.append(Piece(request, data[last:] if last else data, end))
+        return out
+
+    def _tail(self, change: Change, data: bytes) -> list[Message]:
+        """What is left when trailers come."""
+        self.due = None
+        data = data if change.body is None else change.body
+        if self.mode is BodyMode.FULL_DUPLEX:
+            return self._pieces(change, data, False)
+        if not data:
+            return []
+        # Every message has been answered, because Envoy sends no trailers before that, and the
+        # trailers' answer carries no bytes.
+        block = self._exchange.fail(self._request, "tail")
+        return [_TAIL if block is None else Last(block)]
+
+    def _unkeep(self) -> bytes:
+        kept = b"".join(self._kept)
+        self._kept.clear()
+        self._share.give(len(kept))
+        self._size = 0
+        return kept
+
+
+def _without_body(said: Change | Block) -> Change | Block:
+    return said._replace(body=None) if isinstance(said, Change) else said
