@@ -14,7 +14,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 PREFIX = b"rl:"
-"""Of all counters."""
+"""Of all counters, and of what else is in Redis beside them."""
+HASHED_OF_DOMAIN = b"rl:d:h:"
+"""No length of a domain: its name is not to be taken for one that is whole."""
+_HASHED_OF_POLICY = b"rl:h:"
+_OF_POLICIES = (b"rl:p:", _HASHED_OF_POLICY)
+COUNTERS = (b"rl:d:", *_OF_POLICIES)
+"""What their names begin with."""
 _LONGEST = 200
 """Bytes; what is longer is replaced by its hash, so that a client's long path is not a long key."""
 
@@ -29,10 +35,9 @@ def _part(text: str) -> bytes:
     return b"%d:%b" % (len(data), data)
 
 
-def _bounded(name: bytes) -> bytes:
-    if len(name) > _LONGEST:
-        name = b"rl:h:" + _hash(name)
-    return name + b"@"
+def _bounded(name: bytes, hashed: bytes) -> bytes:
+    """The name, or that of its hash."""
+    return (name if len(name) <= _LONGEST else hashed + _hash(name)) + b"@"
 
 
 def _hash(name: bytes) -> bytes:
@@ -50,7 +55,7 @@ def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]
     parts = [b"rl:d:", _part(domain), b"%ds:" % seconds]
     for key, value in entries:
         parts += (_part(key), _part(value))
-    return _bounded(b"".join(parts))
+    return _bounded(b"".join(parts), HASHED_OF_DOMAIN)
 
 
 @lru_cache(1024)
@@ -78,15 +83,15 @@ def policy_key(
         parts += (_part(kind), _part(value))
     name = b"".join(parts)
     if not several:
-        return _bounded(b"rl:p:" + name)
+        return _bounded(b"rl:p:" + name, _HASHED_OF_POLICY)
     if len(name) > _LONGEST:
         name = b"h:" + _hash(name)
     return b"rl:p:{%b}%ds:@" % (name, seconds)
 
 
-def surely_of_domain(key: bytes) -> bool:
-    """Whether it is no counter of a policy: of a name that is its hash nobody knows."""
-    return not key.startswith((b"rl:p:", b"rl:h:"))
+def is_of_domain(key: bytes) -> bool:
+    """Whether it is a counter of an operator's domain, and not of a policy."""
+    return not key.startswith(_OF_POLICIES)
 
 
 def window_key(name: bytes, start: int) -> bytes:
@@ -116,8 +121,11 @@ class ErNames(NamedTuple):
 
 
 def is_counter(key: bytes, er: ErNames | None) -> bool:
-    """Whether it may be the name of a counter, with `er` of one of those too."""
-    if key.startswith(PREFIX):
+    """Whether it may be the name of a counter, with `er` of one of those too.
+
+    What else there is below `PREFIX`, heartbeats and receipts, is none.
+    """
+    if key.startswith(COUNTERS):
         return True
     name = key.rstrip(b"0123456789")
     return er is not None and name.startswith(er.prefix) and name != key and name.endswith(b"_")

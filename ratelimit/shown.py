@@ -3,6 +3,7 @@
 from typing import Final
 
 from callout.observe.secrets import MASK, is_secret, mask_text
+from ratelimit.keys import HASHED_OF_DOMAIN
 
 _PARTS: Final = {b"rl:d:": 1, b"rl:p:": 2}
 """Names made of parts, and how many of these come before the length of the window."""
@@ -14,7 +15,7 @@ def shown(name: bytes) -> str:
     Where the parts cannot be told, as in a name of envoyproxy/ratelimit, it is all or nothing.
     """
     for prefix, fixed in _PARTS.items():
-        if name.startswith(prefix):
+        if name.startswith(prefix) and not name.startswith(HASHED_OF_DOMAIN):
             try:
                 return _of_parts(name, len(prefix), fixed)
             except ValueError:

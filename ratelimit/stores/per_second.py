@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from ratelimit.keys import start_of, surely_of_domain
+from ratelimit.keys import is_of_domain, start_of
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class PerSecondStore:
         then: Callable[[Sequence[int] | StoreUnavailable], T],
     ) -> "T | asyncio.Future[T]":
         """See `Store.add`."""
-        apart = [hit.ends - start_of(hit.key) == 1 and surely_of_domain(hit.key) for hit in hits]
+        apart = [hit.ends - start_of(hit.key) == 1 and is_of_domain(hit.key) for hit in hits]
         if not any(apart):
             return self._store.add(hits, now, deadline, then)
         if all(apart):

@@ -136,6 +136,7 @@ def test_secrets_are_not_shown() -> None:
     secret = shown(b"rl:p:4:shop3:per60s:14:identity.token3:ann@60")
     assert secret == "rl:p:4:shop3:per60s:14:identity.token3:***@60"
     assert shown(b"rl:h:00ff@60") == "rl:h:00ff@60"
+    assert shown(b"rl:d:h:00ff@60") == "rl:d:h:00ff@60"
     assert shown(b"edge_client_ann_60") == "edge_client_ann_60"
     assert shown(b"edge_api_key_s3cret_60") == "***"
 

@@ -46,8 +46,8 @@ def test_a_name_is_its_parts_each_after_its_length(
     if len(name) <= 200:
         assert key == name + b"@"
     else:
-        assert key.startswith(b"rl:h:")
-        assert len(key) == len(b"rl:h:@") + 40
+        assert key.startswith(b"rl:d:h:")
+        assert len(key) == len(b"rl:d:h:@") + 40
 
 
 @given(st.lists(COUNTER, max_size=4))
@@ -144,5 +144,8 @@ def test_only_names_of_counters_may_be_deleted() -> None:
     assert is_counter(b"rl:d:1:d@60", None)
     assert is_counter(b"edge:d_k_v_60", er)
     assert not is_counter(b"edge:d_k_v_60", None)
+    assert is_counter(b"rl:d:h:00ff@60", None)
+    assert not is_counter(b"rl:replicas", er)
+    assert not is_counter(b"rl:r:00ff", er)
     for foreign in (b"d_k_v_60", b"edge:session_", b"edge:session", b"edge:60", b"session:edge:_6"):
         assert not is_counter(foreign, er)

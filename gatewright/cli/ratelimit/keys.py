@@ -22,12 +22,13 @@ from gatewright.cli.ratelimit import hot
 from gatewright.cli.ratelimit.er_settings import read_er_settings
 from gatewright.cli.ratelimit.states import kind_of, said
 from gatewright.cli.settings import read_settings
-from ratelimit.keys import PREFIX, is_counter
+from ratelimit.keys import COUNTERS, is_counter
 
 HELP = "what counters in Redis say, or set them back; exit 0 all there, 1 some not, 2 cannot ask"
 _BAD: Final = 2
 _WITHIN: Final = 1.0
 """Seconds that Redis may take to answer."""
+_BEGIN: Final = ", ".join(f"`{each.decode()}`" for each in COUNTERS)
 _MOST: Final = 1000
 """Counters of one call: it is one write, that serving shares Redis with."""
 
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     er = er_names(settings.limits)
     if len(names) > _MOST or not all(is_counter(each, er) for each in names):
         or_er = f", or `{er.prefix.decode()}` and end in `_` and a second" if er else ""
-        return _bad(f"expected at most {_MOST} names that begin with `{PREFIX.decode()}`{or_er}")
+        return _bad(f"expected at most {_MOST} names that begin with {_BEGIN}{or_er}")
     if settings.redis is None:
         return _bad("expected --redis: counters in memory are the serving process's own")
     found = asyncio.run(_asked(settings.redis, names, arguments.reset))

@@ -31,26 +31,33 @@ class Looked(NamedTuple):
     """One for each of `Plan.counted`."""
 
 
-def plain(plan: Plan, now: float, before: Mapping[bytes, int]) -> Looked:
-    """Of a plan of plain counters: what they say before, by their names; 0 where it is missing."""
+def plain(
+    plan: Plan, now: float, before: Mapping[bytes, int], *, stop_when_over: bool = False
+) -> Looked:
+    """Of a plan of plain counters: what they say before, by their names; 0 where it is missing.
+
+    With `stop_when_over` a refused request is counted by what refuses it alone.
+    """
     hits: Sequence[Hit] = plan.hits(now) if plan.counted else ()
     after = dict(before)
     counts = []
     for hit in hits:  # a counter that is hit twice sees its first hit the second time
         after[hit.key] = after.get(hit.key, 0) + hit.addend
         counts.append(after[hit.key])
+    answer = decide(plan, counts, now)
+    spares = stop_when_over and answer.over
     looks = [
         Look(
             hit.key,
             count - hit.addend,
             hit.addend,
-            count > counted.limit.requests,
-            True,
+            over := count > counted.limit.requests,
+            over or hit.addend < 0 or not (spares and counted.statistic),
             hit.ends - int(now),
         )
         for counted, hit, count in zip(plan.counted, hits, counts, strict=True)
     ]
-    return Looked(decide(plan, counts, now), looks)
+    return Looked(answer, looks)
 
 
 def undivided(plan: Plan, uses: Sequence[Use], left: Mapping[bytes, Said]) -> Looked:

@@ -6,10 +6,12 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from callout.config.bundle import read_directory
+from callout.config.limits_settings import Limits
 from callout.config.problems import Rejected
 from callout.config.settings import Settings
 from callout.redis.connection import connection
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _bad(plan.reason if isinstance(plan, BadRequest) else plan.message)
     now = time.time()
     try:
-        looked = asyncio.run(_looked(arguments.redis, plan, now))
+        looked = asyncio.run(_looked(arguments.redis, plan, now, settings.limits))
     except ValueError:
         return _bad("--redis: expected the URL of a Redis server")
     if isinstance(looked, StoreUnavailable):
@@ -122,13 +124,16 @@ def _loaded(arguments: argparse.Namespace, settings: Settings) -> Loaded | Rejec
     return load(folder, cache_folder(), say, sections(settings.limits))
 
 
-async def _looked(url: str | None, plan: Plan, now: float) -> Looked | StoreUnavailable:
+async def _looked(
+    url: str | None, plan: Plan, now: float, limits: Limits
+) -> Looked | StoreUnavailable:
     """What the counters say; no hit is counted, no counter is made."""
+    apart = partial(plain, plan, now, stop_when_over=limits.stop_when_over)
     if not plan.counted:
-        return plain(plan, now, {})
+        return apart({})
     if url is None:
         if not plan.undivided:
-            return plain(plan, now, {})
+            return apart({})
         left = await _left(MemoryStates(), plan.uses(now), now)
         return left if isinstance(left, StoreUnavailable) else undivided(plan, plan.uses(now), left)
     client = connection(url)
@@ -142,7 +147,7 @@ async def _looked(url: str | None, plan: Plan, now: float) -> Looked | StoreUnav
         await client.close()
     if plan.undivided:
         return left if isinstance(left, StoreUnavailable) else undivided(plan, plan.uses(now), left)
-    return counts if isinstance(counts, StoreUnavailable) else plain(plan, now, counts)
+    return counts if isinstance(counts, StoreUnavailable) else apart(counts)
 
 
 async def _counts(

@@ -175,8 +175,10 @@ def test_a_counter_is_inspected_and_set_back(
     assert tried(0, "keys", "rl:d:one@0", "--reset", *flags) == "rl:d:one@0  41, was reset\n"
     assert not database.exists("rl:d:one@0")
     # Whatever else is in that Redis is nobody's business here.
-    assert "begin with `rl:`" in tried(2, "keys", "session:ann", "--reset", *flags)
-    assert database.exists("session:ann")
+    database.hincrby("rl:replicas", "w", 1)
+    for other in ("session:ann", "rl:replicas", "rl:r:00ff"):
+        assert "begin with `rl:d:`" in tried(2, "keys", "rl:d:one@0", other, "--reset", *flags)
+    assert database.exists("session:ann", "rl:replicas") == 2
     assert "expected --redis" in tried(2, "keys", "rl:d:one@0")
     assert "not available" in tried(2, "keys", "rl:d:one@0", "--redis", "unix:///no/such")
 
@@ -194,7 +196,9 @@ def test_a_counter_shared_with_envoyproxy_ratelimit_is_inspected(
     assert tried(0, "keys", "--er-config", "edge:d_k_v_60") == "edge:d_k_v_60  7, kept for 100 s\n"
     for foreign in ("edge:session", "d_k_v_60", "edge:1"):
         assert "`edge:` and end in" in tried(2, "keys", "--er-config", "--reset", foreign)
-    assert "begin with `rl:`\n" in tried(2, "keys", "--redis", "redis://x", "edge:d_k_v_60")
+    assert "begin with `rl:d:`, `rl:p:`, `rl:h:`\n" in tried(
+        2, "keys", "--redis", "redis://x", "edge:d_k_v_60"
+    )
     assert database.dbsize() == 2
 
 
@@ -243,6 +247,19 @@ def test_all_limits_are_in_shadow_or_in_quota_mode_as_the_settings_say(
     assert tried.json(1, *asked)["descriptors"][0]["limits"][0]["mode"] == "quota"
     # Of a descriptor without a limit something is always left.
     assert tried.json(0, *asked, "--descriptor=other=x")["code"] == "OK"
+
+
+def test_what_spares_its_other_limits_is_told_where_the_settings_say_so(
+    tried: Tried, bundle: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = tmp_path_factory.mktemp("settings") / "gatewright.yaml"
+    wide = "  - {key: wide, rate_limit: {unit: hour, requests_per_unit: 100}}\n"
+    (Path(bundle) / "ratelimit/edge.yaml").write_text(EDGE + wide)
+    asked = ("try", bundle, "--settings", str(settings), "--hits", "3")
+    for setting, expected in (("false", [True, True]), ("true", [True, False])):
+        settings.write_text(f"limits: {{stop_when_over: {setting}}}\n")
+        found = tried.json(1, *asked, *edge("tenant=ann", "wide=x"))["descriptors"]
+        assert [each["limits"][0]["counted"] for each in found] == expected
 
 
 def test_an_id_of_a_request_that_may_come_again_is_no_part_of_its_descriptor(

@@ -78,6 +78,9 @@ async def test_windows_of_a_second_are_counted_in_the_other(two: Two) -> None:
     # Limits of policies are decided about together, in one place.
     assert code(await world.visit()) == "OK"
     assert two.counters() == (3, 1)
+    # However long a client's value is.
+    assert code(await world.ask("shop", {"second": "a" * 300})) == "OK"
+    assert two.counters() == (3, 2)
 
 
 async def test_one_request_is_counted_in_both_and_answered_in_its_order(two: Two) -> None:
