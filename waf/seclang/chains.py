@@ -1,13 +1,16 @@
 """Rules as they stand in their file, one by one, hung together to chains."""
 
 from dataclasses import replace
+from typing import Final
 
 from waf.seclang.action_names import ACTIONS
-from waf.seclang.ids import HIGHEST, id_of
 from waf.seclang.phases import phase_of
 from waf.seclang.report import Report
 from waf.seclang.shown import shown
 from waf.seclang.syntax import ActionCall, Place, Rule
+
+_HIGHEST_ID: Final = 2**31 - 1
+"""All engines take it."""
 
 
 class Chains:
@@ -45,11 +48,11 @@ class Chains:
             if sum(action.name == name for action in rule.actions) > 1:
                 report(0, f"expected one `{name}:`, found more")
         written = next((each.argument for each in rule.actions if each.name == "id"), None)
-        number = id_of(written)
+        number = _number(written or "")
         if written is None:
             report(0, "expected an `id:` among the actions, found none")
         elif number is None:
-            report(0, f"expected an id from 1 to {HIGHEST}, found {shown(written)}")
+            report(0, f"expected an id from 1 to {_HIGHEST_ID}, found {shown(written)}")
         else:
             first = self._ids.setdefault(number, rule.place)
             if first is not rule.place:
@@ -66,3 +69,9 @@ def _check_link(actions: tuple[ActionCall, ...], report: Report) -> None:
         known = ACTIONS[action.name]
         if known.head:
             report(0, f"{known.name} belongs to the first rule of the chain, found it in another")
+
+
+def _number(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    return int(text) if 1 <= int(text) <= _HIGHEST_ID else None

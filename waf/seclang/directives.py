@@ -22,17 +22,9 @@ class Known:
     """Arguments."""
     most: int | None = 1
     """None: as many as there are."""
-    choices: tuple[str, ...] = ()
-    """What the first argument may be, in any case; empty: anything."""
-    number: bool = False
-    """The first argument is a whole number."""
     effect: Effect = "used"
     why: str = ""
     """Of what is warned about or refused."""
-
-
-_SWITCH: Final = ("On", "Off")
-_LIMIT: Final = ("Reject", "ProcessPartial")
 
 
 def _ignored(*names: str) -> tuple[Known, ...]:
@@ -58,34 +50,34 @@ _TABLE: Final = (
     Known("SecRuleUpdateTargetByMsg", 2, 3),
     Known("SecRuleUpdateTargetByTag", 2, 3),
     # The engine.
-    Known("SecRuleEngine", choices=("On", "Off", "DetectionOnly")),
+    Known("SecRuleEngine"),
     Known("SecArgumentSeparator"),
-    Known("SecArgumentsLimit", number=True),
-    Known("SecCollectionTimeout", number=True),
+    Known("SecArgumentsLimit"),
+    Known("SecCollectionTimeout"),
     Known("SecComponentSignature"),
-    Known("SecCookieFormat", choices=("0", "1")),
+    Known("SecCookieFormat"),
     Known("SecDataset", 2, 2),
-    Known("SecRequestBodyAccess", choices=_SWITCH),
-    Known("SecRequestBodyJsonDepthLimit", number=True),
-    Known("SecRequestBodyLimit", number=True),
-    Known("SecRequestBodyLimitAction", choices=_LIMIT),
-    Known("SecRequestBodyNoFilesLimit", number=True),
-    Known("SecResponseBodyAccess", choices=_SWITCH),
-    Known("SecResponseBodyLimit", number=True),
-    Known("SecResponseBodyLimitAction", choices=_LIMIT),
+    Known("SecRequestBodyAccess"),
+    Known("SecRequestBodyJsonDepthLimit"),
+    Known("SecRequestBodyLimit"),
+    Known("SecRequestBodyLimitAction"),
+    Known("SecRequestBodyNoFilesLimit"),
+    Known("SecResponseBodyAccess"),
+    Known("SecResponseBodyLimit"),
+    Known("SecResponseBodyLimitAction"),
     Known("SecResponseBodyMimeType", most=None),
     Known("SecResponseBodyMimeTypesClear", 0, 0),
     Known("SecSensorId"),
     Known("SecUnicodeMapFile", 1, 2),
-    Known("SecUploadFileLimit", number=True),
+    Known("SecUploadFileLimit"),
     Known("SecWebAppId"),
     # The audit log.
-    Known("SecAuditEngine", choices=("On", "Off", "RelevantOnly")),
+    Known("SecAuditEngine"),
     Known("SecAuditLog"),
-    Known("SecAuditLogFormat", choices=("JSON", "Native", "JsonLegacy", "OCSF")),
+    Known("SecAuditLogFormat"),
     Known("SecAuditLogParts"),
     Known("SecAuditLogRelevantStatus"),
-    Known("SecAuditLogType", choices=("Serial", "Concurrent", "HTTPS", "Syslog")),
+    Known("SecAuditLogType"),
     # Tuning of other engines' regular expressions, memory and threads.
     *_ignored(
         "SecCacheTransformations",

@@ -7,12 +7,13 @@ from typing import Final
 
 from callout.config.problems import Problem, Rejected, Severity, in_order
 from callout.config.validate import suggest
+from waf.ids import IdProblem, id_ranges
 from waf.seclang.action_names import ACTIONS
 from waf.seclang.actions import parse_actions
 from waf.seclang.chains import Chains
 from waf.seclang.directives import DIRECTIVES, PARSED, Known
 from waf.seclang.files import Catalogue, Files, Limits, resolve
-from waf.seclang.ids import parse_ids
+from waf.seclang.labels import label_test
 from waf.seclang.lexer import Directive, Word, directives
 from waf.seclang.operator import parse_operator
 from waf.seclang.phases import phase_of
@@ -209,40 +210,28 @@ class _Parser:
             return
         if known.effect == "ignored" or not _has(directive, known.least, known.most, report):
             return
-        arguments = [word.text for word in directive.words]
-        if known.choices:
-            spelled = {each.lower(): each for each in known.choices}.get(arguments[0].lower())
-            if spelled is None:
-                choices = ", ".join(known.choices)
-                found = shown(arguments[0])
-                self._report(source, directive.words[0], known.name)(
-                    0, f"expected {choices}, found {found}", suggest(arguments[0], known.choices)
-                )
-                return
-            arguments[0] = spelled
-        if known.number and not (arguments[0].isascii() and arguments[0].isdigit()):
-            self._report(source, directive.words[0], known.name)(
-                0, f"expected a whole number, found {shown(arguments[0])}"
-            )
-            return
-        self._check_update(source, directive, known.name)
+        self.__check_new_actions(source, directive, known.name)
         place = Place(source.path, source.place(directive.name.at)[0])
-        self.items.append(Setting(place, known.name, tuple(arguments)))
+        self.items.append(Setting(place, known.name, tuple(each.text for each in directive.words)))
 
-    def _check_update(self, source: _Source, directive: Directive, name: str) -> None:
+    def __check_new_actions(self, source: _Source, directive: Directive, name: str) -> None:
         """What `select` will read again, read once here where its place is known."""
         reports = [self._report(source, word, name) for word in directive.words]
         words = directive.words
         if name == "SecDefaultAction":
-            check_default(words[0].text, reports[0])
+            _check_default(words[0].text, reports[0])
         elif name == "SecRuleRemoveById":
             for word, report in zip(words, reports, strict=True):
-                parse_ids(word.text, report)
+                _check_ids(word.text, report)
+        elif name.startswith("SecRuleRemove"):
+            _check_label(words[0].text, reports[0])
         elif name.startswith("SecRuleUpdate"):
             if name.endswith("ById"):
-                parse_ids(words[0].text, reports[0])
+                _check_ids(words[0].text, reports[0])
+            else:
+                _check_label(words[0].text, reports[0])
             if name == "SecRuleUpdateActionById":
-                check_update(words[1].text, reports[1])
+                _check_new_actions(words[1].text, reports[1])
             else:
                 for word, report in zip(words[1:], reports[1:], strict=True):
                     parse_targets(word.text, report)
@@ -285,7 +274,7 @@ def _has(directive: Directive, least: int, most: int | None, report: Report) -> 
     return False
 
 
-def check_default(text: str, report: Report) -> None:
+def _check_default(text: str, report: Report) -> None:
     """Reports what a SecDefaultAction may not say."""
     actions = parse_actions(text, report)
     if phase_of(actions) is None:
@@ -301,8 +290,27 @@ def check_default(text: str, report: Report) -> None:
             report(0, f"{known.name} belongs to a rule, found it in a SecDefaultAction")
 
 
-def check_update(text: str, report: Report) -> None:
+def _check_new_actions(text: str, report: Report) -> None:
     """Reports what a SecRuleUpdateActionById may not change."""
     for action in parse_actions(text, report):
         if action.name in ("id", "phase", "chain"):
             report(0, f"{action.name} cannot be changed, found it in an update")
+
+
+def _check_ids(text: str, report: Report) -> None:
+    try:
+        spans = id_ranges(text)
+    except IdProblem as problem:
+        report(0, f"expected ids of rules, or ranges of them: {problem}")
+        return
+    if not spans:
+        report(0, "expected the id of a rule, found none")
+    elif any(low > high for low, high in spans):
+        report(0, f"expected ranges from low to high, found {shown(text)}")
+
+
+def _check_label(text: str, report: Report) -> None:
+    try:
+        label_test(text)
+    except ValueError as problem:
+        report(0, f"{problem}, found {shown(text)}")
