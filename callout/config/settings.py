@@ -370,6 +370,9 @@ def _contradictions(settings: Settings, source: Source) -> list[Problem]:
     if settings.redis_per_second is not None and settings.redis is None:
         message = "expected `redis` beside it, for all other limits"
         problems.append(source.problem(("redis_per_second",), message))
+    if settings.limits.needs_redis and settings.counts_in_memory:
+        message = "expected `redis` beside it: counters in memory are never away"
+        problems.append(source.problem(("limits", "needs_redis"), message))
     if settings.xds is not None and "limit" not in settings.faces:
         problems.append(source.problem(("xds",), "expected the face `limit` beside it"))
     tls = settings.tls

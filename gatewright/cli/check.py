@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from callout.config.problems import Problem, Rejected
+from callout.config.problems import Problem, Rejected, in_order
 from gatewright.bundle.doubts import doubts
 from gatewright.bundle.load import load
 from gatewright.bundle.sections import sections
+from gatewright.bundle.unmatched import unmatched
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.settings import read_settings
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(loaded.problems, None, as_json=arguments.json)
         return 1
     snapshot = loaded.snapshot
-    found = doubts(loaded)
+    found = in_order([*doubts(loaded), *unmatched(settings, snapshot)])
     _print(found, snapshot.digest, as_json=arguments.json)
     if found and arguments.strict:
         return 1

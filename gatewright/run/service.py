@@ -34,6 +34,7 @@ from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates, open_to_all
 from callout.serve.supervisor import Supervisor
 from gatewright.bundle.sections import sections
+from gatewright.bundle.unmatched import unmatched
 from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
@@ -450,7 +451,7 @@ class Service:
         accepted, snapshot = self._reloader.snapshot, self._acceptance.take_snapshot()
         if outcome == "unchanged" or accepted is None or snapshot is None:
             return ()
-        for warning in accepted.warnings:
+        for warning in (*accepted.warnings, *unmatched(self._settings, snapshot)):
             _log.warning("bundle", problem=str(warning))
         self._sent, self._lacking = accepted, lacking(self._settings, snapshot)
         self._refused.clear()

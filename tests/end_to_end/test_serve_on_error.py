@@ -21,7 +21,8 @@ descriptors:
   - {{key: tenant, rate_limit: {{unit: year, requests_per_unit: 4}}}}
 """
 WORDS = {"plain": "error", "open": "allow", "closed": "deny", "part": "share"}
-SETTINGS = f"limits: {{on_error: {{{', '.join(f'{k}: {v}' for k, v in WORDS.items())}}}}}\n"
+WRITTEN = WORDS | {"parted": "share"}
+SETTINGS = f"limits: {{on_error: {{{', '.join(f'{k}: {v}' for k, v in WRITTEN.items())}}}}}\n"
 OVER = rls_pb2.RateLimitResponse.OVER_LIMIT
 
 
@@ -99,3 +100,6 @@ def test_a_worker_that_never_had_redis_refuses_where_it_has_no_part(tmp_path: Pa
     flags = ("--settings", str(settings), "--redis", nowhere, "--workers", "1")
     with closing(Serve(tmp_path, bundle, *flags)) as running:
         assert [said(running, name) for name in WORDS] == ["UNAVAILABLE", "OK", "OVER", "OVER"]
+        # One of the settings' domains is in no file.
+        (line,) = running.said("bundle")
+        assert line["problem"].startswith("settings: warning: limits.on_error.parted: expected")

@@ -144,6 +144,28 @@ def test_warnings_end_with_1_only_if_asked(
     assert main(["check", "--strict", str(SAMPLE)]) == 0
 
 
+def test_a_domain_of_the_settings_that_no_file_has_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"ratelimit/e.yaml": "domain: edge\ndescriptors: [{key: a}]\n"}
+    folder = str(written(tmp_path / "bundle", files))
+    settings = tmp_path / "gatewright.yaml"
+    check = ["check", "--strict", folder, "--settings", str(settings)]
+
+    settings.write_text('limits: {on_error: {edge: allow, "*": deny}}')
+    assert main(check) == 0
+    capsys.readouterr()
+    settings.write_text("limits: {on_error: {edgy: allow}}")
+    assert main(check) == 1
+    assert capsys.readouterr().err == (
+        "settings: warning: limits.on_error.edgy: expected a domain of the folder `ratelimit/`,"
+        " found one that no file has (did you mean `edge`?)\n"
+    )
+    # Those of a management server are not known before they come.
+    settings.write_text("limits: {on_error: {edgy: allow}}\nxds: {server: a:1}")
+    assert main(check) == 0
+
+
 LACKING = 'package a\n\nallow if rego.parse_module("x.rego", input.text)\n'
 ASKING = 'package a\n\nallow if net.lookup_ip_addr("shop.example")\n'
 

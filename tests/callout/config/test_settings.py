@@ -66,6 +66,19 @@ def test_a_redis_for_limits_per_second_stands_beside_another_and_may_know_retrie
     assert "expected `redis` beside it" in str(found.problems[0])
 
 
+def test_who_waits_for_redis_has_one() -> None:
+    waits = "limits: {needs_redis: true}\n"
+    assert loaded(f"{waits}redis: redis://one").limits.needs_redis
+    assert loaded(f"{waits}faces: [authz]").limits.needs_redis
+    found = load(waits.encode(), {}, {})
+    assert isinstance(found, Rejected)
+    (problem,) = found.problems
+    assert str(problem) == (
+        "gatewright.yaml:1:23: limits.needs_redis: expected `redis` beside it: counters in memory"
+        " are never away"
+    )
+
+
 def test_the_http_port_is_off_unless_it_is_said_and_needs_limits() -> None:
     assert loaded().listen.http_address is None
     assert loaded("listen: {http: off}").listen.http_address is None

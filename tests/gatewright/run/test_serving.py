@@ -41,7 +41,9 @@ def test_it_waits_for_a_domain_where_the_settings_say_so() -> None:
 
 async def test_it_follows_redis_where_the_settings_say_so() -> None:
     health, away = HealthBoard(), [True]
-    serving = Serving(settings("limits: {needs_redis: true}"), health, lambda: away[0])
+    serving = Serving(
+        settings("redis: redis://a\nlimits: {needs_redis: true}"), health, lambda: away[0]
+    )
     serving.start()
     try:
         serving.loaded(snapshot(DOMAIN))

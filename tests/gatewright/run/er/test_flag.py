@@ -105,7 +105,11 @@ def test_without_a_variable_it_listens_where_envoyproxy_ratelimit_does() -> None
         ({"MAX_CONCURRENT_REQUESTS": "32"}, "connections.max_calls", 32),
         ({"REQUEST_TIMEOUT": "250ms"}, "limits.redis_wait", 0.25),
         ({"REQUEST_TIMEOUT": "30s"}, "limits.redis_wait", 1.0),
-        ({"REDIS_HEALTH_CHECK_ACTIVE_CONNECTION": "true"}, "limits.needs_redis", True),
+        (
+            {"REDIS_HEALTH_CHECK_ACTIVE_CONNECTION": "true", "REDIS_URL": "/run/redis.sock"},
+            "limits.needs_redis",
+            True,
+        ),
         ({"SHADOW_MODE": "true"}, "limits.shadow", True),
         ({"QUOTA_MODE": "1"}, "limits.quota", True),
         ({"RESPONSE_DYNAMIC_METADATA": "true"}, "answers.rule_metadata", True),
