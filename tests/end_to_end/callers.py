@@ -4,8 +4,15 @@ import http.client
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from tests.end_to_end.serve import Edge
+from envoy.service.ratelimit.v3 import rls_pb2
+
+from callout.testing.grpc_client import Client
+from tests.end_to_end.serve import Edge, Serve
+
+OK = rls_pb2.RateLimitResponse.OK
+OVER_LIMIT = rls_pb2.RateLimitResponse.OVER_LIMIT
 
 
 class Callers:
@@ -46,3 +53,20 @@ def requests(edge: Edge) -> Callable[[], object]:
         return answer.status
 
     return call
+
+
+def passed(serve: Serve, request: rls_pb2.RateLimitRequest, connections: int, each: int) -> int:
+    """How many of so many over each connection pass, all at once; each is answered."""
+    clients = [serve.client() for _ in range(connections)]
+
+    def ask(client: Client) -> int:
+        codes = [client.should_rate_limit(request, timeout=60).overall_code for _ in range(each)]
+        assert set(codes) <= {OK, OVER_LIMIT}
+        return codes.count(OK)
+
+    try:
+        with ThreadPoolExecutor(connections) as pool:
+            return sum(pool.map(ask, clients))
+    finally:
+        for client in clients:
+            client.close()

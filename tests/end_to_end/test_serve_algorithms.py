@@ -1,16 +1,15 @@
 """Algorithms as they are served: two workers, many connections, one count."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from envoy.service.ratelimit.v3 import rls_pb2
 
 from callout.testing.redis import RedisServer
 from callout.testing.requests import rate_limit_request
+from tests.end_to_end.callers import OK, passed
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import Serve, policy, write_bundle
 
@@ -21,7 +20,6 @@ LIMITS = """limits:
   - {name: both, rate: [150/month, 900/year], algorithm: sliding-window}
   - {name: plain, rate: 800/year}
 """
-OK = rls_pb2.RateLimitResponse.OK
 
 
 def bundle(folder: Path, limits: str = LIMITS) -> Path:
@@ -44,27 +42,13 @@ def asked(address: str, host: str = "shop.example", hits: int = 0, **more: str) 
     return rate_limit_request("gatewright", entries | more, hits_addend=hits)
 
 
-def passed(serve: Serve, request: Any, each: int) -> int:
-    """How many of so many over each connection pass, all at once; each is answered."""
-    clients = [serve.client() for _ in range(CONNECTIONS)]
-
-    def ask(client: Any) -> int:
-        codes = [client.should_rate_limit(request, timeout=60).overall_code for _ in range(each)]
-        return codes.count(OK)
-
-    try:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return sum(pool.map(ask, clients))
-    finally:
-        for client in clients:
-            client.close()
-
-
 def test_every_limit_holds_exactly_and_what_one_refuses_no_other_counts(serve: Serve) -> None:
     assert len(serve.workers()) == 2
-    assert passed(serve, asked("198.51.100.1"), 10) == 60  # by the log of the address
-    assert passed(serve, asked("198.51.100.2"), 10) == 40  # by the bucket of the host
-    assert passed(serve, asked("198.51.100.3", "other.example"), 10) == 50  # by the window of all
+    assert passed(serve, asked("198.51.100.1"), CONNECTIONS, 10) == 60  # by the log of the address
+    assert passed(serve, asked("198.51.100.2"), CONNECTIONS, 10) == 40  # by the bucket of the host
+    assert (
+        passed(serve, asked("198.51.100.3", "other.example"), CONNECTIONS, 10) == 50
+    )  # by the window of all
     counted = {"face": "limit", "verdict": "deny", "reason": "over_limit"}
     until(lambda: serve.metric("gatewright_decisions_total", **counted) == 600 - 150, 10)
     with closing(serve.client()) as client:
@@ -76,19 +60,19 @@ def test_every_limit_holds_exactly_and_what_one_refuses_no_other_counts(serve: S
 def test_a_reload_keeps_what_was_counted_where_only_the_number_changed(
     serve: Serve, tmp_path: Path
 ) -> None:
-    assert passed(serve, asked("198.51.100.4"), 4) == 60
+    assert passed(serve, asked("198.51.100.4"), CONNECTIONS, 4) == 60
     digest = serve.config()["digest"]
     bundle(tmp_path, LIMITS.replace("60/year", "75/year"))
     until(lambda: set(serve.config()["workers"].values()).isdisjoint({digest, None}), 60)
-    assert passed(serve, asked("198.51.100.4"), 4) == 15
+    assert passed(serve, asked("198.51.100.4"), CONNECTIONS, 4) == 15
     digest = serve.config()["digest"]
     bundle(tmp_path, LIMITS.replace("60/year, algorithm: sliding-log", "3/year"))
     until(lambda: set(serve.config()["workers"].values()).isdisjoint({digest, None}), 60)
-    assert passed(serve, asked("198.51.100.4"), 4) == 3
+    assert passed(serve, asked("198.51.100.4"), CONNECTIONS, 4) == 3
 
 
 def test_what_is_settled_counts_for_all_workers(serve: Serve) -> None:
     with closing(serve.client()) as client:
         settled = client.should_rate_limit(asked("198.51.100.5", hits=40, step="settle"))
         assert settled.overall_code == OK
-    assert passed(serve, asked("198.51.100.5"), 4) == 20
+    assert passed(serve, asked("198.51.100.5"), CONNECTIONS, 4) == 20

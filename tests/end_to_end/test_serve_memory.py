@@ -3,15 +3,13 @@
 import json
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from envoy.service.ratelimit.v3 import rls_pb2
 
-from callout.testing.grpc_client import Client
 from callout.testing.requests import rate_limit_request
+from tests.end_to_end.callers import passed
 from tests.end_to_end.conftest import until
 from tests.end_to_end.serve import Serve, kill, policy, write_bundle
 
@@ -37,19 +35,7 @@ def admitted(serve: Serve, address: str, each: int) -> int:
         "gatewright",
         {"host": "shop.example", "path": "/", "method": "GET", "remote_address": address},
     )
-    clients = [serve.client() for _ in range(CONNECTIONS)]
-
-    def ask(client: Client) -> int:
-        codes = [client.should_rate_limit(asked, timeout=60).overall_code for _ in range(each)]
-        assert set(codes) <= {rls_pb2.RateLimitResponse.OK, rls_pb2.RateLimitResponse.OVER_LIMIT}
-        return codes.count(rls_pb2.RateLimitResponse.OK)
-
-    try:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return sum(pool.map(ask, clients))
-    finally:
-        for client in clients:
-            client.close()
+    return passed(serve, asked, CONNECTIONS, each)
 
 
 def test_all_workers_together_let_as_many_pass_as_the_limit(serve: Serve) -> None:

@@ -8,23 +8,20 @@ Rates go up until one is not carried. Exit status 1: something did not start, or
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from callout.testing import tools
 from tests.load import guard, h2load, payloads, report, services, varied
-from tests.load.machine import on_core
 from tests.load.processes import DidNotStart
 from tests.load.services import World
-from tests.reliability.overload.generator import BUCKET, Kind, Order, Outcome, quantile
+from tests.reliability.overload.generator import BUCKET, Order, Outcome, quantile
+from tests.reliability.overload.sending import send
 
 BEGIN: Final = "<!-- latency: begin -->"
 END: Final = "<!-- latency: end -->"
@@ -38,7 +35,6 @@ CARRIED: Final = 0.999
 """Part of the requests that must be let pass, by the limit, until the deadline."""
 OURSELVES: Final = 0.95
 """Part of its core from which on it is the generator that is measured."""
-RUN_SECONDS: Final = 60
 _KNOWN: Final = 1_000
 """Clients whose requests the service has seen before."""
 _NEW: Final = 20_000
@@ -89,20 +85,7 @@ def measure(world: World, lane: Lane, rate: int, seconds: float) -> Row:
         CONNECTIONS,
         varies=lane.varies,
     )
-    with on_core(world.cores.load):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.reliability.overload.generator"],
-            input=json.dumps(asdict(order)),
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
-    if done.returncode:
-        raise h2load.LoadFailed(done.stderr[-1000:])
-    given = json.loads(done.stdout)
-    given["kinds"] = [Kind(**each) for each in given["kinds"]]
-    return _row(lane, rate, Outcome(**given))
+    return _row(lane, rate, send(order, world.cores.load))
 
 
 def _row(lane: Lane, rate: int, outcome: Outcome) -> Row:

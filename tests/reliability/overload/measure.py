@@ -1,11 +1,9 @@
 """One server on one core, the load on another, and what the answers say."""
 
-import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from envoy.service.auth.v3 import external_auth_pb2
@@ -13,11 +11,11 @@ from envoy.service.ratelimit.v3 import rls_pb2
 
 from callout.testing import tools
 from tests.load import h2load, payloads, services
-from tests.load.machine import on_core
 from tests.load.processes import Process, free_port, running
 from tests.load.scenarios import GRPC_HEADERS
 from tests.load.services import World
-from tests.reliability.overload.generator import Kind, Order, Outcome, quantile
+from tests.reliability.overload.generator import Order, Outcome, quantile
+from tests.reliability.overload.sending import send
 
 Case: TypeAlias = Literal["check", "jwt", "limit", "opa"]
 Meaning: TypeAlias = Literal["allowed", "denied", "refused", "failed", "error"]
@@ -37,7 +35,6 @@ ID = 32
 """Characters of a decision's id, at the end of an answer."""
 ALLOWED_OF_EIGHT = 7
 """Requests that may be allowed; the eighth must not be."""
-RUN_SECONDS = 120
 WARM = 10_000
 """Requests of a closed loop, to learn how many are certainly too many."""
 OPEN = 1.5
@@ -91,20 +88,7 @@ class Server:
             varies=0 if self.case == "limit" else ID,
         )
         starved = self.process.starved_seconds()
-        with on_core(self.world.cores.load):
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.reliability.overload.generator"],
-                input=json.dumps(asdict(order)),
-                capture_output=True,
-                text=True,
-                timeout=RUN_SECONDS,
-                check=False,
-            )
-        if done.returncode:
-            raise h2load.LoadFailed(done.stderr[-1000:])
-        given = json.loads(done.stdout)
-        given["kinds"] = [Kind(**each) for each in given["kinds"]]
-        outcome = Outcome(**given)
+        outcome = send(order, self.world.cores.load)
         starved = self.process.starved_seconds() - starved
         return outcome, figures(self.case, outcome, starved, self.process.resident())
 
