@@ -1,14 +1,14 @@
 """Which rules a `ctl` means: by id, by tag, by message."""
 
 from waf.ids import id_ranges
+from waf.seclang.labels import label_test
 from waf.state import Labels
 
 
 class RuleDirectory:
     """Filled while rules are assembled, asked while they run.
 
-    A tag or a message is meant when the text is the whole of it, as in ModSecurity 3 and Coraza;
-    ModSecurity 2 takes the text for a regular expression.
+    A tag or a message is meant as by SecRuleRemoveByTag: `waf/seclang/labels.py`.
     """
 
     def __init__(self) -> None:
@@ -47,8 +47,17 @@ class RuleDirectory:
 
     def by_tag(self, text: str) -> frozenset[int]:
         """Those that have a tag."""
-        return frozenset(self._tags.get(text, ()))
+        return self._labelled("tag", self._tags, text)
 
     def by_message(self, text: str) -> frozenset[int]:
         """Those that have a message, macros as written."""
-        return frozenset(self._messages.get(text, ()))
+        return self._labelled("msg", self._messages, text)
+
+    def _labelled(self, kind: str, labels: dict[str, set[int]], text: str) -> frozenset[int]:
+        key = (kind, text)
+        if key not in self._found:
+            meant = label_test(text)
+            self._found[key] = frozenset(
+                index for label, indexes in labels.items() if meant(label) for index in indexes
+            )
+        return self._found[key]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from waf.actions.contract import ActionProblem, Around, Draft, Step, needed
-from waf.ids import IdProblem, id_ranges
+from waf.ids import id_ranges
+from waf.seclang.labels import label_test
 from waf.settings import Engine
 from waf.state import State
 
@@ -89,11 +90,13 @@ def _remove_target(find: Callable[[Around], _Find]) -> _Maker:
 
 def _check(find: Callable[[Around], _Find], which: str) -> None:
     # Rules are looked up when the action runs: at assembly not all of them are there.
-    if find is _by_id:
-        try:
+    try:
+        if find is _by_id:
             id_ranges(which)
-        except IdProblem as problem:
-            raise ActionProblem(str(problem)) from None
+        else:
+            label_test(which)
+    except ValueError as problem:
+        raise ActionProblem(str(problem)) from None
 
 
 def _force_body_variable(value: str, around: Around) -> Step:
