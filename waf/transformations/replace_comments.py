@@ -1,0 +1,15 @@
+"""t:replaceComments."""
+
+import re
+from typing import Final
+
+_COMMENT: Final = re.compile(rb"/\*[\s\S]*?(?:\*/|\Z)")
+
+
+def replace_comments(value: bytes) -> bytes:
+    """Make a space of each comment of C, closed or not.
+
+    Example: `a/**/b/*c` becomes `a b `.
+    Differences: none.
+    """
+    return _COMMENT.sub(b" ", value) if b"/*" in value else value
