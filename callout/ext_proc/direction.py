@@ -1,33 +1,31 @@
 """One direction of an exchange: its head, what becomes of its body, its trailers."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final as Constant
 
 from callout.ext_proc.budget import Share
 from callout.ext_proc.edits import then
-from callout.ext_proc.exchange import UNCHANGED, Exchange
+from callout.ext_proc.exchange import UNCHANGED, Exchange, merged
 from callout.ext_proc.filter import NO_EDITS, Block, Change, Edits, HttpFilter, Moment, Need
 from callout.ext_proc.messages import (
     BodyMode,
     BodyReply,
+    Final,
     HeadReply,
     Message,
     Piece,
     TrailersReply,
 )
-from callout.ext_proc.messages import (
-    Final as Last,
-)
 from callout.ext_proc.modes import Kind, Way, choose, declared_length
 from callout.grpc.call import Code, Status
 from callout.http.head import Headers
 
-PIECE: Final = 64 << 10
+PIECE: Constant = 64 << 10
 """Bytes of a body in one message of FULL_DUPLEX_STREAMED, as Envoy advises. The other modes allow
 one message for each that came, whatever it is to carry."""
 
-OUT_OF_ORDER: Final = Status(Code.FAILED_PRECONDITION, "a message out of order")
-_TAIL: Final = Status(Code.INTERNAL, "bytes that were kept cannot be sent any more")
+OUT_OF_ORDER: Constant = Status(Code.FAILED_PRECONDITION, "a message out of order")
+_TAIL: Constant = Status(Code.INTERNAL, "bytes that were kept cannot be sent any more")
 
 
 class Direction:
@@ -37,6 +35,7 @@ class Direction:
         "_body_over",
         "_exchange",
         "_has_length",
+        "_in_pieces",
         "_kept",
         "_lookers",
         "_message_over",
@@ -61,6 +60,7 @@ class Direction:
         self.due: float | None = None
         """When waiting for the rest of the body ends, in seconds; None: nothing is waited for."""
         self._lookers: Sequence[HttpFilter] = ()
+        self._in_pieces: Sequence[HttpFilter] = ()
         self._withheld: HeadReply | None = None
         self._kept: list[bytes] = []
         self._size = 0
@@ -87,24 +87,41 @@ class Direction:
         self._open = True
         self._has_length = length is not None
         self._lookers = [each for each, _ in needs]
+        self._in_pieces = [each for each, need in needs if need is Need.STREAM]
         if kind is Kind.BODYLESS:
             self._body_over = True
             # There is nothing in which bytes could be put.
             return _without_body(exchange.body(request, self._lookers, b"", True, at))
         if choice.unseen:
-            if choice.unseen == "stale":
-                block = exchange.fail(request, "stale")
-            else:
-                exchange.note(request, choice.unseen)
-                block = side.endless
-            whole = [each for each, need in needs if need is Need.WHOLE]
-            if block is None and not exchange.abandoned:
-                return _without_body(exchange.body(request, whole, b"", False, at))
-            return block or UNCHANGED
+            return self._unseen(choice.unseen, kind, needs, override, at)
         if self.way is Way.HOLD and length is not None and length > side.most and side.over:
             exchange.note(request, "over")
             return side.over
         return UNCHANGED
+
+    def _unseen(
+        self,
+        word: str,
+        kind: Kind,
+        needs: Sequence[tuple[HttpFilter, Need]],
+        override: bool,
+        at: Moment,
+    ) -> Change | Block:
+        """The body will not be seen by all who need it."""
+        exchange, request = self._exchange, self._request
+        if word == "stale":
+            # Nobody is asked any more, if the plan lets it pass.
+            return exchange.fail(request, word) or UNCHANGED
+        exchange.note(request, word)
+        block = exchange.side(request).endless
+        if block is not None:
+            return block
+        self._lookers = self._in_pieces
+        if self._lookers and kind is not Kind.TUNNEL:
+            choice = choose(self.mode, override, Need.STREAM, kind, None, False, 0)
+            self.mode, self.way = choice.mode, choice.way
+        whole = [each for each, need in needs if need is Need.WHOLE]
+        return _without_body(exchange.body(request, whole, b"", False, at))
 
     def begin(self, reply: HeadReply, now: float, patience: float) -> list[Message]:
         """Answer the head, or keep the answer until the body is known."""
@@ -130,42 +147,46 @@ class Direction:
         # BUFFERED is one message, whatever it says of its end when there are trailers.
         over = self._body_over = end or self.mode is BodyMode.BUFFERED
         self._message_over = end
+        self._heed()
         if self.way is Way.HOLD:
             return self._hold(data, over, at)
         if self.way is Way.PASS:
             return self._send(UNCHANGED, data, end)
         change = self._ask(data, over, at)
-        return [Last(change)] if isinstance(change, Block) else self._send(change, data, end)
+        return [Final(change)] if isinstance(change, Block) else self._send(change, data, end)
 
     def trailers(self, trailers: Headers, at: Moment) -> list[Message]:
         """The message ends with trailers."""
         if not self._open or self._message_over:
             return [OUT_OF_ORDER]
         out: list[Message] = []
+        findings = UNCHANGED
+        self._heed()
         if not self._body_over:
             self._body_over = True
+            rest = self._unkeep()
+            change: Change | Block = UNCHANGED
             if self.way is not Way.PASS:
-                whole = b"".join(self._kept)
-                change = self._ask(whole, True, at)
-                if isinstance(change, Block):
-                    return [Last(change)]
-                self._unkeep()
-                out = self._tail(change, whole)
-            elif self._kept:
-                out = self._tail(UNCHANGED, self._unkeep())
-            if out and isinstance(out[-1], Last | Status):
+                change = self._ask(rest, True, at)
+            if isinstance(change, Block):
+                return [Final(change)]
+            out = self._tail(change, rest)
+            if out and isinstance(out[-1], Final | Status):
                 return out
+            if not out:
+                findings = Change(metadata=change.metadata)
         self._message_over = True
         said = self._exchange.trailers(self._request, trailers, at)
         if isinstance(said, Block):
-            return [Last(said)]
+            return [Final(said)]
+        said = merged(findings, said)
         return [*out, TrailersReply(self._request, said.edits, said.metadata)]
 
     def expire(self) -> list[Message]:
         """The rest of the body did not come in time."""
         block = self._exchange.fail(self._request, "stalled")
         if block is not None:
-            return [Last(block)]
+            return [Final(block)]
         self.way = Way.PASS
         self.due = None
         if self.mode is BodyMode.FULL_DUPLEX:
@@ -192,7 +213,7 @@ class Direction:
         whole = b"".join((*self._kept, data)) if self._kept else data
         change = self._ask(whole, True, at)
         if isinstance(change, Block):
-            return [Last(change)]
+            return [Final(change)]
         return self._send(change, data, self._message_over)
 
     def _complete(self) -> bool:
@@ -204,28 +225,41 @@ class Direction:
         side = exchange.side(request)
         exchange.note(request, "over")
         if side.over is not None:
-            return [Last(side.over)]
-        self.way = Way.PASS
-        first = b"".join((*self._kept, data))
-        rest = first[side.most :]
-        change = exchange.body(request, self._lookers, first[: side.most], False, at)
+            return [Final(side.over)]
+        both = b"".join((*self._kept, data))
+        first, rest = both[: side.most], both[side.most :]
+        change = exchange.body(request, self._lookers, first, False, at)
         if isinstance(change, Block):
-            return [Last(change)]
-        if change.body is not None and rest:
+            return [Final(change)]
+        # Who takes it in pieces gets the others, too.
+        self._lookers = self._in_pieces
+        self.way = Way.FLOW if self._lookers else Way.PASS
+        self._heed()
+        if self.way is Way.FLOW:
+            more = self._ask(rest, self._body_over, at)
+            if isinstance(more, Block):
+                return [Final(more)]
+            if more.body is not None:
+                change = change._replace(body=first if change.body is None else change.body)
+                rest = more.body
+        if change.body is not None:
             change = change._replace(body=change.body + rest)
         return self._send(change, data, self._message_over)
 
     def _give_up(self, word: str, data: bytes) -> list[Message]:
         block = self._exchange.fail(self._request, word)
         if block is not None:
-            return [Last(block)]
+            return [Final(block)]
         self.way = Way.PASS
         return self._send(UNCHANGED, data, self._message_over)
 
     def _ask(self, data: bytes, end: bool, at: Moment) -> Change | Block:
-        # Nobody, when another message of the exchange met a failure that the plan lets pass.
-        lookers = () if self._exchange.abandoned else self._lookers
-        return self._exchange.body(self._request, lookers, data, end, at)
+        return self._exchange.body(self._request, self._lookers, data, end, at)
+
+    def _heed(self) -> None:
+        """Nobody looks any more, if anything of the exchange met a failure that may pass."""
+        if self._exchange.abandoned:
+            self.way = Way.PASS
 
     def _send(self, change: Change, data: bytes, end: bool) -> list[Message]:
         """Answer a message: with `change` of all that was kept and `data`."""
@@ -250,14 +284,16 @@ class Direction:
     def _pieces(self, change: Change, data: bytes, end: bool) -> list[Message]:
         request = self._request
         out: list[Message] = []
+        findings = change.metadata
         if (head := self._withheld) is not None:
             self._withheld = None
-            metadata = change.metadata or head.metadata
-            out.append(head._replace(edits=then(head.edits, change.edits), metadata=metadata))
+            both = merged(Change(head.edits, None, head.metadata), change)
+            out.append(head._replace(edits=both.edits, metadata=both.metadata))
+            findings = None
         last = max(0, len(data) - 1) // PIECE * PIECE
         out += [Piece(request, data[at : at + PIECE], False) for at in range(0, last, PIECE)]
-        if end or data:
-            out.append(Piece(request, data[last:] if last else data, end))
+        if end or data or findings:
+            out.append(Piece(request, data[last:] if last else data, end, findings))
         return out
 
     def _tail(self, change: Change, data: bytes) -> list[Message]:
@@ -271,7 +307,7 @@ class Direction:
         # Every message has been answered, because Envoy sends no trailers before that, and the
         # trailers' answer carries no bytes.
         block = self._exchange.fail(self._request, "tail")
-        return [_TAIL if block is None else Last(block)]
+        return [_TAIL if block is None else Final(block)]
 
     def _unkeep(self) -> bytes:
         kept = b"".join(self._kept)

@@ -174,7 +174,7 @@ def write(message: Message) -> bytes:
         about = response.request_body if message.request else response.response_body
         streamed = about.response.body_mutation.streamed_response
         streamed.body, streamed.end_of_stream = message.data, message.end
-        return _bytes(response)
+        return _bytes(response, message.metadata)
     if isinstance(message, HeadReply):
         if message.edits == NO_EDITS and message.metadata is None:
             return _plain_head(message.request, message.override)

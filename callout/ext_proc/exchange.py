@@ -146,7 +146,7 @@ class Exchange:
             if isinstance(verdict, Undecided):
                 return self.fail(request, "undecided") or change
             if verdict is not None:
-                change = _merged(change, verdict)
+                change = merged(change, verdict)
         return change
 
     def _answer(self, ask: Callable[[HttpFilter], _T], whom: HttpFilter) -> _T | None:
@@ -157,7 +157,8 @@ class Exchange:
             return None
 
 
-def _merged(before: Change, verdict: Change) -> Change:
+def merged(before: Change, verdict: Change) -> Change:
+    """What both say, one after the other."""
     edits = before.edits
     if verdict.edits is not NO_EDITS:
         edits = then(edits, allowed(verdict.edits))

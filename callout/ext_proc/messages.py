@@ -110,6 +110,7 @@ class Piece(NamedTuple):
     request: bool
     data: bytes
     end: bool
+    metadata: Metadata | None = None
 
 
 class TrailersReply(NamedTuple):

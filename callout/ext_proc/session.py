@@ -5,9 +5,8 @@ from typing import Final as Constant
 
 from callout.ext_proc.budget import Budget, Share
 from callout.ext_proc.direction import OUT_OF_ORDER, Direction
-from callout.ext_proc.edits import then
-from callout.ext_proc.exchange import Exchange, Report
-from callout.ext_proc.filter import Block, Change
+from callout.ext_proc.exchange import Exchange, Report, merged
+from callout.ext_proc.filter import Block
 from callout.ext_proc.messages import (
     BodyCame,
     BodyMode,
@@ -16,7 +15,6 @@ from callout.ext_proc.messages import (
     Final,
     HeadReply,
     Message,
-    Metadata,
     Override,
     RequestCame,
     ResponseCame,
@@ -164,7 +162,9 @@ class Session:
                 whole = BodyMode.NONE
             looked_at = way.way is not Way.PASS
             override = self._stated = Override(way.mode, whole, looked_at, wanted, False)
-        return way.begin(_head_reply(True, said, more, override), now, PATIENCE)
+        both = merged(said, more)
+        reply = HeadReply(True, both.edits, override, both.metadata)
+        return way.begin(reply, now, PATIENCE)
 
     def _response_came(self, event: ResponseCame, now: float) -> list[Message]:
         if self._response is not None:
@@ -190,7 +190,9 @@ class Session:
             new = stated._replace(response_body=way.mode, response_trailers=looked_at)
             if new != stated:
                 override = self._stated = new
-        return way.begin(_head_reply(False, said, more, override), now, PATIENCE)
+        both = merged(said, more)
+        reply = HeadReply(False, both.edits, override, both.metadata)
+        return way.begin(reply, now, PATIENCE)
 
     def _open(self, configured: Configured | None) -> None:
         self._configured = configured or _UNSAID
@@ -206,10 +208,3 @@ class Session:
         if out and isinstance(out[-1], Final | Status):
             self.over = True
         return out
-
-
-def _head_reply(request: bool, said: Change, more: Change, override: Override | None) -> HeadReply:
-    metadata: Metadata | None = said.metadata
-    if more.metadata is not None:
-        metadata = {**(metadata or {}), **more.metadata}
-    return HeadReply(request, then(said.edits, more.edits), override, metadata)
