@@ -41,6 +41,9 @@ class Gateway:
     when each worker has its own."""
     upstream: Upstream
     failure: FailureModes
+    request_id: str = ""
+    """The key of the descriptor entry with the request's id, where `limits.retries` asks for one;
+    empty: it does not."""
 
 
 def parse_upstream(url: str) -> Upstream | str:

@@ -132,7 +132,7 @@ def _listener(gateway: Gateway) -> Listener:
         use_remote_address=True,
         stream_idle_timeout=timedelta(minutes=5),
         request_headers_timeout=timedelta(seconds=10),
-        route_config=_routes(),
+        route_config=_routes(gateway),
         http_filters=[
             HttpFilter(
                 name="envoy.filters.http.ext_authz",
@@ -213,14 +213,14 @@ def _clusters(gateway: Gateway) -> list[Cluster]:
     return [callout, target]
 
 
-def _routes() -> RouteConfiguration:
+def _routes(gateway: Gateway) -> RouteConfiguration:
     return RouteConfiguration(
         name="gateway",
         virtual_hosts=[
             VirtualHost(
                 name="all",
                 domains=["*"],
-                rate_limits=[RouteRateLimit(actions=_descriptor())],
+                rate_limits=[RouteRateLimit(actions=_descriptor(gateway.request_id))],
                 routes=[
                     Route(
                         name="all",
@@ -233,17 +233,19 @@ def _routes() -> RouteConfiguration:
     )
 
 
-def _descriptor() -> list[RateLimitAction]:
+def _descriptor(request_id: str) -> list[RateLimitAction]:
     """The one constant descriptor: a bundle reload never needs another.
 
     Envoy gives no descriptor at all when an action without `skip_if_absent` finds nothing, and
-    the request would go uncounted: hence the last two, which an anonymous request lacks, may be
-    absent, while the others are always there.
+    the request would go uncounted: hence the last ones, which an anonymous request or a gateway
+    that makes no ids lacks, may be absent, while the others are always there.
     """
 
-    def header(name: str, key: str) -> RateLimitAction:
+    def header(name: str, key: str, *, optional: bool = False) -> RateLimitAction:
         return RateLimitAction(
-            request_headers=RateLimitActionRequestHeaders(header_name=name, descriptor_key=key)
+            request_headers=RateLimitActionRequestHeaders(
+                header_name=name, descriptor_key=key, skip_if_absent=optional
+            )
         )
 
     def metadata(key: str) -> RateLimitAction:
@@ -258,6 +260,8 @@ def _descriptor() -> list[RateLimitAction]:
             )
         )
 
+    # Envoy makes it at the edge (`use_remote_address`), whatever the client sent.
+    ids = [header("x-request-id", request_id, optional=True)] if request_id else []
     return [
         header(":authority", "host"),
         header(":path", "path"),
@@ -265,6 +269,7 @@ def _descriptor() -> list[RateLimitAction]:
         RateLimitAction(remote_address=RateLimitActionRemoteAddress()),
         metadata("policy"),
         metadata("id"),
+        *ids,
     ]
 
 

@@ -136,10 +136,12 @@ class Stack:
         snapshot = await self._first_snapshot(self._service)
         listen = _free(plan.preferred) if plan.port is None else _free_exactly(plan.port)
         host, _, port = listen.rpartition(":")
+        retries = settings.limits.retries
+        request_id = retries.by if retries is not None else ""
 
         def render(snapshot: Snapshot) -> Gateway:
             failure = failure_modes(snapshot.policies.sources)
-            return Gateway(host, int(port), callout, target, failure)
+            return Gateway(host, int(port), callout, target, failure, request_id)
 
         self._envoy = EnvoyProcess(executable, self._folder)
         await self._envoy.apply(render(snapshot))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from callout.testing import tools
+from callout.testing.redis import RedisServer
 from tests.end_to_end.conftest import Up, children, until
 
 
@@ -86,6 +87,20 @@ def test_a_users_own_bundle_and_service_take_the_places_of_the_samples(
     answer = up.request("/mine")
     assert answer.status == 200
     assert answer.seen["path"] == "/mine"
+
+
+def test_envoy_gives_each_request_an_id_where_retries_are_known_by_it(
+    start_up: Callable[..., Up], private_redis: RedisServer
+) -> None:
+    environ = {"GATEWRIGHT_LIMITS__RETRIES__WITHIN": "300"}
+    up = start_up("--redis", private_redis.url, environ=environ)
+    # A client's own is replaced: else it would pass without being counted.
+    for _ in range(3):
+        up.request("/orders", token="alice", headers={"x-request-id": "the-same"})
+        assert up.decision(face="limit")["verdict"] == "allow"
+    with private_redis.client() as redis:
+        receipts = {key.rpartition(b"}")[2] for key in redis.scan_iter("rl:r:*")}
+    assert len(receipts) == 3
 
 
 def test_a_bad_bundle_is_told_with_its_place_and_nothing_starts(own_bundle: Path) -> None:

@@ -25,8 +25,9 @@ def gateway(
     callout: str = "unix:/run/gatewright.sock",
     upstream: Upstream = PLAIN,
     failure: FailureModes = CLOSED,
+    request_id: str = "",
 ) -> Gateway:
-    return Gateway("127.0.0.1", 0, callout, upstream, failure)
+    return Gateway("127.0.0.1", 0, callout, upstream, failure, request_id)
 
 
 def filters(rendered: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,6 +44,7 @@ def filters(rendered: dict[str, Any]) -> list[dict[str, Any]]:
         pytest.param(gateway(callout="[::1]:9000"), id="ipv6"),
         pytest.param(gateway(upstream=Upstream("shop.example", 443, tls=True)), id="tls-by-name"),
         pytest.param(gateway(failure=FailureModes(True, True)), id="open"),
+        pytest.param(gateway(request_id="call"), id="request-id"),
     ],
 )
 async def test_envoy_accepts_it(each: Gateway, tmp_path: Path) -> None:
@@ -76,11 +78,28 @@ def test_failure_modes_and_time_limits_are_written_out() -> None:
     assert limit["timeout"] == limit["rateLimitService"]["grpcService"]["timeout"] == "0.100s"
 
 
-def test_the_one_descriptor_is_constant() -> None:
-    (listener,) = render.listeners(gateway(), "1")["resources"]
+def actions_of(gateway: Gateway) -> list[dict[str, Any]]:
+    (listener,) = render.listeners(gateway, "1")["resources"]
     manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
     (host,) = manager["routeConfig"]["virtualHosts"]
     ((actions,),) = (each.values() for each in host["rateLimits"])
+    return list(actions)
+
+
+def test_an_id_of_each_request_is_sent_only_where_it_is_asked_for() -> None:
+    plain = actions_of(gateway())
+    assert actions_of(gateway(request_id="call")) == [
+        *plain,
+        {
+            "requestHeaders": {
+                "headerName": "x-request-id", "descriptorKey": "call", "skipIfAbsent": True
+            }
+        },
+    ]  # fmt: skip
+
+
+def test_the_one_descriptor_is_constant() -> None:
+    actions = actions_of(gateway())
     kinds = [next(iter(each)) for each in actions]
     assert kinds == ["requestHeaders"] * 3 + ["remoteAddress"] + ["metadata"] * 2
     # Only what an anonymous request lacks may be absent: without it the rest is still counted.
