@@ -25,6 +25,7 @@ PIECE: Constant = 64 << 10
 one message for each that came, whatever it is to carry."""
 
 OUT_OF_ORDER: Constant = Status(Code.FAILED_PRECONDITION, "a message out of order")
+_ONE_MESSAGE: Constant = (BodyMode.BUFFERED, BodyMode.BUFFERED_PARTIAL)
 _TAIL: Constant = Status(Code.INTERNAL, "bytes that were kept cannot be sent any more")
 
 
@@ -144,8 +145,8 @@ class Direction:
         """The body, or a piece of it."""
         if self._body_over or not self._open:
             return [OUT_OF_ORDER]
-        # BUFFERED is one message, whatever it says of its end when there are trailers.
-        over = self._body_over = end or self.mode is BodyMode.BUFFERED
+        # These are one message, whatever it says of its end when there are trailers.
+        over = self._body_over = end or self.mode in _ONE_MESSAGE
         self._message_over = end
         self._heed()
         if self.way is Way.HOLD:
