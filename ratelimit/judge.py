@@ -16,6 +16,7 @@ from ratelimit.local.share import LocalShare
 from ratelimit.modes import Modes
 from ratelimit.plan import Plan
 from ratelimit.report import Report
+from ratelimit.retries.contract import ToldAgain
 from ratelimit.stores.contract import Hit, StoreUnavailable
 
 Counts: TypeAlias = Sequence[int] | StoreUnavailable
@@ -73,7 +74,7 @@ class Judge:
             if isinstance(counts, StoreUnavailable):
                 return self._without_store(message, plan, counts, now, started, digest)
             answer = decide(plan, counts, now)
-            if self._stats is not None:
+            if self._stats is not None and not isinstance(counts, ToldAgain):
                 self._stats.count(plan, counts, hits is None)
             if (answer.over or answer.shadow) and self._denied is not None and counts:
                 if hits is None:

@@ -11,6 +11,13 @@ from ratelimit.stores.contract import Hit, StoreUnavailable
 T = TypeVar("T")
 
 
+class ToldAgain(list[int]):
+    """Counters as they were when the request was counted: this time nothing was.
+
+    So whoever counts requests by their counters knows that this one is counted already.
+    """
+
+
 class Retries(NamedTuple):
     """How requests are known again."""
 
@@ -32,8 +39,8 @@ class Once(Protocol):
     ) -> "T | asyncio.Future[T]":
         """As `Store.add`, unless the request with this receipt was counted shortly before.
 
-        Then nothing is counted, and `then` is told what the counters were that time; `MOST` times,
-        and after that it is counted like any other.
+        Then nothing is counted, and `then` is told what the counters were that time, as
+        `ToldAgain`; `MOST` times, and after that it is counted like any other.
         """
         ...
 

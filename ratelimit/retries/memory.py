@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.recent import Recent
+from ratelimit.retries.contract import ToldAgain
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 from ratelimit.stores.states import StateStore
@@ -85,7 +86,7 @@ class OnceInMemory:
             return self._store.add(hits, now, deadline, then)  # who only looks may look again
         told = self._counts.again(receipt, now)
         if told is not None:
-            return then(told)
+            return then(ToldAgain(told))
 
         def counted(counts: Sequence[int] | StoreUnavailable) -> T:
             if not isinstance(counts, StoreUnavailable):

@@ -1,13 +1,14 @@
--- Adds to a counter once for each receipt. KEYS: the counter, the receipt if there is one. ARGV: what to add (below
--- 0: to give back, down to 0), seconds that a new counter lives, milliseconds that the receipt does,
--- how often it may be shown. Answers the counter, of the first time.
+-- Adds to a counter once for each receipt. KEYS: the counter, the receipt if there is one. ARGV:
+-- what to add (below 0: to give back, down to 0), seconds that a new counter lives, milliseconds
+-- that the receipt does, how often it may be shown. Answers the counter; to who comes again
+-- -(COUNTER + 1), with what it was the first time.
 local told = KEYS[2] and redis.call('GET', KEYS[2])
 local left, count
 if told then left, count = string.match(told, '^(%d+) (%d+)$') end
 if left and left ~= '0' then
   local rest = math.max(redis.call('PTTL', KEYS[2]), 1)
   redis.call('SET', KEYS[2], (left - 1) .. ' ' .. count, 'PX', string.format('%d', rest))
-  return tonumber(count)
+  return -tonumber(count) - 1
 end
 local addend = tonumber(ARGV[1])
 if addend < 0 then

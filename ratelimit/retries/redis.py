@@ -13,6 +13,7 @@ from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, Reply, pack
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
+from ratelimit.retries.contract import ToldAgain
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.per_second import PerSecondStore
@@ -35,6 +36,8 @@ class _Known(NamedTuple):
 
     once: "OnceInRedis"
     receipt: bytes
+    again: list[bool]
+    """Whether it was known again, of each store that was asked."""
 
     def add(
         self,
@@ -44,7 +47,12 @@ class _Known(NamedTuple):
         then: Callable[[Sequence[int] | StoreUnavailable], T],
     ) -> "T | asyncio.Future[T]":
         """See `Store.add`."""
-        return self.once.add(self.receipt, hits, now, deadline, then)
+
+        def noted(counts: Sequence[int] | StoreUnavailable) -> T:
+            self.again.append(isinstance(counts, ToldAgain))
+            return then(counts)
+
+        return self.once.add(self.receipt, hits, now, deadline, noted)
 
 
 class TwoOnce:
@@ -65,8 +73,17 @@ class TwoOnce:
         then: Callable[[Sequence[int] | StoreUnavailable], T],
     ) -> "T | asyncio.Future[T]":
         """See `Once.add`: each of the two has receipts of its own."""
-        both = PerSecondStore(_Known(self._once, receipt), _Known(self._per_second, receipt))
-        return both.add(hits, now, deadline, then)
+        again: list[bool] = []
+        both = PerSecondStore(
+            _Known(self._once, receipt, again), _Known(self._per_second, receipt, again)
+        )
+
+        def told(counts: Sequence[int] | StoreUnavailable) -> T:
+            if not isinstance(counts, StoreUnavailable) and all(again):
+                counts = ToldAgain(counts)
+            return then(counts)
+
+        return both.add(hits, now, deadline, told)
 
 
 class OnceInRedis:
@@ -126,7 +143,7 @@ class OnceInRedis:
             if future.done():
                 return  # the caller gave up
             try:
-                future.set_result(then(self._read(outcome)))
+                future.set_result(then(self._read(outcome, hits)))
             except Exception as error:
                 future.set_exception(error)
 
@@ -159,12 +176,19 @@ class OnceInRedis:
             store = RedisStates(self._client, runner=runner, **self._states)
         return store.use(uses, together, now, deadline, then)
 
-    def _read(self, outcome: Replies | Unavailable) -> Sequence[int] | StoreUnavailable:
+    def _read(
+        self, outcome: Replies | Unavailable, hits: Sequence[Hit]
+    ) -> Sequence[int] | StoreUnavailable:
         if isinstance(outcome, Unavailable):
             return StoreUnavailable(outcome.reason)
         counts = read_counts(outcome)
         if isinstance(counts, list):
-            return counts
+            if not any(count < 0 for count in counts):
+                return counts
+            # What is told again is below 0; who only looks neither is nor is not.
+            found = [-count - 1 if count < 0 else count for count in counts]
+            fresh = any(count >= 0 and hit.addend for count, hit in zip(counts, hits, strict=True))
+            return found if fresh else ToldAgain(found)
         if counts is not None:
             self._client.not_serving(counts)
         return StoreUnavailable("error")

@@ -21,7 +21,7 @@ from ratelimit.algorithms.exact_log import ExactLog
 from ratelimit.algorithms.sliding_window import SlidingWindow
 from ratelimit.algorithms.token_bucket import TokenBucket
 from ratelimit.keys import descriptor_key, window_key
-from ratelimit.retries.contract import Once
+from ratelimit.retries.contract import Once, ToldAgain
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.retries.redis import OnceInRedis, TwoOnce, receipt_key
 from ratelimit.retries.request_id import MOST
@@ -103,6 +103,15 @@ async def test_the_same_request_is_counted_once_and_answered_as_it_was(pair: Pai
     assert await once(pair, b"r1", counted) == [3]
     assert await once(pair, b"r2", counted) == [9]
     assert await each_time(pair, counted._replace(addend=0)) == [9]
+
+
+async def test_who_is_answered_again_can_be_told_from_who_is_counted(pair: Pair) -> None:
+    counted, looks = hit(2), hit(0)
+    told = [await once(pair, b"r1", counted, looks) for _ in range(MOST + 2)]
+    assert [isinstance(each, ToldAgain) for each in told] == [False, *[True] * MOST, False]
+    assert list(told[1]) == [2, 0]
+    assert not isinstance(await once(pair, b"r2", looks), ToldAgain)
+    assert not isinstance(await once(pair, b"r2", looks), ToldAgain)
 
 
 async def test_one_counter_that_is_hit_twice_is_counted_twice_and_that_once(pair: Pair) -> None:
@@ -261,8 +270,10 @@ async def test_limits_per_second_are_counted_in_their_own_redis(
         assert isinstance(one.once, OnceInRedis)
         assert isinstance(other.once, OnceInRedis)
         both = Pair(TwoOnce(one.once, other.once), PerSecondStore(one.store, other.store))
-        for _ in range(2):
-            assert await once(both, b"r1", second, minute) == [1, 1]
+        for again in (False, True):
+            told = await once(both, b"r1", second, minute)
+            assert told == [1, 1]
+            assert isinstance(told, ToldAgain) is again
         assert await each_time(both, second, minute) == [2, 2]
         assert await each_time(one, second._replace(addend=0)) == [0]
         assert await once(both, b"r2", second) == [3]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ratelimit.er.stats import ErStats, Statistic
 from ratelimit.retries.contract import Retries
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.stores.memory import MemoryStore
@@ -21,12 +22,12 @@ descriptors:
 }
 
 
-def world(*, knows: bool = True) -> World:
+def world(*, knows: bool = True, stats: ErStats | None = None) -> World:
     store = MemoryStore()
     states = MemoryStates(windows=store)
     once = OnceInMemory(store, states, 10)
     retries = Retries("request_id", once) if knows else None
-    return World(BUNDLE, store, states=states, retries=retries)
+    return World(BUNDLE, store, states=states, retries=retries, stats=stats)
 
 
 @pytest.mark.parametrize("host", ["one", "two"])
@@ -86,3 +87,16 @@ async def test_a_reload_forgets_no_request() -> None:
     first = await shop.visit(host="one", request_id="r1")
     shop.load(BUNDLE)
     assert await shop.visit(host="one", request_id="r1") == first
+
+
+async def test_statistics_of_rules_count_a_request_that_comes_again_once() -> None:
+    stats = ErStats()
+    shop = world(stats=stats)
+    for number in (1, 1, 2, 2, 3, 3, 3):
+        await shop.ask("edge", {"user": "ann", "request_id": f"r{number}"})
+    assert set(stats.statistics()) == {
+        Statistic("edge.user", "total_hits", 3),
+        Statistic("edge.user", "within_limit", 2),
+        Statistic("edge.user", "near_limit", 1),
+        Statistic("edge.user", "over_limit", 1),
+    }
