@@ -55,14 +55,18 @@ def doubts(files: Mapping[str, bytes]) -> Iterator[Problem]:
     Args:
         files: content by name, as `domains.load` takes them.
     """
+    domains: dict[str, list[_Written]] = {}
     for name in sorted(files):
         if not name.endswith((".yaml", ".yml")):
             continue
         documents = yaml.parse(name, files[name])
         for document in () if isinstance(documents, Rejected) else documents:
-            top = _descriptors(document)
-            yield from _of_siblings(top)
-            yield from _one_counter(document.at("domain").value, top)
+            # Those of several files are one level, in the order in which they are read.
+            found = domains.setdefault(_text(document.at("domain").value), [])
+            found += _descriptors(document)
+    for domain, top in domains.items():
+        yield from _of_siblings(top)
+        yield from _one_counter(domain, top)
 
 
 def _descriptors(source: Source) -> list[_Written]:
@@ -170,7 +174,7 @@ def _glued(siblings: Sequence[_Written]) -> Iterator[Problem]:
             yield _doubt(each, "to envoyproxy/ratelimit the `*` in its key is a wildcard")
 
 
-def _one_counter(domain: Any, top: Sequence[_Written]) -> Iterator[Problem]:
+def _one_counter(domain: str, top: Sequence[_Written]) -> Iterator[Problem]:
     """Limits whose counters have one name there; siblings are told already."""
     first: dict[str, tuple[_Written, tuple[tuple[str, str], ...]]] = {}
 
@@ -186,7 +190,7 @@ def _one_counter(domain: Any, top: Sequence[_Written]) -> Iterator[Problem]:
                     yield _doubt(
                         each,
                         f"envoyproxy/ratelimit counts it together with {other.name}"
-                        f" ({other.place}): both counters are `{_text(domain)}_{name}`",
+                        f" ({other.place}): both counters are `{domain}_{name}`",
                     )
             yield from walk(each.below, here)
 

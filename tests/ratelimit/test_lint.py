@@ -33,6 +33,19 @@ def test_a_wildcard_behind_a_wider_one_never_applies() -> None:
     ]
 
 
+def test_the_rules_of_a_domain_in_several_files_are_looked_at_together() -> None:
+    first = edge(f"key: path, value: /a*, {LIMIT}", f"key: x, value: y, {LIMIT}")
+    second = edge(f"key: path, value: /a/*.js, {LIMIT}", f"key: x_y, {LIMIT}")
+    other = second.replace("edge", "other")
+    files = {"b.yaml": f"{second}---\n{other}".encode(), "a.yaml": first.encode()}
+
+    assert [f"{each.file}:{each.line}: {each.message}" for each in lint.doubts(files)] == [
+        "b.yaml:4: envoyproxy/ratelimit takes it for `x: y` (a.yaml:4) and refuses the file: it"
+        " glues key and value together",
+        "b.yaml:3: never applies: `path: /a*` (a.yaml:3) takes all of its values",
+    ]
+
+
 def test_a_rule_for_any_value_behind_a_star_never_applies_wherever_it_stands() -> None:
     text = edge(f"key: path, {LIMIT}", f'key: path, value: "*", {LIMIT}')
     assert told(text) == ["3: never applies: `path: *` (edge.yaml:4) takes all of its values"]
