@@ -20,6 +20,7 @@ Oddity: TypeAlias = Literal[
     "parameter_extended",
     "charset_unknown",
     "charset_not_ascii",
+    "too_many_readings",
     # Content-Encoding
     "coding_unknown",
     "coding_broken",
@@ -38,6 +39,7 @@ Oddity: TypeAlias = Literal[
     "cookie_quoted_separator",
     # multipart: what ModSecurity has a flag of
     "unmatched_boundary",
+    "dashed_line",
     "boundary_quoted",
     "boundary_whitespace",
     "missing_semicolon",
@@ -102,6 +104,7 @@ GRADES: Final[dict[Oddity, tuple[Grade, str]]] = {
     "parameter_extended": ("ambiguous", "a parameter is written as of RFC 2231: boundary*0=x"),
     "charset_unknown": ("ambiguous", "a charset that is not of the usual ones"),
     "charset_not_ascii": ("ambiguous", "a charset in which ASCII is other bytes, or means others"),
+    "too_many_readings": ("uninspected", "Content-Type leaves more choices than are tried"),
     "coding_unknown": ("uninspected", "a content coding that we cannot undo"),
     "coding_broken": ("broken", "the body is not of its content coding"),
     "coding_truncated": ("broken", "the compressed body ends too early"),
@@ -116,7 +119,8 @@ GRADES: Final[dict[Oddity, tuple[Grade, str]]] = {
     "cookie_version": ("ambiguous", "$Version or the like: some then read cookies as of RFC 2109"),
     "cookie_quoted": ("unusual", "a value of a cookie in quotes, which some take away"),
     "cookie_quoted_separator": ("ambiguous", "a quote in cookies that does not end before the ;"),
-    "unmatched_boundary": ("ambiguous", "something looks like a delimiter but is none"),
+    "unmatched_boundary": ("ambiguous", "the boundary stands where it is no delimiter"),
+    "dashed_line": ("unusual", "a line begins with two dashes and is no delimiter"),
     "boundary_quoted": ("unusual", "the boundary is in quotes"),
     "boundary_whitespace": ("ambiguous", "there is white space around the = of the boundary"),
     "missing_semicolon": ("ambiguous", "there is no ; before the boundary"),

@@ -47,6 +47,11 @@ def decode(body: bytes, limits: Limits = DEFAULT, separators: bytes = b"&") -> P
     return Pairs(tuple(pairs), frozenset(oddities))
 
 
+def percent_decoded(value: bytes) -> bytes:
+    """A value without escapes; what is no escape stays as it is, and so does `+`."""
+    return _unescaped(_BAD_ESCAPE.sub(b"%25", value))
+
+
 def _unescaped(value: bytes) -> bytes:
     """A name or a value, each of whose `%` has two digits.
 

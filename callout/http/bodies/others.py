@@ -1,0 +1,162 @@
+"""The other ways to read an ambiguous body, so that rules see what any reader would."""
+
+import re
+from binascii import Error, a2b_base64, a2b_qp
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
+
+from callout.http.bodies import charsets, multipart
+from callout.http.bodies.boundary import boundaries
+from callout.http.bodies.limits import Limits
+from callout.http.bodies.media_type import MediaType
+from callout.http.bodies.multipart import Multipart, Part
+from callout.http.bodies.oddities import BROKEN, Oddities, Oddity
+from callout.http.bodies.pairs import Pairs
+from callout.http.bodies.reading import Kind, Reading, kind_of, read
+
+_CHOICES: Final = 4
+"""Content-Types, and boundaries and charsets of each, that are tried. Each costs a reading of the
+whole body, and a client could send thousands."""
+
+
+def others(
+    first: Reading,
+    body: bytes,
+    media_types: Sequence[MediaType],
+    limits: Limits,
+    separators: bytes,
+) -> tuple[tuple[Reading, ...], Oddities]:
+    """Gives further readings, each different from all before, and what was not read."""
+    seen = [first]
+    oddities: set[Oddity] = set()
+    for reading in _all(first, body, media_types, limits, separators, oddities):
+        if reading not in seen:
+            seen.append(reading)
+    return tuple(seen[1:]), frozenset(oddities)
+
+
+def _all(
+    first: Reading,
+    body: bytes,
+    media_types: Sequence[MediaType],
+    limits: Limits,
+    separators: bytes,
+    oddities: set[Oddity],
+) -> Iterator[Reading]:
+    if isinstance(first.content, Multipart):
+        yield from _of_parts(first.content, limits, oddities)
+    for media_type in _some(media_types, oddities):
+        kind = kind_of(media_type)
+        if kind not in ("raw", first.kind):
+            yield read(kind, body, media_type, limits, separators)
+        # Whatever the type: some take a body apart by the parameter alone.
+        for boundary in _some(boundaries(media_type), oddities):
+            if kind == first.kind == "multipart" and boundary == boundaries(media_types[0])[0]:
+                continue
+            content = multipart.decode(body, media_type, limits, boundary)
+            if content.parts:
+                yield Reading("multipart", content)
+                yield from _of_parts(content, limits, oddities)
+        charsets_named = [value for name, value in media_type.parameters if name == b"charset"]
+        for charset in _some(tuple(dict.fromkeys(charsets_named)), oddities):
+            yield from _of_charset(first, body, charset, media_type, limits, separators)
+    yield from _sniffed(first, body, limits, separators)
+    if first.kind == "urlencoded" and b";" in body and b";" not in separators:
+        yield read("urlencoded", body, media_types[0], limits, separators + b";")
+
+
+_Choice = TypeVar("_Choice")
+
+
+def _some(choices: Sequence[_Choice], oddities: set[Oddity]) -> Sequence[_Choice]:
+    if len(choices) > _CHOICES:
+        oddities.add("too_many_readings")
+    return choices[:_CHOICES]
+
+
+_FORM: Final = re.compile(rb"[^\x00-\x20=&]{1,256}+=").match
+
+
+def _sniffed(first: Reading, body: bytes, limits: Limits, separators: bytes) -> Iterator[Reading]:
+    """What the body looks like: many applications ask it, and not its Content-Type."""
+    start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    looks: Kind = "json" if start in (b"{", b"[") else "xml" if start == b"<" else "raw"
+    if looks not in ("raw", first.kind):
+        reading = read(looks, body, MediaType(), limits, separators)
+        if first.kind == "raw" or not reading.oddities & BROKEN:
+            yield reading
+    elif (first.kind == "raw" or first.oddities & BROKEN) and _FORM(body):
+        # By its begin: every file would be one large argument otherwise (corazawaf/coraza#1628).
+        yield read("urlencoded", body, MediaType(), limits, separators)
+
+
+def _of_charset(
+    first: Reading,
+    body: bytes,
+    charset: bytes,
+    media_type: MediaType,
+    limits: Limits,
+    separators: bytes,
+) -> Iterator[Reading]:
+    decoded = charsets.to_utf8(body, charset)
+    if decoded is body:
+        return
+    yield read(first.kind, decoded, media_type, limits, separators)
+    content = first.content
+    # A form's separators and escapes are often ASCII, and only what is escaped is not.
+    if isinstance(content, Pairs):
+        yield Reading(first.kind, _pairs_of_charset(content.pairs, charset))
+    elif isinstance(content, Multipart):
+        yield Reading("urlencoded", _pairs_of_charset(content.pairs, charset))
+
+
+def _pairs_of_charset(pairs: Sequence[tuple[bytes, bytes]], charset: bytes) -> Pairs:
+    return Pairs(
+        tuple(
+            (charsets.to_utf8(name, charset), charsets.to_utf8(value, charset))
+            for name, value in pairs
+        )
+    )
+
+
+def _of_parts(content: Multipart, limits: Limits, oddities: set[Oddity]) -> Iterator[Reading]:
+    """What is inside of parts: other multipart bodies, transfer encodings, charsets."""
+    inner = _nested(content.parts)
+    for _ in range(limits.nesting):
+        found = [multipart.decode(part.content, part.media_type, limits) for part in inner]
+        for nested in found:
+            if nested.parts:
+                yield Reading("multipart", nested)
+        inner = [part for nested in found for part in _nested(nested.parts)]
+    if inner:
+        oddities.add("nested_too_deep")
+    undone = [(part.name, text) for part in content.parts for text in _undone(part)]
+    if undone:
+        yield Reading("urlencoded", Pairs(tuple(undone)))
+
+
+def _nested(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if part.media_type.name.startswith(b"multipart/")]
+
+
+_ENCODING: Final = re.compile(rb"content-transfer-encoding:\s*+(\S++)", re.IGNORECASE).match
+
+
+def _undone(part: Part) -> Iterator[bytes]:
+    if part.is_file:
+        return
+    charset = part.media_type.parameter(b"charset") or b""
+    text = charsets.to_utf8(part.content, charset)
+    if text is not part.content:
+        yield text
+    for line in part.lines:
+        encoding = _ENCODING(line)
+        if encoding is None:
+            continue
+        if encoding[1].lower() == b"base64":
+            try:
+                yield a2b_base64(part.content)
+            except Error:
+                yield a2b_base64(part.content[: len(part.content) // 4 * 4] + b"===")
+        elif encoding[1].lower() == b"quoted-printable":
+            yield a2b_qp(part.content)
