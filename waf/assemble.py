@@ -6,6 +6,7 @@ All faults are told at once, each with the file and the line of its rule.
 import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from callout.config.problems import Problem, Rejected
@@ -21,6 +22,7 @@ from waf.settings import EngineSettings
 from waf.state import Labels, State
 from waf.targets import TargetProblem, TargetSet, compile_targets, covers
 
+_NO_MEMBERS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _MOST_TESTS: Final = 64
 """Tests that a rule with macros keeps by argument: those of CRS have one argument for good."""
 
@@ -30,6 +32,7 @@ def assemble(
     operators: Mapping[str, Operator],
     transformations: Mapping[str, Transformation],
     read: Callable[[str, str], bytes],
+    tx: Mapping[bytes, bytes] = _NO_MEMBERS,
 ) -> RuleSet | Rejected:
     """Makes rules ready to run.
 
@@ -39,8 +42,9 @@ def assemble(
         transformations: by name in lower case.
         read: the content of a file that a rule names: the rule's own file, the name. Raises
             OperatorProblem.
+        tx: what TX begins with, as `waf/fold.py` found it.
     """
-    return _Assembly(operators, transformations, read).run(program)
+    return _Assembly(operators, transformations, read).run(program, tx)
 
 
 class _Assembly:
@@ -65,7 +69,7 @@ class _Assembly:
             known_transformation=transformations.__contains__,
         )
 
-    def run(self, program: Program) -> RuleSet | Rejected:
+    def run(self, program: Program, tx: Mapping[bytes, bytes]) -> RuleSet | Rejected:
         settings = EngineSettings()
         compiled: dict[int, list[tuple[int, Draft, CompiledRule]]] = {n: [] for n in range(1, 6)}
         ends: dict[str, list[int]] = {}
@@ -87,7 +91,7 @@ class _Assembly:
         phases = {phase: _linked(rules, ends) for phase, rules in compiled.items()}
         if self._problems:
             return Rejected(tuple(self._problems))
-        return RuleSet(settings, phases, len(self._chains))
+        return RuleSet(settings, phases, len(self._chains), tx)
 
     def _rule(self, rule: Rule, index: int, head: Labels | None) -> tuple[Draft, CompiledRule]:
         draft = Draft()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from callout.http.bodies import json_leaves, urlencoded
+from callout.http.bodies import json_leaves, media_type, urlencoded, xml_values
+from callout.http.bodies import multipart as multiparts
 from callout.http.bodies.limits import Limits
 from callout.http.bodies.oddities import BROKEN, GRADES, Oddities, sorted_words
 from waf.settings import EngineSettings
@@ -19,8 +20,10 @@ Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 class File:
     """A part of a multipart body that has a file name."""
 
-    field: bytes
-    name: bytes
+    fields: tuple[bytes, ...]
+    """Names of the part: more than one, where readers may choose differently."""
+    names: tuple[bytes, ...]
+    """File names, likewise."""
     content: bytes
 
 
@@ -45,7 +48,7 @@ class BodyValues:
     """REQBODY_ERROR_MSG; empty: there was none."""
     encoding_error: bool = False
     """URLENCODED_ERROR: a percent sign that begins no escape."""
-    flags: Mapping[str, bool] = field(default_factory=dict)
+    flags: Mapping[str, int] = field(default_factory=dict)
     """MULTIPART_STRICT_ERROR and its like, by the name of the variable."""
 
 
@@ -75,6 +78,38 @@ def json(body: bytes, settings: EngineSettings) -> BodyValues:
     """Of a JSON document: its leaves, as `json.a.0.b`."""
     decoded = json_leaves.decode(body, limits(settings))
     return BodyValues(arguments=decoded.pairs, error=_error(decoded.oddities))
+
+
+def multipart(body: bytes, content_type: bytes, settings: EngineSettings) -> BodyValues:
+    """Of a form with files. A part of several names is an argument, or a file, under each."""
+    decoded = multiparts.decode(body, media_type.parse(content_type), limits(settings))
+    named = [(part.names or (b"",), part) for part in decoded.parts]
+    return BodyValues(
+        arguments=decoded.pairs,
+        files=tuple(
+            File(names, part.filenames, part.content) for names, part in named if part.is_file
+        ),
+        part_headers=tuple(
+            (name, line) for names, part in named for name in names for line in part.lines
+        ),
+        part_names=tuple((name, name) for names, _ in named for name in names),
+        part_file_names=tuple(
+            (name, file_name)
+            for names, part in named
+            for name in names
+            for file_name in part.filenames
+        ),
+        error=_error(decoded.oddities),
+        flags=multiparts.flags(decoded.oddities),
+    )
+
+
+def xml(body: bytes, settings: EngineSettings) -> BodyValues:
+    """Of an XML document: texts and attributes one by one, as Coraza has them."""
+    decoded = xml_values.decode(body, limits(settings))
+    return BodyValues(
+        texts=decoded.texts, attributes=decoded.attributes, error=_error(decoded.oddities)
+    )
 
 
 def _error(oddities: Oddities) -> str:

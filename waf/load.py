@@ -4,6 +4,7 @@ import posixpath
 
 from callout.config.problems import Rejected
 from waf.assemble import assemble
+from waf.fold import fold
 from waf.operators.contract import OperatorProblem
 from waf.operators.table import OPERATORS
 from waf.rules import RuleSet
@@ -31,4 +32,5 @@ def load(name: str, files: Files) -> RuleSet | Rejected:
             raise OperatorProblem(f"there is no file {wanted}")
         return content
 
-    return assemble(select(program), OPERATORS, TRANSFORMATIONS, read)
+    folded = fold(select(program), OPERATORS)
+    return assemble(folded.program, OPERATORS, TRANSFORMATIONS, read, folded.tx)

@@ -5,7 +5,7 @@ Forms are told by their Content-Type alone; JSON and XML only where a rule says 
 """
 
 from callout.http.head import Headers, RequestHead
-from waf.bodies import NO_BODY, BodyValues, form, json
+from waf.bodies import NO_BODY, BodyValues, form, json, multipart, xml
 from waf.settings import EngineSettings
 
 
@@ -27,5 +27,8 @@ def decode(
         return form(body, settings)
     if processor == b"JSON":
         return json(body, settings)
-    del head
+    if processor == b"MULTIPART":
+        return multipart(body, head.headers.joined(b"content-type") or b"", settings)
+    if processor == b"XML":
+        return xml(body, settings)
     return NO_BODY

@@ -103,6 +103,8 @@ class RuleSet:
     """By number, 1 to 5."""
     chains: int
     """How many chains, for the memory of a transaction."""
+    tx: Mapping[bytes, bytes]
+    """What TX begins with."""
 
     def rules(self) -> tuple[CompiledRule, ...]:
         """Every rule that begins a chain, or is alone."""

@@ -3,7 +3,7 @@
 Variables read it, actions write it, `waf/transaction.py` drives it. It knows neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
@@ -111,6 +111,7 @@ class State:
         now: float,
         elapsed: Callable[[], float],
         opener: "Opener",
+        tx: Mapping[bytes, bytes],
     ) -> None:
         """The state before anything was sent.
 
@@ -120,6 +121,7 @@ class State:
             now: seconds since 1970, when the request came.
             elapsed: seconds since then.
             opener: of persistent collections.
+            tx: what TX begins with.
         """
         self.settings = settings
         self.unique_id = unique_id
@@ -151,7 +153,7 @@ class State:
         self.exceptions: dict[int, list[Callable[[str, bytes | None], bool]]] = {}
         """By index of a rule: what `ctl` took away from its targets."""
         # What rules write.
-        self.tx = Members()
+        self.tx = Members(tx)
         self.collections: dict[str, Members] = {}
         self.environment: dict[bytes, bytes] = {}
         self.session = b""

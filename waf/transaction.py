@@ -82,7 +82,7 @@ class Transaction:
         self._store: Final[Store] = MemoryStore() if store is None else store
         self._budget: Final = budget
         self._keys: Final[dict[str, bytes]] = {}
-        self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open)
+        self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open, rules.tx)
         self._values: Final = Values(self.state, rules.chains, nominate)
         self.matched: Final[list[Match]] = []
         """In the order in which they matched; those with `nolog`, too."""

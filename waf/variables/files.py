@@ -7,22 +7,27 @@ from waf.state import Pair, State
 
 def names_of_files(state: State) -> Sequence[Pair]:
     """FILES: the client's names of the files."""
-    return [(file.field, file.name) for file in state.body_values.files]
+    return [
+        (field, name)
+        for file in state.body_values.files
+        for field in file.fields
+        for name in file.names
+    ]
 
 
 def fields(state: State) -> Sequence[Pair]:
     """FILES_NAMES: the names of the form's fields."""
-    return [(file.field, file.field) for file in state.body_values.files]
+    return [(field, field) for file in state.body_values.files for field in file.fields]
 
 
 def sizes(state: State) -> Sequence[Pair]:
     """FILES_SIZES, bytes."""
-    return [(file.field, b"%d" % len(file.content)) for file in state.body_values.files]
+    return [(file.fields[0], b"%d" % len(file.content)) for file in state.body_values.files]
 
 
 def contents(state: State) -> Sequence[Pair]:
     """FILES_TMP_CONTENT."""
-    return [(file.field, file.content) for file in state.body_values.files]
+    return [(file.fields[0], file.content) for file in state.body_values.files]
 
 
 def combined_size(state: State) -> bytes:

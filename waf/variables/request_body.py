@@ -38,10 +38,10 @@ def overflow(state: State) -> bytes:
 
 
 def flag(name: str) -> Callable[[State], bytes]:
-    """MULTIPART_STRICT_ERROR and its like: 1 when the decoder saw it."""
+    """MULTIPART_STRICT_ERROR and its like: 0, or what the decoder says."""
 
     def read(state: State) -> bytes:
-        return b"1" if state.body_values.flags.get(name) else b"0"
+        return b"%d" % state.body_values.flags.get(name, 0)
 
     return read
 
