@@ -62,7 +62,7 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
     for group in plan.groups:
         verdict: Verdict | None = None
         best: tuple[bool, bool, int] | None = None
-        for limit, _, addend, shadow, _, quota, _, _, _, _ in group.counted:
+        for limit, addend, shadow, _, quota, _, _, _, _ in group.counted:
             remaining = limit.requests - counts[place]
             place += 1
             over = remaining < 0 <= addend  # who gives back is not refused

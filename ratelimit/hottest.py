@@ -118,8 +118,8 @@ class Hottest:
             self._table = _Table(now, self._places)
         table = self._table
         table.looks += 1
-        for counted, hit in zip(plan.counted, hits, strict=True):
-            table.add(counted.key, hit.key)
+        for key, hit in zip(plan.keys, hits, strict=True):
+            table.add(key, hit.key)
         # At random, for requests may come in a pattern. From 1 to 31; of 32 values, 16 twice.
         return self._bits(5) or EVERY
 

@@ -20,8 +20,6 @@ class Counted(NamedTuple):
     """One limit that a descriptor is counted by."""
 
     limit: Limit
-    key: bytes
-    """The counter's name, without the window."""
     addend: int
     shadow: bool = False
     """Counted, but never refuses."""
@@ -89,6 +87,7 @@ class Plan:
         "asked",
         "counted",
         "groups",
+        "keys",
         "note",
         "policy",
         "quotas",
@@ -106,6 +105,7 @@ class Plan:
         note: str = "",
         undivided: bool = False,
         settles: bool = False,
+        keys: tuple[bytes, ...] = (),
     ) -> None:
         self.undivided = undivided
         """It must be counted by `uses`: plain counters are not enough. All have an algorithm."""
@@ -118,6 +118,8 @@ class Plan:
             if len(groups) == 1
             else tuple([counted for group in groups for counted in group.counted])
         )
+        self.keys = keys
+        """Their counters' names, without the window: one for each of `counted`."""
         self.quotas = 0
         """How many of them are in quota mode."""
         self.policy = policy
@@ -142,9 +144,10 @@ class Plan:
         if not self._starts <= now < self._ends:
             hits = []
             starts, ends = 0, 0
-            for limit, key, addend, _, _, _, _, _, _, _ in self.counted:
+            for counted, key in zip(self.counted, self.keys, strict=True):
+                limit = counted.limit
                 start, end, name = _window(now, limit.unit.seconds)
-                hits.append(_new(Hit, (key + name, addend, end)))
+                hits.append(_new(Hit, (key + name, counted.addend, end)))
                 if start > starts:
                     starts = start
                 if end < ends or not ends:
@@ -158,18 +161,18 @@ class Plan:
         hits = self.hits(now)
         made, uses = self._uses
         if made is not hits:
-            uses = tuple([self._use(*each) for each in zip(self.counted, hits, strict=True)])
+            each = zip(self.counted, self.keys, hits, strict=True)
+            uses = tuple([self._use(*one) for one in each])
             self._uses = hits, uses
         return uses
 
-    def _use(self, counted: Counted, hit: Hit) -> Use:
+    def _use(self, counted: Counted, key: bytes, hit: Hit) -> Use:
         algorithm = counted.algorithm
         if algorithm is None:
             raise ValueError("a limit without an algorithm")
         named = type(algorithm) is NamedWindow
-        key = hit.key if named else counted.key + algorithm.shape.encode()
         return Use(
-            key,
+            hit.key if named else key + algorithm.shape.encode(),
             algorithm,
             counted.addend,
             enforced=not counted.shadow,

@@ -10,7 +10,7 @@ from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
 from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.counting import algorithm
-from ratelimit.domain_plan import groups
+from ratelimit.domain_plan import met
 from ratelimit.domains import OWN_DOMAIN
 from ratelimit.keys import policy_key
 from ratelimit.limits import Limit
@@ -66,9 +66,8 @@ class Planner:
         tree = self._domains.get(domain)
         if tree is None:
             return Plan((Group(),) * len(descriptors), reason="unknown_domain")
-        plan = Plan(
-            groups(tree, descriptors, self._quota, self._modes.without_store(domain)), domain
-        )
+        found = met(tree, descriptors, self._quota, self._modes.without_store(domain))
+        plan = Plan(found.groups, domain, keys=found.keys)
         plan.tells_shadow = tree.er is not None
         if self._quota:
             # Of a descriptor without a limit something is always left, as there.
@@ -124,13 +123,14 @@ _NO_POLICY = Plan((Group(),), reason="no_policy")
 
 def _together(plans: list[Plan]) -> Plan | BadRequest:
     groups = tuple([group for each in plans for group in each.groups])
+    keys = tuple([key for each in plans for key in each.keys])
     last = plans[-1]
     settles = any(each.settles for each in plans)
     undivided = _undivided(groups, settles)
     if undivided and sum(len(group.counted) for group in groups) > MOST_USES:
         # Else it would be answered as if the counters were away, which may let it pass.
         return BadRequest(f"more than {MOST_USES} windows to count all or nothing")
-    return Plan(groups, last.policy, last.reason, last.note, undivided, settles)
+    return Plan(groups, last.policy, last.reason, last.note, undivided, settles, keys)
 
 
 def _plan(
@@ -149,6 +149,7 @@ def _plan(
     block = cast("PolicyLimits | None", effective.block(SECTION))
     mode = effective.mode(SECTION)
     counted = []
+    keys = []
     notes = []
     for item in block.limits if block is not None else ():
         applies = item.mode or mode
@@ -173,13 +174,13 @@ def _plan(
                     notes.append(f"{item.limit.name} by {other.place}")
                 windows = len(limits)
         for limit in limits:
-            key = policy_key(item.policy, limit.name, limit.unit.seconds, by, windows > 1)
+            seconds = limit.unit.seconds
+            keys.append(policy_key(item.policy, limit.name, seconds, by, windows > 1))
             counts = algorithm(item.kind, limit, burst)
             assert not isinstance(counts, str), "checked at load"  # noqa: S101
             counted.append(
                 Counted(
                     limit,
-                    key,
                     addend,
                     applies == "shadow",
                     item.on_error,
@@ -195,7 +196,8 @@ def _plan(
     settles = entries.get(STEP) == SETTLE
     made = (Group(tuple(counted)),)
     undivided = _undivided(made, settles)
-    return Plan(made, name, "no_limit", "; ".join(notes), undivided, settles)
+    note = "; ".join(notes)
+    return Plan(made, name, "no_limit", note, undivided, settles, tuple(keys))
 
 
 def _undivided(groups: Sequence[Group], settles: bool) -> bool:

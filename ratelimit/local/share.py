@@ -64,30 +64,32 @@ class LocalShare:
         if place is None:
             return _without_part(plan, known)
         groups = []
-        asked = iter(known)
+        keys = []
+        asked, names = iter(known), iter(plan.keys)
         for group in plan.groups:
             shared = []
             for each in group.counted:
+                key = next(names)
                 if next(asked, None) is not None:
                     continue
                 if each.on_error in ("deny", "refuse") and not each.shadow:
                     return None
                 if each.on_error == "share":
                     shared.append(each)
+                    keys.append(key)
             groups.append(Group(tuple(shared), group.unlimited))
-        parts = Plan(tuple(groups), plan.policy)
+        parts = Plan(tuple(groups), plan.policy, keys=tuple(keys))
         # Of a limit in quota mode that is left out something may be left.
         parts.quotas = plan.quotas
         if not parts.counted:
             return None
         hits = parts.hits(now)
         counts = []
-        for counted, hit, count in zip(
-            parts.counted, hits, self._counters.add(hits, now, None, _counts), strict=True
-        ):
+        after = self._counters.add(hits, now, None, _counts)
+        for counted, key, hit, count in zip(parts.counted, keys, hits, after, strict=True):
             # As if all others had used theirs up.
             limit = counted.limit.requests
-            of_others = limit - part(limit, counted.key, place)
+            of_others = limit - part(limit, key, place)
             last = self._denied.last(hit.key, now) if self._denied is not None else 0
             counts.append(max(of_others + count, last if last > limit else 0))
         return decide(parts, counts, now)

@@ -26,7 +26,7 @@ def plan(*groups: Limit | None, shadow: Limit | None = None) -> Plan:
     """One limit for each descriptor; None: none."""
     return Plan(
         tuple(
-            Group(() if limit is None else (Counted(limit, b"key", 1, limit is shadow),))
+            Group(() if limit is None else (Counted(limit, 1, limit is shadow),))
             for limit in groups
         ),
         "shop",

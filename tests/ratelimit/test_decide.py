@@ -18,7 +18,7 @@ BAN = Limit(0, DAY, "ban")
 
 
 def counted(limit: Limit, shadow: bool = False, allow_on_error: bool = False) -> Counted:
-    return Counted(limit, b"k", 1, shadow, "allow" if allow_on_error else "deny")
+    return Counted(limit, 1, shadow, "allow" if allow_on_error else "deny")
 
 
 def plan(*groups: Group) -> Plan:
@@ -178,10 +178,11 @@ def test_without_counters_each_limit_says_what_becomes_of_the_request(name: str)
 
 
 def test_hits_are_made_anew_only_when_a_window_ends() -> None:
-    made = plan(
-        Group((Counted(TEN, b"m@", 2), Counted(Limit(1, SECOND), b"s@", 1))),
-        Group((Counted(FIVE_AN_HOUR, b"h@", 0),)),
+    groups = (
+        Group((Counted(TEN, 2), Counted(Limit(1, SECOND), 1))),
+        Group((Counted(FIVE_AN_HOUR, 0),)),
     )
+    made = Plan(groups, keys=(b"m@", b"s@", b"h@"))
     start = 1_735_689_600
     hits = made.hits(start + 0.25)
     assert hits == (

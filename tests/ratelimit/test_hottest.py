@@ -16,7 +16,7 @@ NOW = 1_735_689_600.0
 
 
 def plan(*names: bytes) -> Plan:
-    return Plan((Group(tuple(Counted(LIMIT, name, 1) for name in names)),))
+    return Plan((Group((Counted(LIMIT, 1),) * len(names)),), keys=names)
 
 
 def looked(hottest: Hottest, names: list[bytes], now: float = NOW) -> Found:

@@ -28,7 +28,7 @@ RULE = "edge.tenant"
 
 
 def plan(limit: int, hits: int, rule: str = RULE, shadow: bool = False) -> Plan:
-    counted = Counted(Limit(limit, YEAR), b"k", hits, shadow, statistic=rule)
+    counted = Counted(Limit(limit, YEAR), hits, shadow, statistic=rule)
     return Plan((Group((counted,)),), "edge")
 
 
@@ -122,7 +122,7 @@ _LIMIT = Limit(10, YEAR)
 
 
 def plan_of(number: int) -> Plan:
-    counted = Counted(_LIMIT, b"k", 1, statistic=f"edge.tenant_{number}")
+    counted = Counted(_LIMIT, 1, statistic=f"edge.tenant_{number}")
     return Plan((Group((counted,)),), "edge")
 
 

@@ -12,7 +12,7 @@ NO_LOADS: dict[str, int] = {}
 
 
 def plan(rule: str, hits: int = 1, shadow: bool = False) -> Plan:
-    counted = Counted(Limit(10, YEAR), b"k", hits, shadow, statistic=rule)
+    counted = Counted(Limit(10, YEAR), hits, shadow, statistic=rule)
     return Plan((Group((counted,)),), rule.partition(".")[0])
 
 

@@ -16,7 +16,7 @@ NOW = 1_735_689_600.0
 
 
 def plan(*keys: bytes, requests: int = 5) -> Plan:
-    return Plan((Group(tuple(Counted(Limit(requests, HOUR), key, 1) for key in keys)),))
+    return Plan((Group((Counted(Limit(requests, HOUR), 1),) * len(keys)),), keys=keys)
 
 
 def noted(denied: Denied, asked: Plan, counts: Sequence[int], now: float = NOW) -> None:

@@ -17,15 +17,15 @@ NOW = 1_735_689_600.0
 def counted(
     requests: int,
     on_error: OnError = "share",
-    key: bytes = b"a",
     addend: int = 1,
     shadow: bool = False,
 ) -> Counted:
-    return Counted(Limit(requests, HOUR), key, addend, shadow, on_error)
+    return Counted(Limit(requests, HOUR), addend, shadow, on_error)
 
 
-def plan(*limits: Counted) -> Plan:
-    return Plan((Group(limits),))
+def plan(*limits: Counted, name: bytes = b"") -> Plan:
+    keys = tuple(b"%b%d" % (name, place) for place in range(len(limits)))
+    return Plan((Group(limits),), keys=keys)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.binary(max_size=8))
@@ -59,7 +59,7 @@ def test_what_is_told_is_the_limit_and_what_remains_of_the_part() -> None:
 
 
 REFUSED = {
-    "a limit that refuses without the store": [counted(9), counted(9, "deny", b"b")],
+    "a limit that refuses without the store": [counted(9), counted(9, "deny")],
     "no limit with a part": [counted(9, "allow")],
 }
 
@@ -77,9 +77,9 @@ def test_limits_that_let_pass_are_left_out_and_shadow_refuses_nobody() -> None:
     share = LocalShare(lambda: Place(0, 1))
     asked = plan(
         counted(2),
-        counted(0, "allow", b"b"),
-        counted(0, "share", b"c", shadow=True),
-        counted(0, "deny", b"d", shadow=True),
+        counted(0, "allow"),
+        counted(0, "share", shadow=True),
+        counted(0, "deny", shadow=True),
     )
     answers = [share.answer(asked, NOW) for _ in range(3)]
     assert [answer.over for answer in answers if answer is not None] == [False, False, True]
@@ -100,7 +100,7 @@ def test_a_counter_that_was_over_before_is_over_without_the_store_until_its_wind
 def test_hostile_numbers_of_hits_and_keys_leave_it_bounded() -> None:
     share = LocalShare(lambda: Place(0, 3), most=100)
     for number in range(10_000):
-        answer = share.answer(plan(counted(9, key=b"%d" % number, addend=2**32)), NOW)
+        answer = share.answer(plan(counted(9, addend=2**32), name=b"%d-" % number), NOW)
         assert answer is not None
         assert answer.over
     assert len(share) == 100
