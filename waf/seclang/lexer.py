@@ -34,6 +34,7 @@ _ESCAPE: Final = {
 }
 _REST: Final = re.compile(r"(?:\\?[ \t\r]*\n?)\Z")
 """What may follow the last word."""
+_BEGINS: Final = re.compile(r"Sec[A-Za-z]|Include", re.IGNORECASE)
 _DATASET: Final = re.compile(
     r"[ \t]*(?P<directive>SecDataset)[ \t]+(?P<name>\S+)[ \t]*`[ \t\r]*(?:\n|\Z)",
     re.IGNORECASE | re.ASCII,
@@ -87,10 +88,10 @@ def directives(text: str, complain: Complain) -> Iterator[Directive]:
         stripped = text[start:at].strip(_BLANK)
         if not stripped or stripped[0] == "#":
             continue
+        if not (whole or _BEGINS.match(stripped)):
+            continue  # the rest of a directive that was complained of
         if stripped[0] not in ascii_letters:
-            # The rest of a rule whose backslash was forgotten: its beginning was complained of.
-            if whole:
-                complain(start, f"expected a directive, found {shown(stripped)}")
+            complain(start, f"expected a directive, found {shown(stripped)}")
             whole = False
             continue
         dataset = _DATASET.match(text, start)

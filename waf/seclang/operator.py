@@ -23,7 +23,6 @@ OPERATORS: Final = frozenset(
         "endsWith",
         "eq",
         "ge",
-        "geoLookup",
         "gt",
         "ipMatch",
         "ipMatchF",
@@ -55,20 +54,25 @@ OPERATORS: Final = frozenset(
     ]
 )
 """As they are spelled in the manuals; a rule may write them in any case."""
-REFUSED: Final[Mapping[str, str]] = MappingProxyType(
+WARNED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "fuzzyHash": "no fuzzy hashes are computed here",
+        "geoLookup": "no database of places is read here",
         "gsbLookup": "the service that it asked is gone",
-        "inspectFile": "no program is run for a request",
         "rbl": "no name server is asked while a request waits",
+    }
+)
+"""Operators that never match here, and why: CRS 3 has rules with two of them, off by default."""
+REFUSED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "inspectFile": "no program is run for a request",
         "validateDTD": "no document types are read",
         "validateHash": "there is no hash engine",
         "validateSchema": "no schemas are read",
     }
 )
-"""Operators that the engine will not have, and why."""
-_LOWER: Final = frozenset(each.lower() for each in OPERATORS)
-_LOWER_REFUSED: Final = {each.lower(): each for each in REFUSED}
+"""Operators that the engine does not have, and why: not to match would leave a hole."""
+_SPELLED: Final = {each.lower(): each for each in (*OPERATORS, *WARNED, *REFUSED)}
 
 
 def parse_operator(text: str, report: Report) -> OperatorCall | None:
@@ -87,15 +91,17 @@ def parse_operator(text: str, report: Report) -> OperatorCall | None:
     argument = arguments[0] if arguments else ""
     name = written.lower()
     offset = len(text) - len(rest)
-    if name in _LOWER:
-        return OperatorCall(name, argument, negated)
-    if name in _LOWER_REFUSED:
-        known = _LOWER_REFUSED[name]
-        report(offset, f"@{known} is not supported: {REFUSED[known]}")
-    else:
+    spelled = _SPELLED.get(name)
+    if spelled is None:
         report(
             offset,
             f"expected the name of an operator after @, found {shown(written)}",
-            suggest(written, OPERATORS),
+            suggest(written, _SPELLED.values()),
         )
-    return None
+        return None
+    if spelled in REFUSED:
+        report(offset, f"@{spelled} is not supported: {REFUSED[spelled]}")
+        return None
+    if spelled in WARNED:
+        report(offset, f"@{spelled} never matches here: {WARNED[spelled]}", severity="warning")
+    return OperatorCall(name, argument, negated)

@@ -226,5 +226,5 @@ def _has(directive: Directive, least: int, most: int | None, report: Report) -> 
         wanted = f"at least {least}"
     else:
         wanted = str(least) if least == most else f"{least} to {most}"
-    report(0, f"expected {wanted} argument{'' if wanted == '1' else 's'}, found {found}")
+    report(0, f"expected {wanted} argument{'' if wanted.endswith('1') else 's'}, found {found}")
     return False
