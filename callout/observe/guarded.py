@@ -5,8 +5,10 @@ answer, alone.
 """
 
 import asyncio
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final, cast
 
@@ -45,7 +47,7 @@ class Guard:
     def came(self, connection: "_Guarded", transport: asyncio.Transport) -> bool:
         """Whether a new connection may stay."""
         if len(self._connections) >= self._most:
-            # In order of their last request's end, so the first idle one has waited longest.
+            # In the order in which they began to wait, so the first idle one has waited longest.
             idle = next((each for each in self._connections.values() if not each.busy), None)
             if idle is None:
                 return False
@@ -56,6 +58,24 @@ class Guard:
     def left(self, transport: asyncio.BaseTransport) -> None:
         """A connection ended."""
         self._connections.pop(transport, None)
+
+    @contextlib.contextmanager
+    def receiving(self, request: web.Request) -> Iterator[None]:
+        """While a body is to come: its connection may have to make room, as an idle one.
+
+        Else as many clients as there is room for, each slow with its body, would lock out others.
+        """
+        transport = request.transport
+        connection = self._connections.pop(transport, None) if transport is not None else None
+        if transport is None or connection is None:
+            yield
+            return
+        self._connections[transport] = connection  # it waits since now
+        connection.busy = False
+        try:
+            yield
+        finally:
+            connection.busy = True
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:

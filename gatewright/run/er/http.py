@@ -85,8 +85,9 @@ class ErHttp:
             # A page in somebody's browser: it cannot read the answer, but it would use up limits.
             return _response(failure(HTTPStatus.FORBIDDEN))
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.read()
+            with self._guard.receiving(request):
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await request.read()
         except TimeoutError:
             refusal = _response(failure(HTTPStatus.REQUEST_TIMEOUT))
             refusal.force_close()

@@ -143,6 +143,40 @@ async def test_one_connection_too_many_takes_the_place_of_an_idle_one(
         writer.close()
 
 
+async def test_who_is_slow_with_a_body_makes_room_for_others(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port.http._guard, "_most", 4)
+    slow = [await port.open() for _ in range(4)]
+    for _, writer in slow:
+        writer.write(b"POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    connections = port.http._guard._connections
+    # Their heads were read: no timer waits for these.
+    await _until(lambda: [each._timer for each in connections.values()] == [None] * 4)
+
+    assert (await port.ask())[0] == 200
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(slow[0][0].read(), 30) == b""
+    for _, writer in slow:
+        writer.close()
+
+
+async def test_whose_body_is_there_is_not_cut_off(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(port.http._guard, "_most", 2)
+    answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    port.handle = lambda _: answer
+    asked = [asyncio.create_task(port.ask()) for _ in range(2)]
+    await _until(lambda: len(port.calls) == 2)
+    reader, _ = await port.open()
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+    answer.set_result(OK)
+
+    assert [(await each)[0] for each in asked] == [200, 200]
+
+
 async def test_who_has_waited_too_long_for_a_turn_gets_the_operator_s_verdict() -> None:
     port = Port(patience=0.05)
     await port.http.start([port.listening])
