@@ -1,5 +1,7 @@
 """The request line: REQUEST_METHOD, REQUEST_URI and what is cut out of it."""
 
+from urllib.parse import unquote_to_bytes
+
 from waf.state import State
 
 
@@ -36,8 +38,11 @@ def uri(state: State) -> bytes:
 
 
 def file_name(state: State) -> bytes:
-    """REQUEST_FILENAME: the path without the query, as it was sent: rules decode it themselves."""
-    return uri(state).partition(b"?")[0]
+    """REQUEST_FILENAME: the path without the query, its escapes decoded once, as servers do it.
+
+    CRS rests on it: some of its rules decode no further (933151), others do so once more.
+    """
+    return unquote_to_bytes(uri(state).partition(b"?")[0])
 
 
 def base_name(state: State) -> bytes:
