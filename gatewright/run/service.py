@@ -187,7 +187,7 @@ class Service:
             inherited = self._inheritance.counters if self._inheritance is not None else None
             self._counters = memory_for(settings, workers, inherited)
         self._supervisor = Supervisor(
-            [sys.executable, "-m", "gatewright.run.worker"],
+            [sys.executable, "-m", "gatewright.worker"],
             [[*grpc, *http] for grpc, http in zip(sockets, self._http, strict=True)],
             greet=self._greet,
             on_message=self._heard,

@@ -1,6 +1,6 @@
 """A worker process: one event loop that answers, by the bundle that the supervising process sent.
 
-Started as `python -m gatewright.run.worker CONTROL LISTENING...` with inherited descriptors.
+Started as `python -m gatewright.worker CONTROL LISTENING...` with inherited descriptors.
 """
 
 import asyncio
@@ -296,7 +296,3 @@ def main(argv: Sequence[str]) -> int:
     raise_descriptor_limit()
     control, *listening = (socket.socket(fileno=int(each)) for each in argv)
     return uvloop.run(work(control, listening))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -140,7 +140,7 @@ class Up:
     def workers(self) -> list[int]:
         """The process ids of the workers."""
         return [
-            pid for pid, command in children(self.process.pid) if "gatewright.run.worker" in command
+            pid for pid, command in children(self.process.pid) if "gatewright.worker" in command
         ]
 
     def stop(self) -> int:

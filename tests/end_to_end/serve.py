@@ -127,7 +127,7 @@ class Serve:
 
     def workers(self) -> list[int]:
         """The process ids of the workers that live."""
-        return [pid for pid, command in children(self.pid) if "run.worker" in command]
+        return [pid for pid, command in children(self.pid) if "gatewright.worker" in command]
 
     def client(self, credentials: grpc.ChannelCredentials | None = None) -> Client:
         """A new connection."""
@@ -289,7 +289,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=15 if arguments[:1] == ("serve",) else START_WITHIN,
+        timeout=START_WITHIN,
         check=False,
         cwd=cwd,
         env=environment(environ),

@@ -57,7 +57,7 @@ def test_no_token_is_ever_printed(start_up: Callable[..., Up]) -> None:
 def test_ctrl_c_stops_all_of_it_cleanly(start_up: Callable[..., Up]) -> None:
     up = start_up()
     family = children(up.process.pid)
-    assert any("gatewright.run.worker" in command for _, command in family)
+    assert any("gatewright.worker" in command for _, command in family)
     assert any("envoy" in command for _, command in family)
 
     assert up.stop() == 0
