@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Brings the programs that tests and benchmarks start into .tools/bin.
+"""Brings the programs that tests and benchmarks start into .tools/bin, and Debian's CRS.
 
 Bare Python 3.11, no root, nothing is installed or started: Debian packages are downloaded and
 unpacked under .tools/debian, Go programs are built. What is on the path already is used as it is.
@@ -35,10 +35,14 @@ class Tool:
     optional: bool = False
     """Debian has it since 13, and for 12 in its backports; others may not have it at all. Without
     it tests skip, where `CI=true` too, and it is not looked for again."""
+    files: str = ""
+    """Of a package that is wanted for its files and has no program: where they are in it."""
 
     @property
     def by_hand(self) -> str:
         """What a person would do instead."""
+        if self.files:
+            return f"`apt-get download {self.debian}`, and `dpkg -x` it into {_unpacked(self)}"
         if self.debian:
             return f"`apt-get install {self.debian}` as root, or put {self.name} on the path"
         return f"`go install {self.go}`, and put the result on the path"
@@ -50,6 +54,7 @@ TOOLS = (
     Tool("h2load", debian="nghttp2-client"),
     Tool("h2spec", go="github.com/summerwind/h2spec/cmd/h2spec@latest"),
     Tool("opa", go="github.com/open-policy-agent/opa@v1.22.0"),
+    Tool("modsecurity-crs", debian="modsecurity-crs", files="usr/share/modsecurity-crs/rules"),
 )
 
 
@@ -59,7 +64,7 @@ class Failed(Exception):
 
 def main() -> int:
     """Brings what is missing; the result is the exit status."""
-    wanted = [tool for tool in TOOLS if not _present(tool.name) and not _said(tool).exists()]
+    wanted = [tool for tool in TOOLS if not _present(tool) and not _said(tool).exists()]
     missing = []
     for tool in wanted:
         try:
@@ -79,8 +84,14 @@ def main() -> int:
     return 0
 
 
-def _present(name: str) -> bool:
-    return os.access(BIN / name, os.X_OK) or shutil.which(name) is not None
+def _present(tool: Tool) -> bool:
+    if tool.files:
+        return (_unpacked(tool) / tool.files).is_dir()
+    return os.access(BIN / tool.name, os.X_OK) or shutil.which(tool.name) is not None
+
+
+def _unpacked(tool: Tool) -> Path:
+    return ROOT / "debian" / tool.name
 
 
 def _said(tool: Tool) -> Path:
@@ -104,7 +115,7 @@ def _unpack_debian(tool: Tool) -> None:
         if not shutil.which(needed):
             raise Failed(f"this machine has no `{needed}`, so Debian's package cannot be used")
     _say(f"{tool.name}: downloading Debian's {tool.debian} (nothing is installed)")
-    unpacked = ROOT / "debian" / tool.name
+    unpacked = _unpacked(tool)
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         _download(tool.debian, unpacked, options=())
@@ -116,6 +127,9 @@ def _unpack_debian(tool: Tool) -> None:
         )
         options = _own_lists()
         _download(tool.debian, unpacked, options)
+    if tool.files:
+        _say(f"{tool.name}: ready in {unpacked}")
+        return
     program = unpacked / "usr" / "bin" / tool.name
     if not program.exists():
         raise Failed(f"package {tool.debian} brought no {tool.name}")

@@ -22,9 +22,12 @@ def program(path: Path) -> Path:
 
 
 def run(
-    clone: Path, path: Path, environ: dict[str, str] | None = None
+    clone: Path, path: Path, environ: dict[str, str] | None = None, rules: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """The script as a fresh clone has it, seeing only the programs in `path`."""
+    if rules:
+        unpacked = clone / ".tools" / "debian" / "modsecurity-crs"
+        (unpacked / "usr/share/modsecurity-crs/rules").mkdir(parents=True, exist_ok=True)
     (clone / "scripts").mkdir(parents=True, exist_ok=True)
     copy = Path(shutil.copy(SCRIPT, clone / "scripts"))
     # Without pip (-I leaves the environment's settings out), nothing can be fetched.
@@ -44,7 +47,7 @@ def test_a_complete_machine_makes_the_script_silent(tmp_path: Path, ci: str) -> 
         program(tmp_path / "path" / name)
     done = run(tmp_path / "clone", tmp_path / "path", {"CI": ci})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert not (tmp_path / "clone" / ".tools").exists()
+    assert not (tmp_path / "clone" / ".tools" / "bin").exists()
 
 
 def test_what_was_brought_before_is_not_brought_again(tmp_path: Path) -> None:
@@ -67,6 +70,15 @@ def test_what_cannot_be_brought_is_named_with_its_remedy(
     assert "`apt-get install redis-server` as root" in done.stderr
     assert "`apt-get install nghttp2-client` as root" in done.stderr
     assert "h2spec is missing" not in done.stderr
+
+
+def test_rules_that_cannot_be_brought_are_missing_like_a_program(tmp_path: Path) -> None:
+    for name in BROUGHT:
+        program(tmp_path / "path" / name)
+    done = run(tmp_path / "clone", tmp_path / "path", {"CI": "true"}, rules=False)
+    assert done.returncode == 1
+    assert "modsecurity-crs is missing: this machine has no `apt-get`" in done.stderr
+    assert "`apt-get download modsecurity-crs`, and `dpkg -x`" in done.stderr
 
 
 def test_what_not_every_system_has_is_looked_for_once_and_is_no_failure(tmp_path: Path) -> None:
