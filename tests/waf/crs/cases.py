@@ -1,7 +1,6 @@
 """The regression tests of the OWASP CRS, read from their YAML as go-ftw reads and sends them."""
 
 import base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +54,18 @@ class Case:
     stages: tuple[Stage, ...]
 
 
-def load(folder: Path) -> tuple[Case, ...]:
-    """All tests in the order of their files."""
-    return tuple(case for path in sorted(folder.rglob("*.yaml")) for case in _file(path))
-
-
-def _file(path: Path) -> Iterator[Case]:
+def load(path: Path) -> tuple[Case, ...]:
+    """The tests of a file."""
     document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    for test in (document or {}).get("tests") or []:
-        stages = tuple(
-            Stage(_sent(stage["input"]), _wanted(stage["output"])) for stage in test["stages"]
+    return tuple(
+        Case(
+            f"{document['rule_id']}-{test['test_id']}",
+            tuple(
+                Stage(_sent(stage["input"]), _wanted(stage["output"])) for stage in test["stages"]
+            ),
         )
-        yield Case(f"{document['rule_id']}-{test['test_id']}", stages)
+        for test in (document or {}).get("tests") or []
+    )
 
 
 def _wanted(output: dict[str, Any]) -> Wanted:
@@ -95,7 +94,7 @@ def _sent(given: dict[str, Any]) -> Sent:
             fields.append((b"Connection", b"close"))
     media = next((value for name, value in fields if name.lower() == b"content-type"), b"")
     if media.startswith(b"application/x-www-form-urlencoded"):
-        body = _form(body)
+        body = _form(body) if given.get("autocomplete_headers", True) else body
     elif media.lower().startswith(b"multipart/"):
         body = body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     needs_length = body or method in (b"POST", b"PUT", b"PATCH", b"DELETE")
@@ -107,9 +106,9 @@ def _sent(given: dict[str, Any]) -> Sent:
 
 
 def _form(body: bytes) -> bytes:
-    """A form is escaped when it has no escapes yet, `=` and `&` left alone."""
+    """A form is escaped when it has no escapes yet, wrong ones neither; `=` and `&` left alone."""
     text = body.decode("utf-8", "surrogateescape")
-    if unquote_plus(text) != text:
+    if "%" in text or unquote_plus(text) != text:
         return body
     pairs = [pair.split("=", 1) for pair in text.split("&")]
     escaped = [

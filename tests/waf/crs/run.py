@@ -77,9 +77,10 @@ def _stage(rules: RuleSet, stage: Stage) -> list[str]:
     log = "\n".join(seen.log)
     found = [f"{each} did not match" for each in wanted.ids if each not in ids]
     found += [f"{each} matched" for each in wanted.not_ids if each in ids]
-    if wanted.pattern is not None and not re.search(wanted.pattern, log):
+    # Without regard to case: some name fields as they were sent, the gateway in lower case.
+    if wanted.pattern is not None and not re.search(wanted.pattern, log, re.IGNORECASE):
         found.append(f"{wanted.pattern} is not in the log")
-    if wanted.not_pattern is not None and re.search(wanted.not_pattern, log):
+    if wanted.not_pattern is not None and re.search(wanted.not_pattern, log, re.IGNORECASE):
         found.append(f"{wanted.not_pattern} is in the log")
     if wanted.status is not None and wanted.status != seen.status:
         found.append(f"status {seen.status} instead of {wanted.status}")

@@ -36,7 +36,7 @@ def refuses(sent: Sent) -> bool:
 
 
 def received(sent: Sent) -> Sent:
-    """What rules see: fields of one name as one, no length beside chunks (RFC 9112, 6.3)."""
+    """What rules see: fields of one name as one; a body as long as it says (RFC 9112, 6.3)."""
     merged: dict[bytes, tuple[bytes, bytes]] = {}
     for name, value in sent.fields:
         lower = name.lower()
@@ -47,14 +47,20 @@ def received(sent: Sent) -> Sent:
         )
     if b"transfer-encoding" in merged:
         merged.pop(b"content-length", None)
-    return replace(sent, fields=tuple(merged.values()))
+        body = sent.body
+    else:
+        body = sent.body[: int(merged.get(b"content-length", (b"", b"0"))[1])]
+    return replace(sent, fields=tuple(merged.values()), body=body)
 
 
 def respond(sent: Sent) -> tuple[ResponseHead, bytes]:
     """As CRS's own backend does: `/reflect` answers what the body asks for, all else nothing."""
     if not sent.target.startswith(b"/reflect"):
         return ResponseHead(200, Headers()), b""
-    asked = json.loads(sent.body)
+    try:
+        asked = json.loads(sent.body)
+    except ValueError:
+        return ResponseHead(400, Headers()), b""
     body = asked.get("body", "").encode()
     headers = {"content-type": "text/plain; charset=utf-8"}
     headers |= {name.lower(): value for name, value in (asked.get("headers") or {}).items()}
