@@ -31,6 +31,7 @@ class Channel(asyncio.Protocol):
         self._paused = False
         self._writers: list[asyncio.Future[None]] = []
         self._unwritten = 0  # bytes of streams since the last write
+        self._crowded = core.options.limits.queued_output // 2
         self._ageing = Ageing(core.options, now, core.jittered(core.options.max_age))
         self._parting: Parting | None = None
         self._parts: asyncio.TimerHandle | None = None
@@ -55,6 +56,8 @@ class Channel(asyncio.Protocol):
                 self._parting = None
         if out:
             self._transport.write(out)
+        if self._writers and self._http2.queued <= self._crowded:
+            self._wake_writers()
         if parting is not None and not parting.done:
             return
         if self._http2.closed and not self._ageing.closing:
@@ -69,7 +72,9 @@ class Channel(asyncio.Protocol):
             # The handler has not let the loop come to the write that `flush_soon` has planned.
             self._flush()
             await asyncio.sleep(0)
-        while self._paused and not self._gone:
+        # The windows of the client's are one for all streams: were each to queue what it has, they
+        # would soon have more than a connection may (`Limits.queued_output`), which ends it.
+        while (self._paused or self._http2.queued > self._crowded) and not self._gone:
             writer: asyncio.Future[None] = self.core.loop.create_future()
             self._writers.append(writer)
             await writer

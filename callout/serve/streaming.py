@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TURN = 16
 """Messages that a handler is given in a row; then others have their turn, whatever a client has
 sent in one go."""
+PART = 64 << 10
+"""Bytes of a message that are on their way at a time: one may be larger than all that a connection
+may have queued."""
 
 _OK = Status(Code.OK)
 
@@ -163,11 +166,15 @@ class Stream:
         self._protocol.end_stream(self, status)
 
     async def _send(self, message: bytes) -> None:
-        # Before it, not after: each of many streams of a client that reads nothing would send one.
-        await self._protocol.writable()
-        if self._protocol.send_message(self, frame(message)):
-            self._drained = self._protocol.core.loop.create_future()
-            await self._drained
+        data = frame(message)
+        for at in range(0, len(data), PART):
+            # Before it, not after: each of many streams of a client that reads nothing would send
+            # one.
+            await self._protocol.writable()
+            part = data if len(data) <= PART else data[at : at + PART]
+            if self._protocol.send_message(self, part):
+                self._drained = self._protocol.core.loop.create_future()
+                await self._drained
 
     def _credit(self) -> None:
         if self._owed:

@@ -158,3 +158,12 @@ async def test_a_stream_past_its_deadline_is_stopped(running: Running) -> None:
         await asyncio.wait_for(running.behaviour.cancelled.wait(), 5)
     assert running.counters.deadline_exceeded + running.counters.cancelled == 1
     assert running.counters.open_calls == 0
+
+
+async def test_a_message_larger_than_all_that_may_be_queued_arrives(running: Running) -> None:
+    size = 3 * running.options.limits.queued_output
+    async with running.channel(max_receive_message_length=-1) as channel:
+        call = stream(channel, "Count")(timeout=30)
+        await call.write(b"1x%d" % size)
+
+        assert len(await call.read()) == size
