@@ -7,7 +7,7 @@ from typing import Final
 
 from callout.http2 import frames
 from callout.http2.hpack import literal_block
-from tests.end_to_end.serve import CHECK
+from tests.load.payloads import CHECK
 
 GREETING: Final = frames.PREFACE + frames.pack_head(frames.SETTINGS, 0, 0)
 ACK: Final = frames.SETTINGS_ACK
