@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 Captures: TypeAlias = tuple[bytes | None, ...]
 """What matched: [0] the whole of it, then at most nine groups (TX.1 to TX.9); None: a group that
@@ -10,9 +10,18 @@ took no part. Of an operator without groups, [0] alone."""
 Test: TypeAlias = Callable[[bytes], Captures | None]
 """None: the value does not match. Pure; never raises, whatever the value."""
 
+UNDECIDED: Final[Captures] = (b"",)
+"""What a test that had to give up returns (told by `is`): the value counts as a match, and for a
+negated operator too, as what cannot be decided is refused. Only a pattern that backtracks gives
+up."""
+
 
 class OperatorProblem(Exception):
     """The argument of an operator cannot be used; its author must change the rule."""
+
+
+def _no_dataset(name: str) -> bytes:
+    raise OperatorProblem(f"no SecDataset named {name!r} stands before it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,14 @@ class Surroundings:
     Raises:
         OperatorProblem: there is none, or it may not be read.
     """
+    dataset: Callable[[str], bytes] = _no_dataset
+    """The lines of a SecDataset.
+
+    Raises:
+        OperatorProblem: there is none of this name.
+    """
+    warn: Callable[[str], None] = lambda _: None
+    """Told what is allowed and yet costs something: that a pattern backtracks."""
 
 
 class Operator(Protocol):

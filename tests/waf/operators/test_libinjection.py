@@ -1,0 +1,77 @@
+"""libinjection, in each package that has it."""
+
+from pathlib import Path
+
+import pytest
+
+from waf.operators import libinjection as module
+from waf.operators.contract import UNDECIDED, OperatorProblem, Surroundings
+from waf.operators.libinjection import Libinjection, installed
+from waf.operators.table import OPERATORS
+
+ATTACKS = {
+    b"1' or 1=1--": b"s&1c",
+    b"1'\xa0OR\xa01=1--": b"s&1c",
+    b"-1 union select 1,2,3": b"1UE1",
+    b"a\0' or '1'='1": b"s&sos",
+}
+MARKUP = (b"<script>alert(1)</script>", b"<a href=javascript:alert(1)>", b"<x onload=1>")
+HARMLESS = (b"", b"hello", b"select a seat", b"1 + 1 = 2", b"a < b and c > d", b"\xff\xfe\0")
+
+
+def _read(_: str) -> bytes:
+    raise AssertionError
+
+
+@pytest.fixture(params=installed(), ids=lambda path: path.name)
+def library(request: pytest.FixtureRequest) -> Libinjection:
+    return Libinjection.load(request.param)
+
+
+def test_both_packages_that_may_have_it_are_found_here() -> None:
+    assert [path.name.split(".")[0].split("-")[0] for path in installed()] == [
+        "libmodsecurity",
+        "libinjection",
+    ]
+
+
+def test_the_same_values_are_told_in_each(
+    library: Libinjection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for operator in ("detect_sqli", "detect_xss"):
+        monkeypatch.setattr(f"waf.operators.{operator}.libinjection", lambda: library)
+    sqli = OPERATORS["detectsqli"](b"", Surroundings(_read))
+    xss = OPERATORS["detectxss"](b"", Surroundings(_read))
+
+    assert {value: (sqli(value) or (b"",))[0] for value in ATTACKS} == ATTACKS
+    assert [(value,) for value in MARKUP] == [xss(value) for value in MARKUP]
+    assert [sqli(value) or xss(value) for value in HARMLESS] == [None] * len(HARMLESS)
+
+
+def test_an_error_of_the_library_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        @staticmethod
+        def sqli(*_: object) -> int:
+            return -1
+
+        xss = sqli
+        fingerprint = None
+
+    for operator in ("detect_sqli", "detect_xss"):
+        monkeypatch.setattr(f"waf.operators.{operator}.libinjection", Failing)
+
+    for name in ("detectsqli", "detectxss"):
+        assert OPERATORS[name](b"", Surroundings(_read))(b"a") is UNDECIDED
+
+
+def test_without_any_the_rule_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "libinjection.so"
+    broken.write_bytes(b"not a library")
+    monkeypatch.setattr(module, "installed", lambda: [broken])
+    module.libinjection.cache_clear()
+
+    with pytest.raises(OperatorProblem, match="libmodsecurity or libinjection-python"):
+        module.libinjection()
+    module.libinjection.cache_clear()
