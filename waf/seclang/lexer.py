@@ -74,12 +74,13 @@ class Directive:
 
     name: Word
     words: tuple[Word, ...]
-    end: int
-    """Where its last line ends in the text of the file."""
 
 
-def directives(text: str, complain: Complain) -> Iterator[Directive]:
-    """All directives that can be told apart; of what cannot, a complaint each."""
+def directives(text: str, complain: Complain, longest: int) -> Iterator[Directive]:
+    """All directives that can be told apart; of what cannot, a complaint each.
+
+    `longest`: characters of one directive, its joined lines together.
+    """
     at = 0
     whole = True
     while at < len(text):
@@ -93,6 +94,9 @@ def directives(text: str, complain: Complain) -> Iterator[Directive]:
         if stripped[0] not in ascii_letters:
             complain(start, f"expected a directive, found {shown(stripped)}")
             whole = False
+            continue
+        if at - start > longest:
+            complain(start, f"expected at most {longest} characters in a directive, found more")
             continue
         dataset = _DATASET.match(text, start)
         if dataset:
@@ -133,7 +137,7 @@ def _split(text: str, start: int, end: int, complain: Complain) -> Directive | N
                 at, 'expected a space after the closing quote (a quote within is written `\\"`)'
             )
             return None
-    return Directive(words[0], tuple(words[1:]), end)
+    return Directive(words[0], tuple(words[1:]))
 
 
 def _skip(text: str, at: int, end: int) -> int:
@@ -170,5 +174,5 @@ def _dataset(text: str, head: re.Match[str], complain: Complain) -> tuple[Direct
     content = text[head.end() : end.start()]
     name, directive = head["name"], head["directive"]
     words = (Word(name, name, head.start("name")), Word(content, content, head.end()))
-    after = _end_of_directive(text, end.start())
-    return Directive(Word(directive, directive, head.start("directive")), words, after), after
+    whole = Directive(Word(directive, directive, head.start("directive")), words)
+    return whole, _end_of_directive(text, end.start())

@@ -2,6 +2,7 @@
 
 import bisect
 import contextlib
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +35,8 @@ def parse(name: str, files: Files, limits: Limits | None = None) -> Program | Re
         parser.read(name, ())
     if parser.errors:
         return Rejected(in_order(parser.problems))
-    warnings = (*parser.problems, *lost_jumps(parser.items))
+    lost = itertools.islice(lost_jumps(parser.items), parser.limits.problems)
+    warnings = (*parser.problems, *lost)
     return Program(tuple(parser.items), in_order(warnings))
 
 
@@ -62,7 +64,7 @@ class _Source:
 class _Parser:
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
         self._catalogue = catalogue
-        self._limits = limits
+        self.limits = limits
         self._chains = Chains()
         self._files = self._rules = 0
         self.items: list[Item] = []
@@ -76,8 +78,8 @@ class _Parser:
             self._tell(path, (0, 0), "", "expected a rule file, found none")
             return
         self._files += 1
-        if len(data) > self._limits.file_bytes:
-            most = self._limits.file_bytes
+        if len(data) > self.limits.file_bytes:
+            most = self.limits.file_bytes
             self._tell(path, (0, 0), "", f"expected at most {most} bytes, found {len(data)}")
             return
         text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
@@ -86,17 +88,13 @@ class _Parser:
         def complain(offset: int, message: str) -> None:
             self._tell(path, source.position(offset), "", message)
 
-        for directive in directives(text, complain):
+        for directive in directives(text, complain, self.limits.directive_characters):
             self._directive(source, directive, (*including, path))
         self._give_up_chain()
 
     def _directive(self, source: _Source, directive: Directive, path: tuple[str, ...]) -> None:
         written = directive.name.text
         report = self._report(source, directive.name, written)
-        if directive.end - directive.name.at > self._limits.directive_characters:
-            most = self._limits.directive_characters
-            report(0, f"expected at most {most} characters with its joined lines, found more")
-            return
         known = DIRECTIVES.get(written.lower())
         if known is not None:
             self._setting(source, directive, known, report)
@@ -146,8 +144,8 @@ class _Parser:
 
     def _add(self, rule: Rule, report: Report) -> None:
         self._rules += 1
-        if self._rules > self._limits.rules:
-            report(0, f"expected at most {self._limits.rules} rules, found more")
+        if self._rules > self.limits.rules:
+            report(0, f"expected at most {self.limits.rules} rules, found more")
             raise _TooMuch
         whole = self._chains.add(rule, report)
         if whole is not None:
@@ -170,10 +168,10 @@ class _Parser:
         for name in found:
             if name in path:
                 report(0, f"expected no circle, found {shown(name)} included in itself")
-            elif len(path) >= self._limits.depth:
-                report(0, f"expected at most {self._limits.depth} files deep, found more")
-            elif self._files >= self._limits.files:
-                report(0, f"expected at most {self._limits.files} rule files, found more")
+            elif len(path) >= self.limits.depth:
+                report(0, f"expected at most {self.limits.depth} files deep, found more")
+            elif self._files >= self.limits.files:
+                report(0, f"expected at most {self.limits.files} rule files, found more")
                 raise _TooMuch
             else:
                 self.read(name, path)
@@ -209,12 +207,12 @@ class _Parser:
         suggestion: str = "",
         severity: Severity = "error",
     ) -> None:
-        if severity == "warning" and len(self.problems) >= self._limits.problems:
+        if severity == "warning" and len(self.problems) >= self.limits.problems:
             return
         self.problems.append(Problem(file, *position, path, message, suggestion, severity))
         if severity == "error":
             self.errors += 1
-            if self.errors >= self._limits.problems:
+            if self.errors >= self.limits.problems:
                 raise _TooMuch
 
 

@@ -59,8 +59,7 @@ LIMITS = Limits(file_bytes=400, directive_characters=80, files=3, depth=2, rules
         ("#" * 401, "r.conf: expected at most 400 bytes, found 401"),
         (
             f'SecAction "id:1,msg:{"x" * 70}"',
-            "r.conf:1:1: SecAction: expected at most 80 characters with its joined lines,"
-            " found more",
+            "r.conf:1:1: expected at most 80 characters in a directive, found more",
         ),
         (
             "".join(f'SecAction "id:{n},pass"\n' for n in range(1, 5)),
