@@ -21,7 +21,7 @@ _HASHED_OF_POLICY = b"rl:h:"
 _OF_POLICIES = (b"rl:p:", _HASHED_OF_POLICY)
 COUNTERS = (b"rl:d:", *_OF_POLICIES)
 """What their names begin with."""
-_LONGEST = 200
+LONGEST = 200
 """Bytes; what is longer is replaced by its hash, so that a client's long path is not a long key."""
 
 _LONGEST_ER = 1024
@@ -37,7 +37,7 @@ def _part(text: str) -> bytes:
 
 def _bounded(name: bytes, hashed: bytes) -> bytes:
     """The name, or that of its hash."""
-    return (name if len(name) <= _LONGEST else hashed + _hash(name)) + b"@"
+    return (name if len(name) <= LONGEST else hashed + _hash(name)) + b"@"
 
 
 def _hash(name: bytes) -> bytes:
@@ -46,10 +46,10 @@ def _hash(name: bytes) -> bytes:
 
 def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]) -> bytes:
     """The counter of a descriptor in an operator's domain, for windows of so many seconds."""
-    text = _of_domain(domain, seconds)
+    text = of_domain(domain, seconds)
     for key, value in entries:
         text += f"{len(key)}:{key}{len(value)}:{value}"
-    if text.isascii() and len(text) <= _LONGEST:
+    if text.isascii() and len(text) <= LONGEST:
         # As many bytes as characters: half the time of what follows.
         return text.encode() + b"@"
     parts = [b"rl:d:", _part(domain), b"%ds:" % seconds]
@@ -59,7 +59,7 @@ def descriptor_key(domain: str, seconds: int, entries: Iterable[tuple[str, str]]
 
 
 @lru_cache(1024)
-def _of_domain(domain: str, seconds: int) -> str:
+def of_domain(domain: str, seconds: int) -> str:
     """What the names of its counters begin with, if it is ASCII. Only of domains that there are."""
     return f"rl:d:{len(domain)}:{domain}{seconds}s:"
 
@@ -84,7 +84,7 @@ def policy_key(
     name = b"".join(parts)
     if not several:
         return _bounded(b"rl:p:" + name, _HASHED_OF_POLICY)
-    if len(name) > _LONGEST:
+    if len(name) > LONGEST:
         name = b"h:" + _hash(name)
     return b"rl:p:{%b}%ds:@" % (name, seconds)
 

@@ -10,8 +10,10 @@ from callout.http.host import canonical_host
 from callout.http.path import RefusedPath
 from ratelimit.algorithms.named_window import NamedWindow
 from ratelimit.counting import algorithm
+from ratelimit.direct import Direct, Place
 from ratelimit.domain_plan import met
 from ratelimit.domains import OWN_DOMAIN
+from ratelimit.envoy import parse
 from ratelimit.keys import policy_key
 from ratelimit.limits import Limit
 from ratelimit.modes import AS_WRITTEN, Modes
@@ -25,6 +27,9 @@ from ratelimit.stores.states import MOST_USES
 SECTION = "limits"
 _LONGEST_REMEMBERED = 2048
 """Characters of a descriptor whose plan is kept; with their number this bounds the memory."""
+_MOST_ALIKE = 4096
+"""Plans by rules that are remembered: files have few rules, and requests few descriptors. When
+there is no room, all are forgotten."""
 _NEEDED = ("host", "path", "method")
 STEP = "step"
 """Entry of a descriptor: what is done with its hits. Only route configuration writes it."""
@@ -46,7 +51,28 @@ class Planner:
         self._modes = modes
         self._policies = snapshot.policies
         self._domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
+        self._direct = Direct(self._domains.values())
+        self._alike: dict[tuple[Place, ...], Plan] = {}
+        """By where descriptors end: a plan, the same for all such requests but for its keys."""
         self._by_facts: Recent[object, Plan | Refusal] = Recent(remembered)
+
+    def directly(self, message: bytes) -> Plan | None:
+        """What a request counts that meets rules as others did; None: `plan` has the word."""
+        met = self._direct.met(message)
+        if met is None:
+            return None
+        places, keys = met
+        like = self._alike.get(places)
+        if like is not None:
+            return like.of(keys)
+        request = parse(message)
+        planned = self.plan(request) if isinstance(request, Request) else request
+        if not isinstance(planned, Plan) or planned.keys != keys:
+            return None
+        if len(self._alike) >= _MOST_ALIKE:
+            self._alike.clear()
+        self._alike[places] = planned
+        return planned
 
     def plan(self, request: Request) -> Planned:
         """What this request counts."""

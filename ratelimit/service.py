@@ -185,6 +185,13 @@ class RateLimitService:
         """The plan, and what the request is known again by, if it may come again."""
         if self._planner is None:
             return Refusal("not_ready", "no configuration yet"), NO_RECEIPT
+        if self._retries is None:
+            plan = self._planner.directly(message)
+            if plan is not None:
+                if self._with_rules:
+                    plan.asked = asked(message)
+                self._plans.offer(message, plan)
+                return plan, NO_RECEIPT
         request = parse(message)
         if isinstance(request, BadRequest):
             return request, NO_RECEIPT

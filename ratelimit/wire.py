@@ -11,7 +11,7 @@ from typing import Final
 
 from ratelimit.request import Descriptor, Request
 
-_LONGEST: Final = 1024
+LONGEST: Final = 1024
 """Bytes of a message. So it has no more descriptors and entries than any request may have."""
 _SHORT: Final = 128
 """A length below it is one byte."""
@@ -30,7 +30,7 @@ _new = tuple.__new__
 def usual(message: bytes) -> Request | None:
     """The request; None: to be read by protobuf."""
     size = len(message)
-    if size > _LONGEST:
+    if size > LONGEST:
         return None
     try:
         at = 2 + message[1]
@@ -48,7 +48,7 @@ def usual(message: bytes) -> Request | None:
             while at < end:
                 start = at + 6 + message[at + 3]
                 before = message[at:start]
-                known = _keys.get(before) or _key(before)
+                known = _keys.get(before) or entry(before)
                 if known is None:
                     return None
                 key, length = known
@@ -74,8 +74,11 @@ def _domain(field: bytes) -> str | None:
     return domain
 
 
-def _key(before: bytes) -> tuple[str, int] | None:
-    """The tag of an entry and its length, `string key = 1`, and the same of `string value = 2`."""
+def entry(before: bytes) -> tuple[str, int] | None:
+    """Its key and the length of its value, by what is before that.
+
+    The tag of an entry and its length, `string key = 1`, and the same of `string value = 2`.
+    """
     size = len(before) - 6
     if size != before[3] or max(before[1], size, before[-1]) >= _SHORT:
         return None
