@@ -75,10 +75,10 @@ def _walk(root: object, limits: Limits, pairs: list[Pair], oddities: set[Oddity]
                 if len(value) > IMPRECISE:
                     oddities.add("json_number_imprecise")
             elif type(value) is tuple or type(value) is list:
+                if len(stack) > limits.json_depth:
+                    oddities.add("json_too_deep")
+                    continue
                 if value:
-                    if len(stack) > limits.json_depth:
-                        oddities.add("json_too_deep")
-                        continue
                     if len(name) > limits.json_name:
                         oddities.add("json_name_too_long")
                         name = name[: limits.json_name]

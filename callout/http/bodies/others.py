@@ -1,7 +1,7 @@
 """The other ways to read an ambiguous body, so that rules see what any reader would."""
 
 import re
-from binascii import Error, a2b_base64, a2b_qp
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -45,13 +45,14 @@ def _all(
 ) -> Iterator[Reading]:
     if isinstance(first.content, Multipart):
         yield from _of_parts(first.content, limits, oddities)
+    usual = boundaries(media_types[0])[:1]
     for media_type in _some(media_types, oddities):
         kind = kind_of(media_type)
         if kind not in ("raw", first.kind):
             yield read(kind, body, media_type, limits, separators)
         # Whatever the type: some take a body apart by the parameter alone.
         for boundary in _some(boundaries(media_type), oddities):
-            if kind == first.kind == "multipart" and boundary == boundaries(media_types[0])[0]:
+            if kind == first.kind == "multipart" and (boundary,) == usual:
                 continue
             content = multipart.decode(body, media_type, limits, boundary)
             if content.parts:
@@ -102,6 +103,8 @@ def _of_charset(
     if decoded is body:
         return
     yield read(first.kind, decoded, media_type, limits, separators)
+    if first.kind == "raw":
+        yield from _sniffed(first, decoded, limits, separators)
     content = first.content
     # A form's separators and escapes are often ASCII, and only what is escaped is not.
     if isinstance(content, Pairs):
@@ -154,9 +157,15 @@ def _undone(part: Part) -> Iterator[bytes]:
         if encoding is None:
             continue
         if encoding[1].lower() == b"base64":
-            try:
-                yield a2b_base64(part.content)
-            except Error:
-                yield a2b_base64(part.content[: len(part.content) // 4 * 4] + b"===")
+            yield _from_base64(part.content)
         elif encoding[1].lower() == b"quoted-printable":
             yield a2b_qp(part.content)
+
+
+_NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]++").sub
+
+
+def _from_base64(content: bytes) -> bytes:
+    """As much as there is, whatever is beside it and wherever it was cut off."""
+    digits = _NOT_BASE64(b"", content)
+    return a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"==")

@@ -40,11 +40,11 @@ def decode(body: bytes, limits: Limits = DEFAULT) -> XmlValues:
     try:
         parser.Parse(body, True)
     except _Stop:
-        rest = body[_position(parser, body) :]
+        rest = _rest(parser, body)
     except (expat.ExpatError, LookupError, ValueError):
         # The latter two: an encoding that Python does not know, or that has more bytes a character.
         reader.oddities.add("xml_malformed")
-        rest = body[_position(parser, body) :]
+        rest = _rest(parser, body)
     parser.buffer_text = False  # gives what was read before the fault, and still in the buffer
     with suppress(_Stop):
         reader.end_text()
@@ -59,9 +59,10 @@ def decode(body: bytes, limits: Limits = DEFAULT) -> XmlValues:
     )
 
 
-def _position(parser: expat.XMLParserType, body: bytes) -> int:
+def _rest(parser: expat.XMLParserType, body: bytes) -> bytes:
+    """What was not read, from the last tag on: expat has gone past what it does not report."""
     at = parser.ErrorByteIndex if parser.ErrorCode else parser.CurrentByteIndex
-    return at if 0 <= at <= len(body) else 0
+    return body[max(body.rfind(b"<", 0, max(at, 0)), 0) :]
 
 
 _UTF8: Final = ("utf-8", "us-ascii")
@@ -95,8 +96,9 @@ class _Reader:
     def _doctype(self, *_: object) -> None:
         self.oddities.add("xml_dtd")
 
-    def _entity(self, *_: object) -> None:
+    def _entity(self, _name: str, _kind: int, *said: str | int | None) -> None:
         self.oddities.add("xml_entities")
+        self.texts += [one.encode() for one in said if isinstance(one, str)]
         raise _Stop
 
     def _start(self, _name: str, attributes: list[str]) -> None:
@@ -116,10 +118,9 @@ class _Reader:
     def end_text(self) -> None:
         """Makes one text of what came since the last tag. Comments do not divide it."""
         if self._text:
-            text = "".join(self._text)
+            self.texts.append("".join(self._text).encode())
             self._text.clear()
             self._spend()
-            self.texts.append(text.encode())
 
     def _spend(self) -> None:
         if not self._left:

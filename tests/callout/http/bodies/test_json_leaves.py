@@ -73,7 +73,7 @@ ROWS: list[tuple[bytes, Pairs, set[str]]] = [
     (b"]]1", [(b"json", b"1")], {"json_malformed"}),
     (b"a=1&b=2", [(b"json", b"a=1&b=2")], {"json_malformed"}),
     (b"[1,/*2]", [(b"json.0", b"1"), (b"json.1", b"2]")], {"json_comment", "json_malformed"}),
-]  # fmt: skip
+]
 
 
 def test_there_are_rows() -> None:
