@@ -16,14 +16,19 @@ from waf.transaction import Match, Transaction
 _NUMBERS = itertools.count()
 
 
-def rules(crs: Path) -> RuleSet:
-    """The rules of the suite: CRS at paranoia 4 under `setup.conf`."""
-    files = {
+def files(crs: Path) -> dict[str, bytes]:
+    """CRS, and `setup.conf` as `main.conf` over it."""
+    found = {
         str(path.relative_to(crs)): path.read_bytes()
         for path in [*crs.glob("*.example"), *crs.glob("rules/*.conf"), *crs.glob("rules/*.data")]
     }
-    files["main.conf"] = Path(__file__).with_name("setup.conf").read_bytes()
-    loaded = load("main.conf", files)
+    found["main.conf"] = Path(__file__).with_name("setup.conf").read_bytes()
+    return found
+
+
+def rules(crs: Path) -> RuleSet:
+    """The rules of the suite: CRS at paranoia 4."""
+    loaded = load("main.conf", files(crs))
     assert not isinstance(loaded, Rejected), "\n".join(map(str, loaded.problems))
     return loaded
 
