@@ -1,11 +1,10 @@
 """How a rule compares: `@rx ^GET$`, `!@within %{tx.allowed_methods}`, `^GET$`."""
 
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from callout.config.validate import suggest
+from waf.operators.refused import REFUSED
 from waf.seclang.report import Report
 from waf.seclang.shown import shown
 from waf.seclang.syntax import OperatorCall
@@ -36,7 +35,6 @@ OPERATORS: Final = frozenset(
         "pmFromFile",
         "pmf",
         "restpath",
-        "rsub",
         "rx",
         "rxGlobal",
         "streq",
@@ -54,25 +52,10 @@ OPERATORS: Final = frozenset(
     ]
 )
 """As they are spelled in the manuals; a rule may write them in any case."""
-WARNED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "fuzzyHash": "no fuzzy hashes are computed here",
-        "geoLookup": "no database of places is read here",
-        "gsbLookup": "the service that it asked is gone",
-        "rbl": "no name server is asked while a request waits",
-    }
-)
-"""Operators that never match here, and why: CRS 3 has rules with two of them, off by default."""
-REFUSED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "inspectFile": "no program is run for a request",
-        "validateDTD": "no document types are read",
-        "validateHash": "there is no hash engine",
-        "validateSchema": "no schemas are read",
-    }
-)
-"""Operators that the engine does not have, and why: not to match would leave a hole."""
-_SPELLED: Final = {each.lower(): each for each in (*OPERATORS, *WARNED, *REFUSED)}
+LOOKUPS: Final = frozenset(["geolookup", "gsblookup", "rbl"])
+"""Of those that are refused, the ones that look an address up elsewhere. CRS 3 has rules with two
+of them, off by default, so they are warned about and find nothing: `noMatch`."""
+_NAMES: Final = frozenset(each.lower() for each in OPERATORS)
 
 
 def parse_operator(text: str, report: Report) -> OperatorCall | None:
@@ -91,17 +74,14 @@ def parse_operator(text: str, report: Report) -> OperatorCall | None:
     argument = arguments[0] if arguments else ""
     name = written.lower()
     offset = len(text) - len(rest)
-    spelled = _SPELLED.get(name)
-    if spelled is None:
-        report(
-            offset,
-            f"expected the name of an operator after @, found {shown(written)}",
-            suggest(written, _SPELLED.values()),
-        )
-        return None
-    if spelled in REFUSED:
-        report(offset, f"@{spelled} is not supported: {REFUSED[spelled]}")
-        return None
-    if spelled in WARNED:
-        report(offset, f"@{spelled} never matches here: {WARNED[spelled]}", severity="warning")
-    return OperatorCall(name, argument, negated)
+    if name in _NAMES:
+        return OperatorCall(name, argument, negated)
+    if name in LOOKUPS:
+        report(offset, f"@{name} finds nothing here: it {REFUSED[name]}", severity="warning")
+        return OperatorCall("nomatch", argument, negated)
+    if name in REFUSED:
+        report(offset, f"@{name} is not supported: it {REFUSED[name]}")
+    else:
+        message = f"expected the name of an operator after @, found {shown(written)}"
+        report(offset, message, suggest(written, OPERATORS))
+    return None

@@ -161,10 +161,8 @@ def test_updates_of_crs_4_find_their_rules(files: dict[str, bytes]) -> None:
 def test_crs_3_as_debian_has_it_is_read_whole() -> None:
     program = read(debian_crs.require())
     found = kinds(program)
-    assert {str(warning).split(": ")[-2] for warning in program.warnings} <= {
-        "@geoLookup never matches here",
-        "@rbl never matches here",
-    }
+    lookups = {warning.message.split(" ")[0] for warning in program.warnings}
+    assert lookups == {"@geolookup", "@rbl"}
     assert found["SecRule"] == 790
     assert found["SecAction"] == 10
     assert any(isinstance(item, Marker) for item in select(program).items)
