@@ -267,7 +267,12 @@ def test_a_test_without_an_end_is_ended_by_its_timeout(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Made once, and short: a range that is cut off has an error of its own.
-    endless = "all := numbers.range(1, 1000)\n\tsome i in all\n\tsome j in all\n\tsome k in all\n\ti * j * k < 0"
+    lines = [
+        "all := numbers.range(1, 1000)",
+        *(f"some {each} in all" for each in "ijk"),
+        "i + j < k - k",
+    ]
+    endless = "\n\t".join(lines)
     text = f"package a_test\n\ntest_a if {{\n\t{endless}\n}}\n\ntest_b if true\n"
     write(folder, {"a_test.rego": text})
     done = ours(capsys, "p", "--timeout", "0.5", "--coverage")
