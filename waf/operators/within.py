@@ -13,6 +13,6 @@ def within(argument: bytes, around: Surroundings) -> Test:  # noqa: ARG001
     """
 
     def test(value: bytes) -> Captures | None:
-        return (value,) if value in argument else None
+        return (value,) if argument.find(value) >= 0 else None
 
     return test

@@ -3,6 +3,9 @@
 import re
 from typing import Final
 
+_STAR: Final = ord("*")  # `b"*" in value` takes 0.18 us, a number 0.02
+_NUMBER: Final = ord("#")
+_DASH: Final = ord("-")
 _COMMENT: Final = re.compile(
     rb"(?:/\*|<!--)(?:[\s\S]*?(?:\*/|-->)([\s\S]?)|[\s\S]*)|(?:--|#)[\s\S]*"
 )
@@ -16,7 +19,7 @@ def remove_comments(value: bytes) -> bytes:
     never the beginning of another, a comment that ends the value leaves a NUL and one that is
     not closed a space.
     """
-    if b"/*" not in value and b"#" not in value and b"--" not in value:
+    if _STAR not in value and _NUMBER not in value and _DASH not in value:
         return value
     return _COMMENT.sub(_rest, value)
 

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+_STAR: Final = ord("*")  # `b"*" in value` takes 0.18 us, a number 0.02
 _COMMENT: Final = re.compile(rb"/\*[\s\S]*?(?:\*/|\Z)")
 
 
@@ -12,4 +13,4 @@ def replace_comments(value: bytes) -> bytes:
     Example: `a/**/b/*c` becomes `a b `.
     Differences: none.
     """
-    return _COMMENT.sub(b" ", value) if b"/*" in value else value
+    return _COMMENT.sub(b" ", value) if _STAR in value else value

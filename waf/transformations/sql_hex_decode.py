@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+_ZERO: Final = ord("0")  # `b"0" in value` takes 0.18 us, a number 0.02
 _NUMBER: Final = re.compile(rb"0[xX]((?:[0-9a-fA-F]{2})+)")
 
 
@@ -12,7 +13,7 @@ def sql_hex_decode(value: bytes) -> bytes:
     Example: `0x414243` becomes `ABC`.
     Differences: ModSecurity ends at a NUL; Coraza has none.
     """
-    if b"0x" not in value and b"0X" not in value:
+    if _ZERO not in value:
         return value
     return _NUMBER.sub(_string, value)
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+PLUS: Final = ord("+")  # `b"+" in value` takes 0.18 us, a number 0.02
+PERCENT: Final = ord("%")
 _DIGITS: Final = b"0123456789abcdefABCDEF"
 HEXADECIMAL: Final = {
     bytes((high, low)): bytes((int(bytes((high, low)), 16),)) for high in _DIGITS for low in _DIGITS
@@ -15,9 +17,9 @@ def url_decode(value: bytes) -> bytes:
     Example: `a%20b+c%zz` becomes `a b c%zz`.
     Differences: none.
     """
-    if b"+" in value:
+    if PLUS in value:
         value = value.replace(b"+", b" ")
-    if b"%" not in value:
+    if PERCENT not in value:
         return value
     first, *rest = value.split(b"%")
     parts = [first]

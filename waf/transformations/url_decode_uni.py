@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from waf.transformations.best_fit import BEST_FIT
-from waf.transformations.url_decode import HEXADECIMAL
+from waf.transformations.url_decode import HEXADECIMAL, PERCENT, PLUS
 
 _UNICODE: Final = re.compile(rb"[uU]([0-9a-fA-F]{4})").match
 
@@ -18,9 +18,9 @@ def url_decode_uni(value: bytes) -> bytes:
     Differences: as Coraza, and ModSecurity with `SecUnicodeMapFile unicode.mapping 20127`. Without
     that, ModSecurity knows the full-width forms only.
     """
-    if b"+" in value:
+    if PLUS in value:
         value = value.replace(b"+", b" ")
-    if b"%" not in value:
+    if PERCENT not in value:
         return value
     first, *rest = value.split(b"%")
     parts = [first]
