@@ -9,8 +9,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from math import ceil
+from typing import Literal, NamedTuple, TypeAlias
 
+Algorithm: TypeAlias = Literal[
+    "fixed-window", "sliding-log", "sub-buckets", "token-bucket", "sliding-window"
+]
+PARTS = 10
+"""Of a window of `sub-buckets`."""
 MILLISECONDS = 0.002
 """Seconds by which counters round, and may call a window shorter or longer."""
 
@@ -23,9 +29,9 @@ class Limit:
     window: int
     """Seconds."""
     on_error: Literal["deny", "allow", "share"] = "deny"
-    sliding: bool = False
-    """Whether it holds for every window of that length (an exact log), not only for fixed ones. Who
-    is refused does not count then, and the time is that of the counters."""
+    algorithm: Algorithm = "fixed-window"
+    """All but the first hold for every interval, not only for fixed windows. Who is refused does
+    not count then, and the time is that of the counters."""
     least: int | None = None
     """While a bundle with another number is being loaded: the smaller of the two."""
 
@@ -70,7 +76,8 @@ class Judged(NamedTuple):
     exact: int
     """Windows in which no fault was and more was asked than the limit: exactly that passed."""
     worst: float
-    """The most that passed in one window, in limits; without what `onError: allow` let pass."""
+    """The most that passed in one window, in limits, without what `onError: allow` let pass; in an
+    interval of another algorithm, in what that lets pass there."""
 
 
 def judge(
@@ -80,7 +87,7 @@ def judge(
     whole = Judged([], 0, 0.0)
     for name, limit in limits.items():
         mine = [each for each in answers if each.limit == name]
-        judge_one = _sliding if limit.sliding else _fixed
+        judge_one = _fixed if limit.algorithm == "fixed-window" else _sliding
         of_one = judge_one(name, limit, mine, faults, workers)
         whole = Judged(
             [*whole.unexplained, *of_one.unexplained],
@@ -116,25 +123,72 @@ def _sliding(
         for each in ordered
         if each.verdict != "over"
     ]
-    for each in ordered:
-        if each.verdict == "over":
-            begun = each.begun - limit.window - MILLISECONDS
-            before = sum(last > begun and first < each.ended for first, last in may_count)
-            if before < limit.smallest:
-                unexplained.append(f"{name}: {each} when {before} of {limit.smallest} had passed")
+    unexplained += [
+        f"{name}: {each} when less than {limit.smallest} had passed"
+        for each in ordered
+        if each.verdict == "over" and not _explained(limit, each, may_count)
+    ]
     worst = 0.0
     for place, first in enumerate(passed):
         end = first.begun + limit.window - MILLISECONDS
-        within = 0
-        for each in passed[place:]:
-            if each.begun > end:
-                break
-            within += each.ended <= end
-        forgotten = sum(each.forgotten for each in faults if each.meets(first.begun, end))
-        if within > limit.requests * (1 + forgotten):
-            unexplained.append(f"{name}: {within} passed within {limit.window} s from {first}")
-        worst = max(worst, within / limit.requests)
+        near = [each.ended for each in passed[place:] if each.ended <= end]
+        for count, ended in enumerate(sorted(near), 1):
+            most = _most(limit, ended - first.begun)
+            again = sum(each.forgotten for each in faults if each.meets(first.begun, ended))
+            if count > most + again * limit.requests:
+                unexplained.append(
+                    f"{name}: {count} passed within {ended - first.begun} s: {first}"
+                )
+            worst = max(worst, count / most)
     return Judged(unexplained, 0, worst)
+
+
+def _most(limit: Limit, seconds: float) -> float:
+    """What may pass in an interval of a window at most, as each algorithm's file states it."""
+    if limit.algorithm in ("sliding-log", "sub-buckets"):
+        return limit.requests
+    return limit.requests * (1 + (seconds + MILLISECONDS) / limit.window)
+
+
+Counting: TypeAlias = Sequence[tuple[float, float]]
+"""When each request that may have been counted was, at the earliest and at the latest, in the order
+of the former."""
+
+
+def _explained(limit: Limit, refused: Answer, may_count: Counting) -> bool:
+    """Whether enough may have been counted before."""
+    before = [each for each in may_count if each[0] < refused.ended]
+    if limit.algorithm == "token-bucket":
+        return _emptied(limit, refused, before)
+    if limit.algorithm == "sliding-window":
+        first, last = (int(each // limit.window) for each in (refused.begun, refused.ended))
+        return any(_in_sight(limit, refused, window, before) for window in range(first, last + 1))
+    # The oldest part is in sight until all of it is out of the window.
+    reach = limit.window * (1 + 1 / PARTS if limit.algorithm == "sub-buckets" else 1)
+    begun = refused.begun - reach - MILLISECONDS
+    return sum(last > begun for _, last in before) >= limit.smallest
+
+
+def _emptied(limit: Limit, refused: Answer, before: Counting) -> bool:
+    """More were counted since some moment than came back, and than the bucket holds."""
+    most = limit.smallest
+    for taken, (_, last) in enumerate(reversed(before), 1):
+        came_back = most * max(refused.begun - last - MILLISECONDS, 0) / limit.window
+        if taken > most - 1 + came_back:
+            return True
+    return False
+
+
+def _in_sight(limit: Limit, refused: Answer, window: int, before: Counting) -> bool:
+    """Those of this window, and of the last one by the share that was in sight."""
+    start, length = window * limit.window, limit.window
+    now = max(refused.begun - MILLISECONDS, start)
+
+    def within(start: float) -> int:
+        return sum(first < start + length and last >= start for first, last in before)
+
+    seen = ceil(within(start - length) * (start + length - now) / length)
+    return within(start) + seen >= limit.smallest
 
 
 def _ended(answer: Answer, faults: Sequence[Fault]) -> float:

@@ -96,7 +96,7 @@ def test_whose_clock_is_ahead_uses_windows_before_others_do() -> None:
 
 
 def test_a_sliding_limit_holds_for_every_window() -> None:
-    sliding = Limit(3, 10, sliding=True)
+    sliding = Limit(3, 10, algorithm="sliding-log")
     assert not judged(answers("ok", "ok", "ok", "over"), limit=sliding).unexplained
     # 109 and 111 are of two fixed windows.
     border = answers("ok", "ok", "ok", start=109.0)
@@ -114,6 +114,43 @@ def test_a_sliding_limit_holds_for_every_window() -> None:
     refused = answers("over", start=115.0)
     assert not judged([*frozen, *refused], Fault(100.0, 114.0), limit=sliding).unexplained
     assert judged([*frozen, *refused], Fault(100.0, 101.0), limit=sliding).unexplained
+
+
+def test_parts_of_a_window_may_be_remembered_for_one_part_longer() -> None:
+    parts = Limit(3, 10, algorithm="sub-buckets")
+    passed = answers("ok", "ok", "ok", start=100.0)
+    assert judged([*passed, *answers("ok", start=109.0)], limit=parts).unexplained
+    assert not judged([*passed, *answers("over", start=111.0)], limit=parts).unexplained
+    assert judged([*passed, *answers("over", start=112.0)], limit=parts).unexplained
+    assert not judged([*passed, *answers("ok", start=110.5)], limit=parts).unexplained
+
+
+def test_a_bucket_is_emptied_and_fills_evenly() -> None:
+    bucket = Limit(3, 10, algorithm="token-bucket")
+    passed = answers("ok", "ok", "ok", start=100.0)
+    assert not judged([*passed, *answers("over", start=101.0)], limit=bucket).unexplained
+    # A token is back after 3.3 seconds.
+    assert judged([*passed, *answers("over", start=104.5)], limit=bucket).unexplained
+    assert not judged([*passed, *answers("ok", start=104.5)], limit=bucket).unexplained
+    assert judged([*passed, *answers("ok", start=101.0)], limit=bucket).unexplained
+    forgets = Fault(101.0, 101.5, forgotten=1)
+    assert not judged([*passed, *answers("ok", start=101.0)], forgets, limit=bucket).unexplained
+    again = [*passed, *answers("ok", "over", start=104.5)]
+    assert not judged(again, limit=bucket).unexplained
+
+
+def test_the_last_window_counts_by_the_share_that_is_in_sight() -> None:
+    sliding = Limit(3, 10, algorithm="sliding-window")
+    passed = answers("ok", "ok", "ok", start=105.0)
+    assert not judged([*passed, *answers("over", start=111.0)], limit=sliding).unexplained
+    # Of three, less than two are in sight.
+    assert judged([*passed, *answers("over", start=117.0)], limit=sliding).unexplained
+    assert not judged([*passed, *answers("ok", start=117.0)], limit=sliding).unexplained
+    assert not judged(
+        [*passed, *answers("ok", "ok", "over", start=117.0)], limit=sliding
+    ).unexplained
+    assert judged([*passed, *answers("ok", start=105.9)], limit=sliding).unexplained
+    assert judged(answers("ok", "ok", "over", start=100.0), limit=sliding).unexplained
 
 
 def test_while_a_limit_changes_both_numbers_explain() -> None:

@@ -18,7 +18,7 @@ in one window, and its bound, both in limits."""
 WINDOW = 2
 """Seconds: a test meets several."""
 REQUESTS = 13
-"""Of the limits that refuse: a tenth of what is asked, so that a machine that is busy with other
+"""Of the limits that refuse: a sixth of what is asked, so that a machine that is busy with other
 tests asks for more, too; and odd, so that it divides badly."""
 WORKERS = 2
 RATE = 300.0
@@ -36,7 +36,10 @@ def limits(requests: int = REQUESTS) -> dict[str, Limit]:
         "deny": Limit(requests, WINDOW),
         "share": Limit(requests, WINDOW, "share"),
         "allow": Limit(requests, WINDOW, "allow"),
-        "log": Limit(requests, WINDOW, sliding=True),
+        "log": Limit(requests, WINDOW, algorithm="sliding-log"),
+        "parts": Limit(requests, WINDOW, algorithm="sub-buckets"),
+        "bucket": Limit(requests, WINDOW, algorithm="token-bucket"),
+        "sliding": Limit(requests, WINDOW, algorithm="sliding-window"),
         "wide": Limit(1_000_000, WINDOW),
     }
 
@@ -48,8 +51,8 @@ def bundle(requests: int = REQUESTS) -> dict[str, str]:
             policy(
                 name,
                 f"limits: [{{name: {name}, rate: {each.requests}/{each.window}s,"
-                f" onError: {'deny(503)' if each.on_error == 'deny' else each.on_error}"
-                f"{', algorithm: sliding-log' if each.sliding else ''}}}]",
+                f" onError: {'deny(503)' if each.on_error == 'deny' else each.on_error},"
+                f" algorithm: {each.algorithm}}}]",
                 f'{{host: "*", path: /{name}}}',
             )
             for name, each in limits(requests).items()
