@@ -1,7 +1,10 @@
 """Rules from a text, and a request run through them."""
 
+from collections.abc import Callable
+
 from callout.config.problems import Rejected
 from callout.http.head import Headers, Peer, RequestHead, ResponseHead
+from waf.interruption import Interruption
 from waf.load import load
 from waf.rules import RuleSet
 from waf.transaction import Transaction
@@ -27,7 +30,7 @@ def head(
 def run(rules: RuleSet, request: RequestHead | None = None, body: bytes = b"") -> Transaction:
     """All phases, with a response of 200 and `hello`; an interruption ends them."""
     transaction = Transaction(rules, b"unique-1", 1_700_000_000.0)
-    steps = (
+    steps: tuple[Callable[[], Interruption | None], ...] = (
         lambda: transaction.request_head(request or head(), PEER),
         lambda: transaction.request_body(body),
         lambda: transaction.response_head(
