@@ -100,6 +100,8 @@ class Masks:
         for each in elements:
             if type(each) is not str or " " in each or "=" in each or "@" in each or "eyJ" in each:
                 break
+            if not each.isprintable():
+                break
         else:
             return elements
         shown = [self._shown(each, f"{at}/{n}", depth + 1) for n, each in enumerate(elements)]
@@ -121,9 +123,16 @@ class Masks:
                 continue
             kind = type(value)
             if kind is str:
-                # Of what `_masked_text` changes each has one of these; most texts have none. All
-                # of it stands here, without a call: half of all time is spent on it.
-                if " " in value or "=" in value or "@" in value or "eyJ" in value:
+                # Of what `_masked_text` changes each has one of these, or white space that is no
+                # blank, which is not printable either; most texts have none. All of it stands
+                # here, without a call of ours: half of all time is spent on it.
+                if (
+                    " " in value
+                    or "=" in value
+                    or "@" in value
+                    or "eyJ" in value
+                    or not value.isprintable()
+                ):
                     shown = self._shown_text(value, f"{at}/{name}")
                 else:
                     continue

@@ -64,6 +64,13 @@ def test_a_text_is_masked_alike_wherever_it_stands(texts: list[str]) -> None:
     assert event["result"] == wanted[:1]
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\u00a0", "\u2003"])
+def test_a_credential_behind_any_white_space_is_masked(blank: str) -> None:
+    text = f"basic{blank}{_SECRET}"
+    event = _masked(input={"fields": {"x-note": text}, "elements": [text]}, result=[text])
+    assert _SECRET not in str(event)
+
+
 def test_what_is_nested_too_deeply_is_not_shown() -> None:
     deep: Any = _SECRET
     for _ in range(300):
