@@ -127,6 +127,7 @@ class Gateway:
         self.options = ServeOptions()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._paces = asyncio.Semaphore(0)
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._thread.start()
@@ -217,10 +218,28 @@ class Gateway:
                 elif b"content-length" in fields:
                     body = await reader.readexactly(int(fields[b"content-length"]))
                 self.seen.append(Seen(head, body, trailers))
+                if path == b"/paced":
+                    await self._paced(writer)
+                    continue
                 await _respond(writer, path, head[0], body)
                 if path.startswith(b"/drop"):
                     break
         writer.close()
+
+    async def _paced(self, writer: asyncio.StreamWriter) -> None:
+        """Three events, each when the test says so."""
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            b"transfer-encoding: chunked\r\n\r\n"
+        )
+        for number in range(3):
+            await self._paces.acquire()
+            writer.write(b"9\r\ndata: %d\n\n\r\n" % number)
+        writer.write(b"0\r\n\r\n")
+
+    def pace(self) -> None:
+        """Let the upstream go on with `/paced`."""
+        self._loop.call_soon_threadsafe(self._paces.release)
 
     def _bootstrap(self, doors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         return {
@@ -235,7 +254,9 @@ class Gateway:
 
 
 async def _respond(writer: asyncio.StreamWriter, path: bytes, line: bytes, body: bytes) -> None:
-    """`/echo`, `/chunked/SIZE/...`, `/trailers`, `/events`, `/status/N`, `/drop-...`."""
+    """`/echo`, `/chunked/SIZE`, `/trailers/SIZE`, `/status/N`, `/drop-before-head`,
+    `/drop-in-body`; `Gateway` itself has `/drop-at-head` and `/paced`.
+    """
     parts = path.split(b"?")[0].split(b"/")
     what = parts[1]
     if what == b"drop-in-body":
@@ -249,14 +270,10 @@ async def _respond(writer: asyncio.StreamWriter, path: bytes, line: bytes, body:
             b"HTTP/1.1 %s X\r\n%s\r\n"
             % (parts[2], b"" if parts[2] in (b"204", b"304") else b"content-length: 0\r\n")
         )
-    elif what in (b"chunked", b"trailers", b"events"):
-        size = int(parts[2]) if len(parts) > 2 else 7
-        kind = b"text/event-stream" if what == b"events" else b"text/plain"
+    elif what in (b"chunked", b"trailers"):
+        size = int(parts[2])
         extra = b"trailer: x-sum\r\n" if what == b"trailers" else b""
-        writer.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%stransfer-encoding: chunked\r\n\r\n"
-            % (kind, extra)
-        )
+        writer.write(b"HTTP/1.1 200 OK\r\n%stransfer-encoding: chunked\r\n\r\n" % extra)
         for at in range(0, len(body), size):
             piece = body[at : at + size]
             writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
@@ -314,6 +331,7 @@ def door(
         "grpc_service": grpc,
         "message_timeout": "20s",
         "allow_mode_override": override,
+        "metadata_options": {"receiving_namespaces": {"untyped": ["waf"]}},
         "request_attributes": [
             "source.address",
             "source.port",
@@ -334,6 +352,14 @@ def door(
     }
 
 
+def _value(number: int) -> dict[str, Any]:
+    return {"default_value": number, "runtime_key": "none"}
+
+
+def _added(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}}
+
+
 def _listener(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(config)
     config["@type"] = (
@@ -343,6 +369,22 @@ def _listener(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
         "@type": "type.googleapis.com/envoy.extensions.filters.network."
         "http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
+        # What an access log would say, without waiting for Envoy to write it.
+        "local_reply_config": {
+            "mappers": [
+                {
+                    "filter": {
+                        "status_code_filter": {
+                            "comparison": {"op": "GE", "value": _value(400)},
+                        }
+                    },
+                    "headers_to_add": [
+                        _added("x-details", "%RESPONSE_CODE_DETAILS%"),
+                        _added("x-score", "%DYNAMIC_METADATA(waf:score)%"),
+                    ],
+                }
+            ]
+        },
         "http_protocol_options": _TRAILERS,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {
