@@ -4,6 +4,7 @@ All faults are told at once, each with the file and the line of its rule.
 """
 
 import bisect
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from waf.directives import read_setting
 from waf.directory import RuleDirectory
 from waf.macros import Expand, MacroProblem, compile_text, has_macro
 from waf.operators.contract import Operator, OperatorProblem, Surroundings, Test
+from waf.operators.undecided import for_negated
 from waf.rules import Chain, CompiledRule, Group, RuleSet, Transformation
 from waf.seclang.syntax import Marker, Program, Rule, Setting, Target
 from waf.settings import EngineSettings
@@ -58,6 +60,8 @@ class _Assembly:
         self._transformations = transformations
         self._read = read
         self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
+        self._datasets: dict[str, bytes] = {}
         self._directory = RuleDirectory()
         self._chains: dict[tuple[str, ...], Chain] = {}
         self._targets: dict[tuple[Target, ...], TargetSet] = {}
@@ -77,6 +81,9 @@ class _Assembly:
             if isinstance(item, Marker):
                 ends.setdefault(item.name, []).append(position)
             elif isinstance(item, Setting):
+                if item.name == "SecDataset":
+                    name, lines = item.arguments
+                    self._datasets[name] = lines.encode("utf-8", "surrogateescape")
                 try:
                     settings = read_setting(settings, item)
                 except ActionProblem as problem:
@@ -91,7 +98,8 @@ class _Assembly:
         phases = {phase: _linked(rules, ends) for phase, rules in compiled.items()}
         if self._problems:
             return Rejected(tuple(self._problems))
-        return RuleSet(settings, phases, len(self._chains), tx)
+        warnings = (*program.warnings, *self._warnings)
+        return RuleSet(settings, phases, len(self._chains), tx, warnings)
 
     def _rule(self, rule: Rule, index: int, head: Labels | None) -> tuple[Draft, CompiledRule]:
         draft = Draft()
@@ -168,11 +176,22 @@ class _Assembly:
         if operator is None:
             raise OperatorProblem("is not an operator")
         file = rule.place.file
-        around = Surroundings(read=lambda name: self._read(file, name))
+        around = Surroundings(
+            read=lambda name: self._read(file, name),
+            dataset=self._dataset,
+            warn=functools.partial(self._doubt, rule),
+        )
         argument = self._text(call.argument) if has_macro(call.argument) else None
         if argument is None or isinstance(argument, bytes):
-            return operator(call.argument.encode("utf-8", "surrogateescape"), around), None
-        return None, _dynamic(operator, argument, around)
+            test = operator(call.argument.encode("utf-8", "surrogateescape"), around)
+            return for_negated(test) if call.negated else test, None
+        around = replace(around, warn=_unheard)
+        return None, _dynamic(operator, argument, around, call.negated)
+
+    def _dataset(self, name: str) -> bytes:
+        if name not in self._datasets:
+            raise OperatorProblem(f"finds no SecDataset named {name} before it")
+        return self._datasets[name]
 
     def _pattern(self, pattern: bytes) -> Test:
         return self._operators["rx"](b"(?i)" + pattern, Surroundings(read=_no_files))
@@ -211,6 +230,11 @@ class _Assembly:
 
     def _fault(self, rule: Rule, message: str) -> None:
         self._report(rule.place.file, rule.place.line, message)
+
+    def _doubt(self, rule: Rule, message: str) -> None:
+        place = rule.place
+        problem = Problem(place.file, place.line, 1, "", message, severity="warning")
+        self._warnings.append(problem)
 
     def _report(self, file: str, line: int, message: str) -> None:
         self._problems.append(Problem(file, line, 1, "", message))
@@ -261,8 +285,12 @@ def _no_files(name: str) -> bytes:
     raise OperatorProblem(f"{name} may not be read here")
 
 
+def _unheard(message: str) -> None:
+    """Of an argument that a request makes: there is nobody to tell."""
+
+
 def _dynamic(
-    operator: Operator, argument: Expand, around: Surroundings
+    operator: Operator, argument: Expand, around: Surroundings, negated: bool
 ) -> Callable[[State], Test | None]:
     tests: dict[bytes, Test | None] = {}
 
@@ -272,6 +300,8 @@ def _dynamic(
             return tests[expanded]
         try:
             test: Test | None = operator(expanded, around)
+            if negated and test is not None:
+                test = for_negated(test)
         except OperatorProblem:
             # What a request made of the argument is no fault of the rule's: it does not match.
             test = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from callout.config.problems import Problem
 from waf.actions.contract import Step, Verdict
 from waf.macros import Expand
 from waf.operators.contract import Test
@@ -105,6 +106,8 @@ class RuleSet:
     """How many chains, for the memory of a transaction."""
     tx: Mapping[bytes, bytes]
     """What TX begins with."""
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed and yet not what was meant, or costs something."""
 
     def rules(self) -> tuple[CompiledRule, ...]:
         """Every rule that begins a chain, or is alone."""
