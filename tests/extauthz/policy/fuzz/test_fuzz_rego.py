@@ -59,7 +59,8 @@ def test_a_planted_mistake_is_found(
     name: str, opa: BesideOpa, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     MISTAKES[name](monkeypatch)
-    for seed in range(BATCHES):
+    # From the last: that finds two of them at once, and one of them no other does.
+    for seed in reversed(range(BATCHES)):
         found: Counted = opa.batch(seed, MODULES)
         if found.differences:
             return
