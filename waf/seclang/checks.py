@@ -47,8 +47,8 @@ def _new_actions(text: str, report: Report) -> None:
 def _ids(text: str, report: Report) -> None:
     try:
         spans = id_ranges(text)
-    except IdProblem as problem:
-        report(0, f"expected ids of rules, or ranges of them: {problem}")
+    except IdProblem:
+        report(0, f"expected ids of rules, or ranges of them, found {shown(text)}")
         return
     if not spans:
         report(0, "expected the id of a rule, found none")

@@ -15,6 +15,7 @@ from waf.seclang.actions import parse_actions
 from waf.seclang.inherit import UNSAID, inherit, merge
 from waf.seclang.labels import label_test
 from waf.seclang.phases import REQUEST_BODY, phase_of
+from waf.seclang.shown import shown
 from waf.seclang.syntax import ActionCall, Item, Program, Rule, Setting, Target
 from waf.seclang.targets import parse_targets
 
@@ -63,8 +64,7 @@ class _Selection:
                 over = parse_actions(item.arguments[1], _unreported)
                 self._change(item, lambda rule: replace(rule, actions=merge(rule.actions, over)))
             case Setting() if item.name.startswith("SecRuleUpdateTarget"):
-                new, *old = (parse_targets(each, _unreported) for each in item.arguments[1:])
-                self._change(item, lambda rule: _with_targets(rule, new, old[0] if old else ()))
+                self._retarget(item)
             case _:
                 self._items.append(item)
 
@@ -85,6 +85,25 @@ class _Selection:
         if phase in self._defaults:
             self._warn(item, f"phase {phase} has a SecDefaultAction: this one is for rules below")
         self._defaults[phase] = actions
+
+    def _retarget(self, item: Setting) -> None:
+        new, *others = (parse_targets(each, _unreported) for each in item.arguments[1:])
+        if not others:
+            self._change(item, lambda rule: _with_targets(rule, new))
+            return
+        old = others[0]
+        replaced = []
+
+        def change(rule: Rule) -> Rule:
+            kept = tuple(each for each in rule.targets if each not in old)
+            if kept == rule.targets:
+                return rule
+            replaced.append(rule)
+            return _with_targets(replace(rule, targets=kept), new)
+
+        self._change(item, change)
+        if not replaced:
+            self._warn(item, f"no rule that is meant looks at {shown(item.arguments[2])}")
 
     def _change(self, item: Setting, change: Callable[[Rule], Rule]) -> None:
         for position in self._found(item):
@@ -134,15 +153,9 @@ def _id(rule: Rule) -> int:
     return next(int(each.argument or 0) for each in rule.actions if each.name == "id")
 
 
-def _with_targets(rule: Rule, new: Sequence[Target], old: Sequence[Target]) -> Rule:
-    """The rule with targets more; those of `old` are replaced, if it has them."""
-    if old:
-        if not any(each in rule.targets for each in old):
-            return rule
-        kept = [each for each in rule.targets if each not in old]
-    else:
-        kept = list(rule.targets)
-    return replace(rule, targets=(*kept, *(each for each in new if each not in kept)))
+def _with_targets(rule: Rule, new: Sequence[Target]) -> Rule:
+    added = (each for each in new if each not in rule.targets)
+    return replace(rule, targets=(*rule.targets, *added))
 
 
 def _unreported(

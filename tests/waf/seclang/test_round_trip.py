@@ -134,7 +134,7 @@ PIECES = st.sampled_from(
         b"SecRuleUpdateTargetByTag", b"SecDefaultAction", b"SecFoo", b" ", b" ", b'"', b'"', b"'",
         b"`", b"\\", b"\\\n", b"\n", b"\n", b"#", b"\t", b"ARGS", b"ARGS:/a", b"|", b"&", b"!",
         b"@rx", b"@", b"id:1", b"id:", b",", b"chain", b"phase:2", b"deny", b"t:none", b"msg:'",
-        b"1-5", b"\xff", b"\x00", b"\xc2\xa0", b"rules.conf", b"*.conf", b"../x", b"\r",
+        b"1-5", b"1\xff", b"\x00", b"\xc2\xa0", b"rules.conf", b"*.conf", b"../x", b"\r",
     ]
 )  # fmt: skip
 

@@ -108,6 +108,12 @@ def _written(target: Target) -> str:
     return f"{kind}{target.collection}:{selector}"
 
 
+def test_a_target_that_is_to_be_replaced_and_is_not_there_is_told() -> None:
+    found = selected(RULES + "SecRuleUpdateTargetById 10-11 ARGS:q FILES")
+    assert [each.message for each in found.warnings] == ["no rule that is meant looks at `FILES`"]
+    assert not selected(RULES + "SecRuleUpdateTargetById 10-20 ARGS:q TX:x").warnings
+
+
 @pytest.mark.parametrize(
     ("directive", "number", "actions"),
     [
