@@ -39,6 +39,8 @@ class Answer(NamedTuple):
 NOT_LIMITED = Verdict()
 UNLIMITED = Verdict(remaining=MOST_REQUESTS)
 _REFUSED = Verdict(over=True)
+_new = tuple.__new__
+"""Makes a named tuple in half the time: its own `__new__` is a function in Python."""
 
 
 def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
@@ -87,12 +89,13 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
             rank = (not over, shadow, -reset if over else remaining)
             if best is None or rank < best:
                 best = rank
-                verdict = Verdict(over, limit, remaining, reset)
+                verdict = _new(Verdict, (over, limit, remaining, reset))
         if verdict is None:
             verdict = UNLIMITED if group.unlimited else NOT_LIMITED
         verdicts.append(verdict)
     over = refusing is not None
-    return Answer(over, verdicts, shadowed is not None and not over, refusing or shadowed)
+    shadow = shadowed is not None and not over
+    return _new(Answer, (over, verdicts, shadow, refusing or shadowed, False))
 
 
 def decide_uses(plan: Plan, said: Sequence[Said | None]) -> Answer:

@@ -63,11 +63,11 @@ class Judge:
         self,
         message: bytes,
         plan: Plan,
-        counts: Counts,
         now: float,
         started: float,
         digest: str,
-        hits: Sequence[Hit] | None = None,
+        hits: Sequence[Hit] | None,
+        counts: Counts,
     ) -> Reply:
         """By the counters after `hits`; None: by counters that were known, nothing is counted."""
         try:

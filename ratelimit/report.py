@@ -15,6 +15,9 @@ from ratelimit.er.stats import ErStats
 from ratelimit.plan import Plan
 from ratelimit.request import BadRequest
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time: its own `__new__` is a function in Python."""
+
 log = logging.getLogger(__name__)
 
 _TEXT = 200
@@ -59,20 +62,23 @@ class Report:
         else:
             detail = ""
         observer.decided(
-            Decision(
-                "limit",
-                verdict,
-                plan.policy,
-                reason,
-                who,
-                what,
-                seconds,
-                answer is not None and answer.shadow,
-                detail,
-                "",
-                digest,
-                "",
-                sample,
+            _new(
+                Decision,
+                (
+                    "limit",
+                    verdict,
+                    plan.policy,
+                    reason,
+                    who,
+                    what,
+                    seconds,
+                    answer is not None and answer.shadow,
+                    detail,
+                    "",
+                    digest,
+                    "",
+                    sample,
+                ),
             )
         )
 

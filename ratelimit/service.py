@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 from callout.config.snapshot import Snapshot
@@ -131,7 +132,7 @@ class RateLimitService:
                     return self._refused(planned, started, digest)
                 plan = planned
             if not plan.counted:
-                return self._answer(message, plan, (), 0.0, started, digest)
+                return self._answer(message, plan, 0.0, started, digest, None, ())
             now = self._now()
             hits = plan.hits(now)
             self._until_look -= 1
@@ -145,14 +146,14 @@ class RateLimitService:
             if denied is not None and now < denied.until and not receipt:
                 known = denied.counts(plan, hits, now)
                 if known is not None:
-                    return self._answer(message, plan, known, now, started, digest)
+                    return self._answer(message, plan, now, started, digest, None, known)
             if receipt and self._retries is not None:
                 return self._retries.once.add(
                     receipt,
                     hits,
                     now,
                     answer_by(call.deadline, started),
-                    lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
+                    partial(self._answer, message, plan, now, started, digest, hits),
                 )
             if self._stop is not None and len(hits) > 1:
                 return self._stop.add(
@@ -160,13 +161,13 @@ class RateLimitService:
                     hits,
                     now,
                     answer_by(call.deadline, started),
-                    lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
+                    partial(self._answer, message, plan, now, started, digest, hits),
                 )
             return self._store.add(
                 hits,
                 now,
                 answer_by(call.deadline, started),
-                lambda counts: self._answer(message, plan, counts, now, started, digest, hits),
+                partial(self._answer, message, plan, now, started, digest, hits),
             )
         except Exception as error:
             digest = self._current.digest if self._current is not None else ""

@@ -47,4 +47,7 @@ def answer_by(deadline: float | None, now: float) -> float | None:
     """
     if deadline is None:
         return None
-    return deadline - min(WAY_BACK, max(deadline - now, 0.0) / 4)
+    back = (deadline - now) / 4
+    if back > WAY_BACK:
+        return deadline - WAY_BACK
+    return deadline - back if back > 0.0 else deadline
