@@ -14,6 +14,7 @@ from waf.collections.members import Members
 from waf.collections.memory import MemoryStore
 from waf.interruption import Interruption
 from waf.nomination import Nomination
+from waf.operators.contract import Captures
 from waf.processors import choose, decode
 from waf.rules import CompiledRule, RuleSet
 from waf.state import Found, Labels, State
@@ -182,6 +183,8 @@ class Transaction:
     def _run(self, phase: int) -> None:
         state = self.state
         rules = self._rules.phases.get(phase, ())
+        kept = self._values.groups
+        nominated = self._values.nominated
         removed = state.removed
         end = len(rules)
         position = 0
@@ -189,6 +192,18 @@ class Transaction:
         while position < end:
             rule = rules[position]
             position += 1
+            # Most rules have nothing to test, or were not nominated: that is told right here, in
+            # a third of the time of a call.
+            group = rule.group
+            if group is not None:
+                index = group.index
+                values = kept.get(index)
+                if values is not None:
+                    if not values:
+                        continue
+                    could = nominated[index]
+                    if could is not None and rule.index not in could:
+                        continue
             asked += 1
             if asked % _RULES_PER_LOOK == 0:
                 self._look()
@@ -204,7 +219,8 @@ class Transaction:
     def _matches(self, rule: CompiledRule) -> bool:
         """Ask a rule and the links of its chain, and tell if all of them match."""
         state = self.state
-        state.matches.clear()
+        if state.matches:
+            state.matches.clear()
         if not self._evaluate(rule):
             return False
         for link in rule.links:
@@ -237,8 +253,12 @@ class Transaction:
                 step(state)
             return True
         values = self._values.of(group)
-        if not values or not self._values.could_match(group, rule.index):
+        if not values:
             return False
+        if not group.targets.volatile:
+            could = self._values.nominated[group.index]
+            if could is not None and rule.index not in could:
+                return False
         if state.exceptions and rule.index in state.exceptions:
             covers = state.exceptions[rule.index]
             values = [
@@ -253,22 +273,24 @@ class Transaction:
             test = rule.dynamic(state)
             if test is None:
                 return False
-        matched = False
-        negated = rule.negated
         if len(values) > _VALUES_PER_LOOK:
             self._look()
-        for found in values:
-            captures = test(found.value)
-            if (captures is None) is not negated:
-                continue
-            matched = True
+        # Rules that match are few: which values do is found first, in the shortest loop there is.
+        hits: list[tuple[Found, Captures]]
+        if rule.negated:
+            hits = [(found, ()) for found in values if test(found[2]) is None]
+        else:
+            hits = [
+                (found, captures) for found in values if (captures := test(found[2])) is not None
+            ]
+        for found, captures in hits:
             state.matches.append(found)
             state.labels = rule.labels
             if rule.capture:
-                _capture(state.tx, captures or ())
+                _capture(state.tx, captures)
             for step in rule.steps:
                 step(state)
-        return matched
+        return bool(hits)
 
     def _disrupt(self, rule: CompiledRule) -> bool:
         """Do what a rule that matched decides; tell whether the phase is over."""
@@ -322,7 +344,7 @@ _PER_APPLICATION: Final = ("SESSION", "USER")
 _NUMBERS: Final = tuple(b"%d" % number for number in range(10))
 
 
-def _capture(tx: Members, captures: tuple[bytes | None, ...]) -> None:
+def _capture(tx: Members, captures: Captures) -> None:
     for position, name in enumerate(_NUMBERS):
         value = captures[position] if position < len(captures) else None
         if value is None:

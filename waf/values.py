@@ -12,7 +12,7 @@ from waf.targets import TargetSet
 class Values:
     """The memory of one transaction."""
 
-    __slots__ = ("_found", "_groups", "_memos", "_nominate", "_nominated", "_state")
+    __slots__ = ("_found", "_memos", "_nominate", "_state", "groups", "nominated")
 
     def __init__(self, state: State, chains: int, nominate: Nomination | None) -> None:
         """Nothing found yet.
@@ -25,9 +25,11 @@ class Values:
         self._state: Final = state
         self._nominate: Final = nominate
         self._found: dict[int, Sequence[Found]] = {}
-        self._groups: dict[int, Sequence[Found]] = {}
-        self._nominated: dict[int, Container[int] | None] = {}
         self._memos: Final[list[dict[bytes, bytes] | None]] = [None] * chains
+        self.groups: Final[dict[int, Sequence[Found]]] = {}
+        """By index of a group that is not volatile: its values, once they were found."""
+        self.nominated: Final[dict[int, Container[int] | None]] = {}
+        """For each of these: the rules that could match; None: all of them."""
 
     def forget(self) -> None:
         """More has come: what was found may be no more all there is.
@@ -35,29 +37,24 @@ class Values:
         Transformed values are kept, as they depend on nothing else.
         """
         self._found.clear()
-        self._groups.clear()
-        self._nominated.clear()
+        self.groups.clear()
+        self.nominated.clear()
         self._state.cache.clear()
 
     def of(self, group: Group) -> Sequence[Found]:
         """Every value that rules of the group test, transformed."""
         if group.targets.volatile:
             return self._transform(group, group.targets.find(self._state))
-        kept = self._groups.get(group.index)
+        kept = self.groups.get(group.index)
         if kept is None:
             kept = self._transform(group, self._find(group.targets))
-            self._groups[group.index] = kept
+            self.groups[group.index] = kept
+            self.nominated[group.index] = (
+                self._nominate(group, [found.value for found in kept])
+                if self._nominate is not None and kept
+                else None
+            )
         return kept
-
-    def could_match(self, group: Group, index: int) -> bool:
-        """Whether a rule of the group need be asked; the group's values have been found."""
-        if self._nominate is None or group.targets.volatile:
-            return True
-        if group.index not in self._nominated:
-            values = [found.value for found in self._groups[group.index]]
-            self._nominated[group.index] = self._nominate(group, values)
-        nominated = self._nominated[group.index]
-        return nominated is None or index in nominated
 
     def _find(self, targets: TargetSet) -> Sequence[Found]:
         kept = self._found.get(targets.index)
