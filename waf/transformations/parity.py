@@ -2,7 +2,8 @@
 
 from typing import Final
 
-_EVEN: Final = bytes(byte & 0x7F | (byte & 0x7F).bit_count() % 2 << 7 for byte in range(256))
+# as ModSecurity, which counts the highest bit too: of ASCII it is none
+_EVEN: Final = bytes(byte & 0x7F | byte.bit_count() % 2 << 7 for byte in range(256))
 _ODD: Final = bytes(byte ^ 0x80 for byte in _EVEN)
 _ZERO: Final = bytes(byte & 0x7F for byte in range(256))
 
