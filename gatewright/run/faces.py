@@ -29,6 +29,7 @@ from ratelimit.local.share import LocalShare
 from ratelimit.retries.contract import Retries
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.retries.redis import OnceInRedis, TwoOnce
+from ratelimit.retries.shared_memory import OnceInSharedMemory
 from ratelimit.service import RateLimitService
 from ratelimit.stop_when_over import StopWhenOver
 from ratelimit.stores.contract import Store
@@ -37,6 +38,7 @@ from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
 from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
+from ratelimit.stores.shared_memory.counters import SharedCounters
 from ratelimit.stores.states import StateStore
 
 
@@ -181,6 +183,8 @@ def _retries(
     written = limits.retries
     if written is None:
         return None
+    if isinstance(store, SharedCounters):
+        return Retries(written.by, OnceInSharedMemory(store, states, written.within))
     if redis is None:
         return Retries(written.by, OnceInMemory(store, states, written.within))
     across = states if isinstance(states, AcrossSlots) else None

@@ -52,9 +52,8 @@ class _Told(Generic[S]):
 class OnceInMemory:
     """Two bounded tables of what was counted last.
 
-    They are of one process: where several workers of a machine share their counters, a request is
-    known again by the worker that counted it, to which it comes over the same connection. So it is
-    counted once by each of them at most.
+    They are of one process, the only one that counts: workers that share their counters have
+    `OnceInSharedMemory`.
     """
 
     def __init__(

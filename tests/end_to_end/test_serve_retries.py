@@ -1,4 +1,4 @@
-"""`limits.retries` as it is served: in memory, and by two workers with one Redis."""
+"""`limits.retries` as it is served: in memory, and by two workers with one memory or one Redis."""
 
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "shared memory", "redis"])
 def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve]:
     bundle = write_bundle(tmp_path / "bundle", FILES)
     settings = tmp_path / "gatewright.yaml"
@@ -34,7 +34,7 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Serve]:
         server: RedisServer = request.getfixturevalue("private_redis")
         flags += ["--redis", server.url, "--workers", "2"]
     else:
-        flags += ["--workers", "1"]  # which others share the counters with, but not what it told
+        flags += ["--workers", "2" if request.param == "shared memory" else "1"]
     with closing(Serve(tmp_path, bundle, *flags)) as running:
         if request.param == "redis":
             until(lambda: running.metric("gatewright_redis_breaker") == 0, 20)

@@ -1,12 +1,13 @@
 """Counting once, in memory and in Redis, single and as a Cluster: one contract."""
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from redis.crc import key_slot
@@ -25,12 +26,17 @@ from ratelimit.retries.contract import Once, ToldAgain
 from ratelimit.retries.memory import OnceInMemory
 from ratelimit.retries.redis import OnceInRedis, TwoOnce, receipt_key
 from ratelimit.retries.request_id import MOST
+from ratelimit.retries.shared_memory import OnceInSharedMemory
 from ratelimit.stores.contract import Hit, Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.memory_states import MemoryStates
 from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_scripts.across_slots import AcrossSlots
 from ratelimit.stores.redis_store import RedisStore
+from ratelimit.stores.shared_memory.counters import SharedCounters
+from ratelimit.stores.shared_memory.memory import LEAST_BYTES, SharedMemory, create
+from ratelimit.stores.shared_memory.states import SharedStates
+from tests.ratelimit.stores import processes
 
 WITHIN = 10
 
@@ -54,6 +60,12 @@ async def opened(kind: str, url: str) -> AsyncIterator[Pair]:
         store = MemoryStore()
         yield Pair(OnceInMemory(store, MemoryStates(), WITHIN), store)
         return
+    if kind == "shared":
+        memory = SharedMemory(create(LEAST_BYTES))
+        counters, states = SharedCounters(memory), SharedStates(memory)
+        yield Pair(OnceInSharedMemory(counters, states, WITHIN), counters)
+        os.close(memory.descriptor)
+        return
     client = connection(url, ClientOptions(timeout=5.0, longest=5.0))
     await client.start()
     try:
@@ -62,7 +74,7 @@ async def opened(kind: str, url: str) -> AsyncIterator[Pair]:
         await client.close()
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "shared", "redis", "cluster"])
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     url = ""
     if request.param == "redis":
@@ -213,6 +225,38 @@ async def test_in_several_slots_of_a_cluster_they_are_counted_again(cluster: Red
     async with opened("cluster", cluster.url) as made:
         for left in (8, 7):
             assert {each.remaining for each in await used(made, b"r1", *uses)} == {left}
+
+
+async def test_shared_memory_forgets_after_its_time() -> None:
+    async with opened("shared", "") as known:
+        now = time.time()
+        counted = hit()
+        assert await once(known, b"r1", counted, now=now) == [1]
+        for later in (0.1, WITHIN / 2, WITHIN - 0.1):
+            assert await once(known, b"r1", counted, now=now + later) == [1]
+        assert await once(known, b"r2", counted, now=now) == [2]
+        assert await once(known, b"r2", counted, now=now + WITHIN) == [3]
+        assert await once(known, b"r3", counted, now=now) == [4]
+        assert await once(known, b"r3", counted, now=now - 1) == [5]  # the clock was set back
+
+
+async def test_workers_know_each_others_requests() -> None:
+    descriptor = create(LEAST_BYTES)
+    counted, limit = hit(name="fleet"), SlidingWindow(5, 3_600_000)
+    use = Use(b"rl:fleet", limit, 2)
+
+    def ask() -> tuple[list[int], list[Verdict]]:
+        memory = SharedMemory(descriptor)
+        known = OnceInSharedMemory(SharedCounters(memory), SharedStates(memory), 300)
+        now = time.time()
+        counts: Any = known.add(b"r1", [counted], now, None, lambda said: said)
+        verdicts: Any = known.use(b"r2", [use], True, now, None, lambda said: said)
+        return list(counts), [each._replace(reset=0) for each in verdicts]
+
+    answers = [processes.result(processes.fork(ask)) for _ in range(MOST + 1)]
+    assert answers == [([1], [Verdict(True, 3, 0, 0)])] * (MOST + 1)
+    assert processes.result(processes.fork(ask)) == ([2], [Verdict(True, 1, 0, 0)])
+    os.close(descriptor)
 
 
 async def test_memory_forgets_after_its_time_and_the_oldest_first() -> None:
