@@ -9,6 +9,7 @@ from waf.seclang.report import Report
 from waf.seclang.shown import shown
 from waf.seclang.syntax import ActionCall
 
+_BLANK: Final = " \t\r\n\f\v"
 _BETWEEN: Final = re.compile(r"[\s,]*", re.ASCII)
 _NAME: Final = re.compile(r"(?P<name>[^\s,:]+)\s*(?P<colon>:?)\s*", re.ASCII)
 _QUOTED: Final = re.compile(r"'(?P<text>(?:[^'\\]|\\.)*)'\s*(?=,|\Z)", re.DOTALL | re.ASCII)
@@ -41,7 +42,7 @@ def parse_actions(text: str, report: Report) -> tuple[ActionCall, ...]:
             at = value.end()
             argument = _unescaped(value["text"], "'" if quoted else ",")
             if not quoted:
-                argument = argument.rstrip()
+                argument = argument.rstrip(_BLANK)
         elif at < len(text) and text[at] != ",":
             report(at, f"expected a comma after {shown(name['name'])}, found {shown(text[at:])}")
             break

@@ -16,7 +16,7 @@ _KINDS: Final[dict[str, Literal["value", "count", "except"]]] = {
 }
 _NAME: Final = re.compile(r"\s*(?P<kind>[!&]?)\s*(?P<name>[^\s|,:]*)(?P<colon>:?)", re.ASCII)
 _QUOTED: Final = re.compile(r"'(?P<text>(?:[^'\\]|\\.)*)'", re.DOTALL)
-_PATTERN: Final = re.compile(r"/(?P<text>(?:[^/\\]|\\.)*)/", re.DOTALL)
+_PATTERN: Final = re.compile(r"/(?P<text>(?:[^/\\]|\\.)+)/", re.DOTALL)
 _SEPARATOR: Final = re.compile(r"[|,]")
 _NEXT: Final = re.compile(r"\s*(?:[|,]|\Z)", re.ASCII)
 
@@ -24,7 +24,7 @@ _NEXT: Final = re.compile(r"\s*(?:[|,]|\Z)", re.ASCII)
 def parse_targets(text: str, report: Report) -> tuple[Target, ...]:
     """The targets of a rule; of what cannot be understood, a report each.
 
-    They are told apart by `|`, or by `,` as in ModSecurity 2 and in its updates of targets.
+    They are told apart by `|`, or by `,` as updates of targets mostly do.
     A regular expression stands between slashes, and then a `|` or a comma is part of it; between
     quotes any selector may hold them. Of XML, a slash begins a path.
     """
@@ -46,7 +46,8 @@ def parse_targets(text: str, report: Report) -> tuple[Target, ...]:
             return tuple(targets)
         at = following.end()
         offset = name.start("name") if name["name"] else start
-        target = _target(name["name"], _KINDS[name["kind"]], selector, pattern)
+        # `ARGS:` is `ARGS`, as in ModSecurity 2.
+        target = Target(name["name"].upper(), selector or None, pattern, _KINDS[name["kind"]])
         if _is_sound(target, text, offset, report):
             targets.append(target)
         if at == len(text) and following.group().strip():
@@ -65,7 +66,7 @@ def _selector(text: str, at: int, collection: str) -> tuple[int, str, bool] | No
         if quoted is None:
             return None
         inner = quoted["text"]
-        if not paths and len(inner) > 1 and inner[0] == inner[-1] == "/":
+        if not paths and len(inner) > 2 and inner[0] == inner[-1] == "/":
             return quoted.end(), inner[1:-1], True
         return quoted.end(), inner.replace("\\'", "'"), False
     if mark == "/" and not paths:
@@ -73,14 +74,7 @@ def _selector(text: str, at: int, collection: str) -> tuple[int, str, bool] | No
         return None if found is None else (found.end(), found["text"], True)
     separator = _SEPARATOR.search(text, at)
     end = separator.start() if separator else len(text)
-    return end, text[at:end].rstrip(), False
-
-
-def _target(
-    name: str, kind: Literal["value", "count", "except"], selector: str | None, pattern: bool
-) -> Target:
-    # An empty selector is none: `ARGS:` is `ARGS` in all three engines.
-    return Target(name.upper(), selector or None, pattern and bool(selector), kind)
+    return end, text[at:end].rstrip(" \t\r\n\f\v"), False
 
 
 def _is_sound(target: Target, text: str, offset: int, report: Report) -> bool:

@@ -93,6 +93,8 @@ def test_operators(written: str, meant: OperatorCall) -> None:
         ),
         ("ctl:ruleRemoveTargetById=1;ARGS:a", [("ctl", "ruleRemoveTargetById=1;ARGS:a")]),
         ("t:none,t:urlDecodeUni", [("t", "none"), ("t", "urlDecodeUni")]),
+        # Bytes of a blank that only Unicode knows are part of the text.
+        ("msg:a\u00a0 ,pass", [("msg", "a\u00a0"), ("pass", None)]),
         ("pass,, nolog,", [("pass", None), ("nolog", None)]),
         ("msg:'a\\\n      b',\\\n pass", [("msg", "ab"), ("pass", None)]),
     ],
