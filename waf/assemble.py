@@ -22,7 +22,7 @@ from waf.rules import Chain, CompiledRule, Group, RuleSet, Transformation
 from waf.seclang.syntax import Marker, Program, Rule, Setting, Target
 from waf.settings import EngineSettings
 from waf.state import Labels, State
-from waf.targets import TargetProblem, TargetSet, compile_targets, covers
+from waf.targets import Readers, TargetProblem, TargetSet, compile_targets, covers
 
 _NO_MEMBERS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _MOST_TESTS: Final = 64
@@ -63,6 +63,7 @@ class _Assembly:
         self._warnings: list[Problem] = []
         self._datasets: dict[str, bytes] = {}
         self._directory = RuleDirectory()
+        self._readers = Readers(self._pattern)
         self._chains: dict[tuple[str, ...], Chain] = {}
         self._targets: dict[tuple[Target, ...], TargetSet] = {}
         self._groups: dict[tuple[int, tuple[str, ...], bool], Group] = {}
@@ -150,7 +151,7 @@ class _Assembly:
     ) -> Group:
         found = self._targets.get(targets)
         if found is None:
-            found = compile_targets(len(self._targets), targets, self._pattern)
+            found = compile_targets(len(self._targets), targets, self._readers)
             self._targets[targets] = found
         key = (found.index, chain, multi_match)
         group = self._groups.get(key)
@@ -203,7 +204,7 @@ class _Assembly:
             selector = selector[1:-1]
         target = Target(collection.strip().upper(), selector if colon else None, pattern)
         try:
-            compile_targets(0, (Target(target.collection),), self._pattern)
+            compile_targets(0, (Target(target.collection),), self._readers)
             covered = covers(target, self._pattern)
         except (TargetProblem, OperatorProblem) as problem:
             raise ActionProblem(str(problem)) from None
@@ -218,7 +219,7 @@ class _Assembly:
 
     def _lookup(self, collection: str, selector: str | None) -> Expand:
         try:
-            targets = compile_targets(0, (Target(collection, selector),), self._pattern)
+            targets = compile_targets(0, (Target(collection, selector),), self._readers)
         except TargetProblem as problem:
             raise MacroProblem(str(problem)) from None
 

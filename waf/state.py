@@ -75,6 +75,7 @@ class State:
         "environment",
         "exceptions",
         "force_body_variable",
+        "found",
         "highest_severity",
         "inbound_overflow",
         "interruption",
@@ -172,6 +173,8 @@ class State:
         """The first that would have been, had the engine been on."""
         self.cache: dict[str, Sequence[Pair]] = {}
         """Values of variables that hold until more of the request has come."""
+        self.found: dict[int, Sequence[Found]] = {}
+        """Likewise, what single targets of rules found."""
 
 
 Opener: TypeAlias = Callable[[State, str, bytes], Members]

@@ -7,6 +7,7 @@ ModSecurity 2 and 3.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 from waf.collections.members import Members
@@ -55,10 +56,36 @@ class TargetSet:
         """Every value, in the order of the targets."""
         if len(self.reads) == 1:
             return self.reads[0](state)
-        return [found for read in self.reads for found in read(state)]
+        several = [found for read in self.reads if (found := read(state))]
+        if len(several) < 2:
+            return several[0] if several else ()
+        return list(chain.from_iterable(several))
 
 
-def compile_targets(index: int, targets: Sequence[Target], pattern: Pattern) -> TargetSet:
+class Readers:
+    """Readers of single targets, each made once for a rule set and read once for a request."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        """None yet.
+
+        Args:
+            pattern: compiles patterns of names.
+        """
+        self.pattern: Final = pattern
+        self._made: dict[Target, _Read] = {}
+
+    def read(self, target: Target) -> _Read:
+        """The reader of a target that is no exception."""
+        made = self._made.get(target)
+        if made is None:
+            made = _reader(target, self.pattern)
+            if not VARIABLES[target.collection].volatile:
+                made = _kept(len(self._made), made)
+            self._made[target] = made
+        return made
+
+
+def compile_targets(index: int, targets: Sequence[Target], readers: Readers) -> TargetSet:
     """Makes the reader of some targets.
 
     Raises:
@@ -75,9 +102,9 @@ def compile_targets(index: int, targets: Sequence[Target], pattern: Pattern) -> 
         if target.kind == "except":
             continue
         volatile = volatile or variable.volatile
-        read = _reader(target, pattern)
+        read = readers.read(target)
         excepted = [
-            covers(exception, pattern)
+            covers(exception, readers.pattern)
             for exception in exceptions
             if exception.collection == target.collection and target.kind == "value"
         ]
@@ -124,6 +151,16 @@ def _reader(target: Target, pattern: Pattern) -> _Read:
     else:
         read = _some(name, variable, selects(target, pattern))
     return _count(name, target, read) if target.kind == "count" else read
+
+
+def _kept(index: int, read: _Read) -> _Read:
+    def recall(state: State) -> Sequence[Found]:
+        found = state.found.get(index)
+        if found is None:
+            found = state.found[index] = read(state)
+        return found
+
+    return recall
 
 
 def _pairs(state: State, name: str, variable: Many) -> Sequence[Pair]:

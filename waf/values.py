@@ -40,6 +40,7 @@ class Values:
         self.groups.clear()
         self.nominated.clear()
         self._state.cache.clear()
+        self._state.found.clear()
 
     def of(self, group: Group) -> Sequence[Found]:
         """Every value that rules of the group test, transformed."""
