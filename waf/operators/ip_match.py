@@ -21,7 +21,8 @@ def ip_match(argument: bytes, around: Surroundings) -> Test:  # noqa: ARG001
     Returns: the value. 0.5 us, and 0.1 us for each length of prefix.
     Example: `@ipMatch 10.0.0.0/8,::1`.
     Differences: an IPv4 address written within IPv6 (`::ffff:10.0.0.1`) is the IPv4 address, as in
-    Coraza. An argument that is none is an error; ModSecurity says so, Coraza overlooks it.
+    Coraza. ModSecurity reads a value up to a NUL. An argument that is no address is an
+    error, as in ModSecurity; Coraza overlooks it.
     """
     return _any_of(argument.split(b","))
 

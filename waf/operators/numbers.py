@@ -41,7 +41,8 @@ def eq(argument: bytes, around: Surroundings) -> Test:  # noqa: ARG001
     Argument: a decimal number; what is none is 0, in the value too.
     Returns: the value. 0.3 us.
     Example: `&REQUEST_HEADERS:Host "@eq 0"`.
-    Differences: none.
+    Differences: for ModSecurity 3 a number beyond 64 bits is 0; here it is huge, for @ge and the
+    others too.
     """
     return _comparing(operator.eq, argument)
 

@@ -17,7 +17,8 @@ def verify_svnr(argument: bytes, around: Surroundings) -> Test:
     Argument: a regular expression for the number; of what it finds, the first 10 digits count.
     Returns: what it found. 0.5 us without a candidate.
     Example: `@verifySVNR ([0-9]{4} ?[0-9]{6})`.
-    Differences: Coraza has none. Here at most 1,000 candidates of a value are looked at.
+    Differences: Coraza has none. ModSecurity takes 9999999999 for one. Here at most
+    1,000 candidates of a value are looked at.
     """
     return first_valid(argument, around, _valid)
 
