@@ -71,6 +71,7 @@ def _text(error: Exception) -> str:
 
 _RE2_OUTSIDE: Final = {b"e": rb"\x1b", b"h": rb"[\t\x20]", b"R": rb"(?:\r\n|[\n-\r\x85])"}
 _RE2_INSIDE: Final = {b"e": rb"\x1b", b"h": rb"\t\x20"}
+# of the other engine: `$` matches before a line end that ends the value too, as PCRE's does
 _REGEX_OUTSIDE: Final = {b"e": rb"\x1b", b"z": rb"\Z", b"Z": rb"(?=\n?\Z)"}
 _REGEX_INSIDE: Final = {b"e": rb"\x1b"}
 
