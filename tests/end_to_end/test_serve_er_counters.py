@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +95,44 @@ def test_a_domain_of_two_files_tells_of_a_limit_in_shadow_what_the_other_tells(
     (status,) = asked(serve, "user", "ann", 5).statuses
     assert status.code == OK
     assert (status.current_limit.requests_per_unit, status.limit_remaining) == (3, 0)
+
+
+def test_months_of_the_calendar_and_refused_requests_are_counted_as_the_variables_say(
+    tmp_path: Path, redis_server: RedisServer, private_redis: RedisServer
+) -> None:
+    redis_server.flush()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "one.yaml").write_text(
+        "domain: edge\ndescriptors:\n"
+        "  - {key: few, rate_limit: {unit: year, requests_per_unit: 1}}\n"
+        "  - {key: many, rate_limit: {unit: month, requests_per_unit: 100}}\n"
+        "  - {key: quick, rate_limit: {unit: second, requests_per_unit: 100}}\n"
+    )
+    environ = {
+        "RUNTIME_ROOT": str(tmp_path),
+        "REDIS_URL": redis_server.address,
+        "REDIS_SOCKET_TYPE": "tcp",
+        "REDIS_PERSECOND": "true",
+        "REDIS_PERSECOND_URL": private_redis.address,
+        "REDIS_PERSECOND_SOCKET_TYPE": "tcp",
+        "EXPIRATION_JITTER_MAX_SECONDS": "0",
+        "USE_CALENDAR_MONTH_RATE_LIMIT": "true",
+        "STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT": "true",
+    }
+    flags = ("--er-config", "--workers", "1")
+    with closing(Serve(tmp_path, None, *flags, environ=environ)) as running:
+        request = rate_limit_request("edge", {"few": "x"}, {"many": "x"}, {"quick": "x"})
+        with running.client() as client:
+            told = [client.should_rate_limit(request, timeout=10) for _ in range(3)]
+        assert [each.overall_code for each in told] == [OK, OVER, OVER]
+        assert [each.statuses[1].limit_remaining for each in told] == [99, 99, 99]
+    with redis_server.client() as redis, private_redis.client() as quick:
+        (month,) = redis.scan_iter("edge_many_x_*")
+        start = datetime.fromtimestamp(int(month.rpartition(b"_")[2]), UTC)
+        assert (start.day, start.hour, start.minute, start.second) == (1, 0, 0, 0)
+        assert redis.get(month) == b"1"
+        rest: Any = redis.ttl(month)
+        assert (datetime.now(UTC) + timedelta(seconds=rest + 60)).month != start.month
+        assert rest < 31 * 86_400
+        assert {key.rpartition(b"_")[0] for key in quick.scan_iter("edge_*")} <= {b"edge_quick_x"}
+        assert not list(redis.scan_iter("edge_quick_*"))
