@@ -77,27 +77,10 @@ def form(body: bytes, settings: EngineSettings) -> BodyValues:
 def json(body: bytes, settings: EngineSettings) -> BodyValues:
     """Of a JSON document: its leaves, as `json.a.0.b`, and the names of its arrays, `json.a`."""
     decoded = json_leaves.decode(body, limits(settings))
-    arrays = _arrays(decoded.pairs, settings.arguments_limit)
+    # As Coraza has them, whose value of each is its length: rules ask how a name ends, and that of
+    # a leaf in an array ends in an index.
+    arrays = tuple((name, b"") for name in decoded.arrays)
     return BodyValues(arguments=decoded.pairs + arrays, error=_error(decoded.oddities))
-
-
-def _arrays(leaves: Pairs, most: int) -> Pairs:
-    """The names of arrays, without values: rules ask how a name ends, and leaves end in an index.
-
-    As Coraza has them, whose value of each is its length. An object with a member `0` is one, too.
-    Deep names are long, and each array has its own: beyond `most` no further ones are named.
-    """
-    names: dict[bytes, None] = {}
-    for leaf, _ in leaves:
-        at = end = len(leaf)
-        while (at := leaf.rfind(b".0", 0, end)) >= 0 and len(names) < most:
-            end = at + 1
-            if leaf[at + 2 : at + 3] in (b"", b"."):
-                name = leaf[:at]
-                if name in names:
-                    break  # and those around it, too: they were named with it
-                names[name] = None
-    return tuple((name, b"") for name in names)
 
 
 def multipart(body: bytes, content_type: bytes, settings: EngineSettings) -> BodyValues:

@@ -18,7 +18,7 @@ from typing import Final
 from callout.http.bodies.json_scan import IMPRECISE, scan
 from callout.http.bodies.limits import DEFAULT, Limits
 from callout.http.bodies.oddities import Oddity
-from callout.http.bodies.pairs import Pair, Pairs
+from callout.http.bodies.pairs import Leaves, Pair
 
 
 class _Constant(Exception):
@@ -39,29 +39,36 @@ _index: Final = b"%d".__mod__
 _SURROGATES: Final = (b"\\ud", b"\\uD")
 
 
-def decode(body: bytes, limits: Limits = DEFAULT) -> Pairs:
+def decode(body: bytes, limits: Limits = DEFAULT) -> Leaves:
     """Gives the leaves in the order of the body."""
     encoding = json.detect_encoding(body)
     if encoding not in ("utf-8", "utf-8-sig"):
         # What Python's own `json.loads` and many others do with bytes, whatever the charset says.
         body = body.decode(encoding, "replace").encode("utf-8", "surrogatepass")
         found = decode(body.removeprefix(b"\xef\xbb\xbf"), limits)
-        return Pairs(found.pairs, found.oddities | {"charset_not_ascii"})
+        return Leaves(found.pairs, found.oddities | {"charset_not_ascii"}, found.arrays)
     try:
         root = _parse(body.decode("utf-8"))
     # RecursionError: the parser recurses, and whoever called us may have done so, too.
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, _Constant):
         return scan(body, limits)
     pairs: list[Pair] = []
+    arrays: list[bytes] = []
     oddities: set[Oddity] = set()
-    _walk(root, limits, pairs, oddities)
+    _walk(root, limits, pairs, arrays, oddities)
     if any(escape in body for escape in _SURROGATES) and not all(map(_is_utf8, pairs)):
         oddities.add("json_lone_surrogate")
-    return Pairs(tuple(pairs), frozenset(oddities))
+    return Leaves(tuple(pairs), frozenset(oddities), tuple(arrays))
 
 
-def _walk(root: object, limits: Limits, pairs: list[Pair], oddities: set[Oddity]) -> None:
-    """Puts the leaves into `pairs`. Iterative: the depth is the client's choice."""
+def _walk(
+    root: object,
+    limits: Limits,
+    pairs: list[Pair],
+    arrays: list[bytes],
+    oddities: set[Oddity],
+) -> None:
+    """Finds leaves and arrays. Iterative: the depth is the client's choice."""
     # The name and what is still to come of each object and array that is open.
     stack: list[tuple[bytes, Iterator[tuple[bytes, object]]]] = [(b"", iter([(b"json", root)]))]
     while stack:
@@ -85,6 +92,10 @@ def _walk(root: object, limits: Limits, pairs: list[Pair], oddities: set[Oddity]
                     if type(value) is tuple:
                         members = _of_object(value, oddities)
                     else:
+                        if len(arrays) == limits.arguments:
+                            oddities.add("too_many_arguments")
+                            return
+                        arrays.append(name)
                         members = zip(map(_index, count()), value, strict=False)
                     stack.append((name + b".", members))
                     break

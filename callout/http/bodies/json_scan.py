@@ -1,17 +1,18 @@
 """Leaves of what is not quite JSON: with comments, NaN, no end, single quotes, what not.
 
-Some reader accepts each of these. The scanner names what is odd, goes on, and loses nothing: what
-stands where no value may stand is a leaf, too. Names are those of `json_leaves.py`. Iterative and
-linear; what it reads is bounded by the limit of leaves, since what is no leaf counts as one.
+Some reader accepts each of these. The scanner names what is odd, goes on, and loses nothing but
+comments: what stands where no value may stand is a leaf, too. Names are those of `json_leaves.py`.
+Iterative and linear; what it reads is bounded by the limit of leaves, since what is where it may
+not be counts as one.
 """
 
 import re
 from contextlib import suppress
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NoReturn, TypeAlias
 
 from callout.http.bodies.limits import Limits
 from callout.http.bodies.oddities import Oddity
-from callout.http.bodies.pairs import Pair, Pairs
+from callout.http.bodies.pairs import Leaves, Pair
 
 IMPRECISE: Final = 15
 """More digits than this may not be what floating point makes of them."""
@@ -60,7 +61,7 @@ class _Full(Exception):
     """A limit is reached: no more is read."""
 
 
-def scan(body: bytes, limits: Limits) -> Pairs:
+def scan(body: bytes, limits: Limits) -> Leaves:
     """Gives the leaves in the order of the body, and why it is no JSON."""
     scanner = _Scanner(limits)
     try:
@@ -69,12 +70,13 @@ def scan(body: bytes, limits: Limits) -> Pairs:
         scanner.oddities.add("json_bad_utf8")
     with suppress(_Full):
         scanner.read(body)
-    return Pairs(tuple(scanner.pairs), frozenset(scanner.oddities))
+    return Leaves(tuple(scanner.pairs), frozenset(scanner.oddities), tuple(scanner.arrays))
 
 
 class _Scanner:
     def __init__(self, limits: Limits) -> None:
         self.pairs: list[Pair] = []
+        self.arrays: list[bytes] = []
         self.oddities: set[Oddity] = set()
         self._limits = limits
         self._left = limits.arguments
@@ -119,21 +121,16 @@ class _Scanner:
         top = self._stack[-1] if self._stack else None
         if mark == b":":
             self._require(":")
-            if top is None or not top.is_object:
-                self._spend()
             self._expected = "value"
             return
         if mark == b",":
             self._require(", or end")
             self._without_value()
-            if top is None:
-                self._spend()
             self._expected = "key" if top is not None and top.is_object else "value"
             return
         self._require(", or end", "key or end" if mark == b"}" else "value or end")
         self._without_value()
         if top is None:
-            self._spend()
             return
         if top.is_object != (mark == b"}"):
             self.oddities.add("json_malformed")
@@ -214,6 +211,10 @@ class _Scanner:
             name = top.prefix + (top.key or b"")
             top.key = None
             return name
+        if not top.index:
+            if len(self.arrays) == self._limits.arguments:
+                self._full()
+            self.arrays.append(top.prefix[:-1])
         top.index += 1
         return top.prefix + b"%d" % (top.index - 1)
 
@@ -226,12 +227,16 @@ class _Scanner:
     def _require(self, *expected: _Expected) -> None:
         if self._expected not in expected:
             self.oddities.add("json_malformed")
+            self._spend()
 
     def _spend(self) -> None:
         if not self._left:
-            self.oddities.add("too_many_arguments")
-            raise _Full
+            self._full()
         self._left -= 1
+
+    def _full(self) -> NoReturn:
+        self.oddities.add("too_many_arguments")
+        raise _Full
 
     def _unescaped(self, text: bytes) -> bytes:
         return _ESCAPE.sub(self._escape, text) if b"\\" in text else text

@@ -15,3 +15,12 @@ class Pairs:
 
     pairs: tuple[Pair, ...]
     oddities: Oddities = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves(Pairs):
+    """Pairs of JSON."""
+
+    arrays: tuple[bytes, ...] = ()
+    """Names of arrays that are not empty, outer ones first: rules ask how a name ends, and that of
+    a leaf in an array ends in an index."""

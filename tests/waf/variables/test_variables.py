@@ -153,8 +153,8 @@ def test_leaves_and_arrays_of_json_are_arguments() -> None:
         "ARGS_POST:json.a.0.b.0=1",
         "ARGS_POST:json.a.0.b.1=two",
         "ARGS_POST:json.c=",
-        "ARGS_POST:json.a.0.b=",
         "ARGS_POST:json.a=",
+        "ARGS_POST:json.a.0.b=",
     ]
 
 

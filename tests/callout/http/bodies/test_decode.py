@@ -16,7 +16,7 @@ from callout.http.bodies.decode import Decoded, decode
 from callout.http.bodies.limits import DEFAULT
 from callout.http.bodies.media_type import parse
 from callout.http.bodies.multipart import Multipart
-from callout.http.bodies.pairs import Pairs
+from callout.http.bodies.pairs import Leaves, Pairs
 from callout.http.bodies.reading import kind_of
 from callout.http.bodies.xml_values import XmlValues
 from callout.http.head import Headers
@@ -98,7 +98,7 @@ def test_without_a_body_there_is_nothing_to_read() -> None:
 
 def test_a_rule_may_say_what_to_read_it_as() -> None:
     decoded = decode(b'{"a":1}', typed(b"text/plain"), kind="json")
-    assert decoded.readings[0].content == Pairs(((b"json.a", b"1"),))
+    assert decoded.readings[0].content == Leaves(((b"json.a", b"1"),))
     for kind in ("urlencoded", "multipart", "json", "xml", "raw"):
         for mode in ("strict", "lenient"):
             decode(b"x", Headers(), mode, kind=kind)

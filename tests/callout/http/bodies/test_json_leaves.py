@@ -105,7 +105,7 @@ def test_what_is_deeper_than_the_limit_is_told(end: bytes) -> None:
 
 
 def test_depths_that_a_recursive_parser_refuses_are_read() -> None:
-    limits = replace(DEFAULT, json_depth=10_000)
+    limits = replace(DEFAULT, json_depth=10_000, arguments=10_000)
     decoded = decode(b"[" * 5_000 + b"1" + b"]" * 5_000, replace(limits, json_name=20_000))
     assert decoded.pairs == ((b"json" + b".0" * 5_000, b"1"),)
     assert not decoded.oddities
@@ -157,6 +157,22 @@ def test_the_scanner_reads_well_formed_json_as_the_parser_does(value: Any, plain
     assert scan(body, DEFAULT) == decode(body)
 
 
+@pytest.mark.parametrize("end", [b"", b" //"])
+def test_arrays_are_named_outer_ones_first(end: bytes) -> None:
+    body = b'{"a":[[1],[],{"b":["c"]}],"0":{"0":1}}' + end
+    arrays = (b"json.a", b"json.a.0", b"json.a.2.b")
+    assert decode(body).arrays == arrays
+    assert decode(b"[" * 3 + body + b"]" * 3).arrays[:3] == (b"json", b"json.0", b"json.0.0")
+    assert decode(b"[]" + end).arrays == ()
+
+
+@pytest.mark.parametrize("end", [b"]" * 9, b""])
+def test_arrays_over_the_limit_are_told(end: bytes) -> None:
+    decoded = decode(b"[" * 9 + b"1" + end, replace(DEFAULT, arguments=8))
+    assert len(decoded.arrays) == 8
+    assert "too_many_arguments" in decoded.oddities
+
+
 @given(st.text("[]{}:,\"'\\/*#1eu0N \xff\x00a"))
 def test_any_bytes_have_leaves(text: str) -> None:
     decode(text.encode("latin-1"))
@@ -177,6 +193,8 @@ def test_what_is_cut_off_is_never_taken_for_whole(value: Any, data: st.DataObjec
         b"[" * 800_000,
         b'{"a":' * 160_000,
         b"," * 800_000,
+        b'{"a"' + b":" * 800_000,
+        b"[" + b",1" * 400_000,
         b'"' * 800_000,
         b"'" * 800_000,
         b'"' + b"\\" * 800_000,
