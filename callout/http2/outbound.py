@@ -145,6 +145,8 @@ class Outbound:
             self._frame_headers(stream_id, block, end_stream)
             if end_stream:
                 self._end_local(stream_id, stream)
+            else:
+                stream.answered = True
             return
         if not end_stream:
             raise ValueError("headers after data must end the stream")

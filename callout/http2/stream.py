@@ -8,6 +8,7 @@ class Stream:
     """
 
     __slots__ = (
+        "answered",
         "credit",
         "expected",
         "held",
@@ -28,6 +29,8 @@ class Stream:
         """Whether the client sent END_STREAM."""
         self.local_ended = False
         """Whether END_STREAM of ours was sent, or waits behind `pending`."""
+        self.answered = False
+        """Whether an answer has begun that did not end the stream at once."""
         self.held = 0
         """Bytes given to the application, which it has not consumed."""
         self.credit = 0

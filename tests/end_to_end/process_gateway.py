@@ -16,6 +16,7 @@ from callout.ext_proc.service import Processor
 from callout.ext_proc.session import MODE_OVERRIDE
 from callout.grpc.call import Call, Face, Reply, Streaming
 from callout.http.head import Headers, Peer, RequestHead, ResponseHead
+from callout.http2.limits import Limits
 from callout.serve.address import Address
 from callout.serve.options import ServeOptions
 from callout.serve.server import Server, serve
@@ -124,7 +125,8 @@ class Gateway:
         """Where the handler itself fails: `begin`, or the n-th message."""
         self.streams = 0
         self.open = 0
-        self.options = ServeOptions()
+        # Envoy resets each stream when its exchange is over: thousands in a few seconds here.
+        self.options = ServeOptions(limits=Limits(resets=50, empty_frames=50))
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._paces = asyncio.Semaphore(0)

@@ -162,6 +162,17 @@ def test_resets_that_cross_their_answers_are_no_flood():
         assert not wire.connection.closed, stream_id
 
 
+def test_a_gateway_that_resets_each_stream_when_it_has_its_answers_is_no_flood():
+    """As Envoy ends every stream of ext_proc."""
+    wire = Wire(Limits(empty_frames=20, resets=20))
+    for stream_id in range(1, 1000, 2):
+        wire.send(headers(stream_id))
+        wire.connection.send_headers(stream_id, HEAD)
+        wire.connection.send_data(stream_id, b"x")
+        wire.send(reset(stream_id))
+        assert not wire.connection.closed, stream_id
+
+
 def test_resets_again_and_again_of_a_request_that_is_over_are_a_flood():
     wire = Wire(Limits(empty_frames=20))
     wire.send(headers(1, BLOCK, 5))
