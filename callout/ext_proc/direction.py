@@ -79,20 +79,23 @@ class Direction:
         needs = exchange.needs(request)
         if isinstance(needs, Block):
             return needs
-        need = max((each for _, each in needs), default=Need.NONE)
+        self._open = True
         if kind is Kind.BODYLESS:
-            need = Need.NONE  # of any mode
+            self._body_over = True
+            if override:
+                self.mode = BodyMode.NONE
+            if not needs:
+                return UNCHANGED
+            # There is nothing in which bytes could be put.
+            lookers = [each for each, _ in needs]
+            return _without_body(exchange.body(request, lookers, b"", True, at))
+        need = max((each for _, each in needs), default=Need.NONE)
         length = declared_length(headers.all(b"content-length"))
         choice = choose(self.mode, override, need, kind, length, b"trailer" in headers, side.most)
         self.mode, self.way = choice.mode, choice.way
-        self._open = True
         self._has_length = length is not None
         self._lookers = [each for each, _ in needs]
         self._in_pieces = [each for each, need in needs if need is Need.STREAM]
-        if kind is Kind.BODYLESS:
-            self._body_over = True
-            # There is nothing in which bytes could be put.
-            return _without_body(exchange.body(request, self._lookers, b"", True, at))
         if choice.unseen:
             return self._unseen(choice.unseen, kind, needs, override, at)
         if self.way is Way.HOLD and length is not None and length > side.most and side.over:

@@ -123,20 +123,29 @@ def _split(fields: Any) -> tuple[dict[bytes, bytes], Headers]:
     """Pseudo-headers, and the others in order."""
     pairs = [(each.key.encode(), each.raw_value or each.value.encode()) for each in fields]
     # Envoy sends them first, but a filter before us may have put one at the end.
-    pseudo = {name: value for name, value in pairs if name[:1] == b":"}
-    return pseudo, Headers([pair for pair in pairs if pair[0][:1] != b":"])
+    pseudo = {pair[0]: pair[1] for pair in pairs if pair[0].startswith(b":")}
+    first = len(pseudo)
+    plain = pairs[first:]
+    if [pair[0] for pair in pairs[:first]] != [*pseudo]:
+        plain = [pair for pair in pairs if not pair[0].startswith(b":")]
+    return pseudo, Headers(plain)
 
 
 def _configured(request: Any) -> Configured | None:
     if not request.HasField("protocol_config"):
         return None
     config = request.protocol_config
+    return _modes(
+        config.request_body_mode,
+        config.response_body_mode,
+        config.send_body_without_waiting_for_header_response,
+    )
+
+
+@lru_cache(maxsize=64)
+def _modes(request: int, response: int, eager: bool) -> Configured | None:
     try:
-        return Configured(
-            BodyMode(config.request_body_mode),
-            BodyMode(config.response_body_mode),
-            config.send_body_without_waiting_for_header_response,
-        )
+        return Configured(BodyMode(request), BodyMode(response), eager)
     except ValueError:  # a mode of a later Envoy: nothing is known of how it is answered
         return None
 

@@ -52,6 +52,8 @@ class Exchange:
         """All filters about the head of the request."""
 
         def ask(whom: HttpFilter, change: Change) -> Verdict:
+            if change.edits is NO_EDITS:
+                return whom.request_head(head, peer, at)
             headers = edited(head.headers, change.edits)
             return whom.request_head(head._replace(headers=headers), peer, at)
 
@@ -61,6 +63,8 @@ class Exchange:
         """All filters about the head of the response, the last one first."""
 
         def ask(whom: HttpFilter, change: Change) -> Verdict:
+            if change.edits is NO_EDITS:
+                return whom.response_head(head, at)
             headers = edited(head.headers, change.edits)
             return whom.response_head(head._replace(headers=headers), at)
 
@@ -159,6 +163,10 @@ class Exchange:
 
 def merged(before: Change, verdict: Change) -> Change:
     """What both say, one after the other."""
+    if verdict is UNCHANGED:
+        return before
+    if before is UNCHANGED and verdict.edits is NO_EDITS:
+        return verdict
     edits = before.edits
     if verdict.edits is not NO_EDITS:
         edits = then(edits, allowed(verdict.edits))

@@ -21,18 +21,20 @@ class Headers:
             fields: (name, value); names in lower case, without pseudo-headers.
         """
         self._fields: Final = tuple(fields)
-        # Made at the first look-up: many requests are judged by a walk over all fields.
+        # Made at the first look-up: it costs as much as three look-ups by walking.
         self._index: dict[bytes, tuple[bytes, ...]] | None = None
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
         """Every value of a name in lower case, in order; empty: it was not sent."""
         index = self._index
-        if index is None:
-            index = {}
-            for key, value in self._fields:
-                index[key] = (*index[key], value) if key in index else (value,)
-            self._index = index
-        return index.get(name, ())
+        return (self._indexed() if index is None else index).get(name, ())
+
+    def _indexed(self) -> dict[bytes, tuple[bytes, ...]]:
+        index: dict[bytes, tuple[bytes, ...]] = {}
+        for key, value in self._fields:
+            index[key] = (*index[key], value) if key in index else (value,)
+        self._index = index
+        return index
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a name in lower case; None: it was not sent."""
@@ -47,7 +49,8 @@ class Headers:
         return values[0] if values else None
 
     def __contains__(self, name: object) -> bool:
-        return any(key == name for key, _ in self._fields)
+        index = self._index
+        return name in (self._indexed() if index is None else index)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self._fields)
