@@ -114,6 +114,15 @@ VARIABLES: Final = (
     Variable("LIMIT_REQUEST_LIMIT_HEADER", "text", "used", "answers.upstream_names.limit"),
     Variable("LIMIT_REQUEST_REMAINING_HEADER", "text", "used", "answers.upstream_names.remaining"),
     Variable("LIMIT_REQUEST_RESET_HEADER", "text", "used", "answers.upstream_names.reset"),
+    # These two are of proposed changes: envoyproxy/ratelimit#1190 and #1230.
+    Variable(
+        "LIMIT_ALL_DESCRIPTORS_HEADERS_ENABLED",
+        "bool",
+        "refused",
+        "headers tell of one limit",
+        _OFF,
+    ),
+    Variable("ENABLE_NEGATIVE_HITS", "bool", "idle", "hits are given back in any case", (True,)),
     Variable("USE_CALENDAR_MONTH_RATE_LIMIT", "bool", "used", "limits.calendar_month", _OFF),
     Variable(
         "STOP_CACHE_KEY_INCREMENT_WHEN_OVERLIMIT", "bool", "used", "limits.stop_when_over", _OFF
