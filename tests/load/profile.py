@@ -15,7 +15,7 @@ import itertools
 import pstats
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,12 +36,10 @@ from ratelimit.stores.memory import MemoryStore
 from ratelimit.stores.redis_store import RedisStore
 from tests.load import payloads, services
 
-DECISIONS = 20_000
 BATCH = 128
 """Decisions in flight, as the benchmark has them: they share a write to Redis."""
+DECISIONS = 156 * BATCH
 REPEATS = 5
-DIFFERENT = 20_000
-"""Requests of `--vary`: more than any service keeps plans for."""
 SHOWN = 18
 CASES = ("check", "jwt", "limit-1", "limit-2", "limit-policy")
 
@@ -81,29 +79,32 @@ def load(world: services.World) -> Snapshot:
     return loaded
 
 
-def messages(case: str, world: services.World, different: int) -> list[bytes]:
-    """`different` requests of a case, no two alike; the measured one comes first."""
+def messages(case: str, world: services.World, numbers: range) -> list[bytes]:
+    """A request of the case for each number, no two alike; 0 is the measured one."""
     if case in ("check", "jwt"):
         exchange = payloads.check() if case == "check" else payloads.check_with_jwt(world.key)
         request = external_auth_pb2.CheckRequest.FromString(exchange.allowed)
         http = request.attributes.request.http
-        made = [exchange.allowed]
-        for number in range(1, different):
+        made = []
+        for number in numbers:
+            if not number:
+                made.append(exchange.allowed)
+                continue
             http.path = f"/orders/2024-{number}?expand=lines&currency=EUR"
             http.headers[":path"] = http.path
             http.headers["x-request-id"] = f"0b8c7f5e-3f0a-4d0e-9d53-{number:012x}"
             made.append(request.SerializeToString())
         return made
     if case == "limit-policy":
-        return [_policy_limit(number) for number in range(different)]
+        return [_policy_limit(number) for number in numbers]
     both = case == "limit-2"
     return [
         rate_limit_request(
             "bench",
-            {"remote_address": f"198.51.100.{number}"},
+            {"remote_address": f"198.51.100.{number + 24}"},
             *([{"user": f"user-{number}", "path": "/orders"}] if both else []),
         ).SerializeToString()
-        for number in range(different)
+        for number in numbers
     ]
 
 
@@ -138,12 +139,12 @@ async def deciding(case: str, world: services.World, redis: str | None) -> Async
         await client.close()
 
 
-async def repeat(decide: Decide, made: Sequence[bytes], decisions: int) -> float:
+async def repeat(decide: Decide, made: Sequence[bytes]) -> float:
     """Seconds for one decision; BATCH of them are asked for before their answers are awaited."""
     call = Call((), None, "127.0.0.1:1")
-    source = itertools.cycle(made)
+    source = iter(made)
     started = time.perf_counter()
-    for _ in range(decisions // BATCH):
+    for _ in range(len(made) // BATCH):
         later = []
         for message in itertools.islice(source, BATCH):
             answer = decide(message, call)
@@ -153,33 +154,46 @@ async def repeat(decide: Decide, made: Sequence[bytes], decisions: int) -> float
                 later.append(answer)
         if later:
             await asyncio.gather(*later)
-    return (time.perf_counter() - started) / (decisions // BATCH * BATCH)
+    return (time.perf_counter() - started) / len(made)
 
 
 async def profile(case: str, world: services.World, vary: bool, redis: str | None) -> None:
     """Measure and print."""
-    made = messages(case, world, DIFFERENT if vary else 1)
+    source = _endless(case, world, vary)
+
+    def some() -> list[bytes]:
+        return list(itertools.islice(source, DECISIONS))
+
     kind = external_auth_pb2.CheckRequest if case in ("check", "jwt") else rls_pb2.RateLimitRequest
 
     async with deciding(case, world, redis) as decide:
         gc.collect()
         gc.freeze()  # as a worker does
-        await repeat(decide, made[:1], BATCH)
-        whole = min([await repeat(decide, made, DECISIONS) for _ in range(REPEATS)])
-        parse = min([_parsing(kind.FromString, made) for _ in range(REPEATS)])
+        await repeat(decide, some())
+        whole = min([await repeat(decide, some()) for _ in range(REPEATS)])
+        parse = min([_parsing(kind.FromString, some()) for _ in range(REPEATS)])
         print(f"{case}: {whole * 1e6:.2f} us a decision, of which parsing alone {parse * 1e6:.2f}")
+        made = some()
         profiler = cProfile.Profile()
         profiler.enable()
-        await repeat(decide, made, DECISIONS)
+        await repeat(decide, made)
         profiler.disable()
     _show(profiler)
 
 
+def _endless(case: str, world: services.World, vary: bool) -> Iterator[bytes]:
+    """With `vary` none comes twice: services remember what they were asked."""
+    if not vary:
+        yield from itertools.repeat(messages(case, world, range(1))[0])
+    for first in itertools.count(0, DECISIONS):
+        yield from messages(case, world, range(first, first + DECISIONS))
+
+
 def _parsing(parse: Callable[[bytes], object], made: Sequence[bytes]) -> float:
     started = time.perf_counter()
-    for message in itertools.islice(itertools.cycle(made), DECISIONS):
+    for message in made:
         parse(message)
-    return (time.perf_counter() - started) / DECISIONS
+    return (time.perf_counter() - started) / len(made)
 
 
 def _show(profiler: cProfile.Profile) -> None:
