@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+import re2
+
 from waf.actions.contract import ActionProblem
 from waf.seclang.syntax import Setting
 from waf.settings import EngineSettings
@@ -63,6 +65,16 @@ def _byte(text: str) -> bytes:
     return _bytes(text)
 
 
+def _pattern(text: str) -> str:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(_bytes(text), options)
+    except re2.error:
+        raise ActionProblem("needs a regular expression (RE2)") from None
+    return text
+
+
 _SWITCH: Final = _one_of(on=True, off=False)
 _OVER: Final = _one_of(reject="reject", processpartial="process-partial")
 _FIELDS: Final[Mapping[str, _Field]] = {
@@ -70,7 +82,7 @@ _FIELDS: Final[Mapping[str, _Field]] = {
     "SecArgumentsLimit": ("arguments_limit", _number),
     "SecAuditEngine": ("audit_engine", _one_of(on="on", off="off", relevantonly="relevant-only")),
     "SecAuditLogParts": ("audit_parts", str),
-    "SecAuditLogRelevantStatus": ("audit_relevant_status", str),
+    "SecAuditLogRelevantStatus": ("audit_relevant_status", _pattern),
     "SecCollectionTimeout": ("collection_timeout", _number),
     "SecCookieFormat": ("cookie_format", _number),
     "SecRequestBodyAccess": ("request_body_access", _SWITCH),

@@ -4,6 +4,8 @@ Forms are told by their Content-Type alone; JSON and XML only where a rule says 
 `ctl:requestBodyProcessor`, as in ModSecurity and Coraza: their recommended rules do.
 """
 
+from dataclasses import replace
+
 from callout.http.head import Headers, RequestHead
 from waf.bodies import NO_BODY, BodyValues, form, json, multipart, xml
 from waf.settings import EngineSettings
@@ -23,6 +25,21 @@ def decode(
     processor: bytes, head: RequestHead, body: bytes, settings: EngineSettings
 ) -> BodyValues:
     """What the processor makes of the body; nothing when there is none."""
+    values = _decode(processor, head, body, settings)
+    limit = settings.request_body_no_files_limit
+    if limit is None or values.error:
+        return values
+    size = len(body)
+    if processor == b"MULTIPART":
+        size = sum(len(name) + len(value) for name, value in values.arguments)
+    if size <= limit:
+        return values
+    return replace(values, error="the body without its files is longer than the limit")
+
+
+def _decode(
+    processor: bytes, head: RequestHead, body: bytes, settings: EngineSettings
+) -> BodyValues:
     if processor == b"URLENCODED":
         return form(body, settings)
     if processor == b"JSON":

@@ -20,8 +20,9 @@ class EngineSettings:
     """SecRequestBodyLimit, bytes: ModSecurity's default. The listener's own cap is lower."""
     request_body_limit_action: OverLimit = "reject"
     """SecRequestBodyLimitAction."""
-    request_body_no_files_limit: int = 1_048_576
-    """SecRequestBodyNoFilesLimit, bytes of a body without its files."""
+    request_body_no_files_limit: int | None = None
+    """SecRequestBodyNoFilesLimit, bytes of a body without its files: more is an error of the body,
+    as in ModSecurity 3. None: no limit of its own."""
     json_depth_limit: int = 512
     """SecRequestBodyJsonDepthLimit: deeper is an error of the body, as in ModSecurity 3."""
     arguments_limit: int = 1000

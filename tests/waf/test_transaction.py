@@ -268,6 +268,18 @@ def test_a_body_over_the_limit_is_refused_or_cut_as_written() -> None:
     assert ids(run(rules(text % "Reject"), request, b"a=x")) == [2]
 
 
+def test_a_body_that_is_long_without_its_files_is_an_error_of_the_body() -> None:
+    text = 'SecRequestBodyNoFilesLimit 5\nSecRule REQBODY_ERROR "@eq 1" "id:1,phase:2,pass"'
+    form = head(b"/", b"POST", FORM)
+    files = head(b"/", b"POST", ((b"content-type", b"multipart/form-data; boundary=b"),))
+    part = b'--b\r\nContent-Disposition: form-data; name="a"%s\r\n\r\n12345\r\n--b--\r\n'
+
+    assert ids(run(rules(text), form, b"a=123")) == []
+    assert ids(run(rules(text), form, b"a=1234")) == [1]
+    assert ids(run(rules(text), files, part % b'; filename="f"')) == []
+    assert ids(run(rules(text), files, part % b"")) == [1]
+
+
 def test_a_body_that_was_cut_on_its_way_is_over_the_limit() -> None:
     transaction = Transaction(rules('SecAction "id:1,phase:2,pass"'), b"1", 0.0)
     transaction.request_head(head(b"/", b"POST", FORM), PEER)

@@ -149,13 +149,14 @@ def test_a_variable_holds_what_a_form_with_files_says(name: str, expected: list[
 def test_leaves_and_arrays_of_json_are_arguments() -> None:
     body = b'{"a": [{"b": [1, "two"]}], "c": null}'
 
-    assert collected("ARGS_POST", b"application/json", body, JSON_RULE % "JSON") == [
+    found = collected("ARGS_POST", b"application/json", body, JSON_RULE % "JSON")
+
+    assert found[:3] == [
         "ARGS_POST:json.a.0.b.0=1",
         "ARGS_POST:json.a.0.b.1=two",
         "ARGS_POST:json.c=",
-        "ARGS_POST:json.a=",
-        "ARGS_POST:json.a.0.b=",
     ]
+    assert sorted(found[3:]) == ["ARGS_POST:json.a.0.b=", "ARGS_POST:json.a="]
 
 
 def test_texts_and_attributes_of_xml_are_apart() -> None:
