@@ -156,3 +156,31 @@ def test_all_quotas_together_refuse_and_one_alone_does_not() -> None:
     first = model.should_rate_limit("domain", both, 7)
     assert (first.code, [each.code for each in first.statuses]) == ("OK", ["OVER_LIMIT", "OK"])
     assert model.should_rate_limit("domain", both, 7).code == "OVER_LIMIT"
+
+
+def test_what_is_over_is_still_counted_and_spares_the_others() -> None:
+    """The scenario of envoyproxy/ratelimit#427: three of a route, ten of its group."""
+    group, route = (("group", "bar"),), (("route", "special"),)
+    written = rules(
+        {"key": "group", "rate_limit": {"unit": "minute", "requests_per_unit": 10}},
+        {"key": "route", "rate_limit": {"unit": "minute", "requests_per_unit": 3}},
+    )
+    model = Model([written], stop=True)
+    codes = [
+        model.should_rate_limit("domain", [Asked(group, 1), Asked(route, 1)], 60).code
+        for _ in range(5)
+    ]
+    assert codes == ["OK"] * 3 + ["OVER_LIMIT"] * 2
+    assert model.counters == {"domain_group_bar_60": 3, "domain_route_special_60": 5}
+    (status,) = model.should_rate_limit("domain", [Asked(group, 1)], 60).statuses
+    assert status.remaining == 6
+
+
+def test_a_month_of_the_calendar_is_as_long_as_it_is() -> None:
+    month = {"rate_limit": {"unit": "month", "requests_per_unit": 5}}
+    model = Model([rules({"key": "key", **month})], calendar=True)
+    # 2028-02-29 23:59:00 and 2028-12-31 23:59:59, UTC.
+    for now, start, reset in ((1835481540, 1832976000, 60), (1861919999, 1859241600, 1)):
+        answer = model.should_rate_limit("domain", [Asked((("key", "v"),), 1)], now)
+        assert answer.statuses[0].reset == reset
+        assert model.kept[f"domain_key_v_{start}"] == reset
