@@ -13,7 +13,7 @@ run: .venv/run.stamp  ## start Envoy, Gatewright and a sample upstream, and watc
 
 setup: .venv/dev.stamp  ## install what the other targets need (they call it themselves)
 
-tools: .venv/dev.stamp  ## bring redis-server, valkey-server, h2load, h2spec and opa into .tools/ (tests use them)
+tools: .venv/dev.stamp  ## bring redis-server, valkey-server, h2load, h2spec, opa and CRS 3 into .tools/ (tests use them)
 	@$(BIN)/python scripts/tools.py
 
 test: .venv/dev.stamp tools  ## run the tests

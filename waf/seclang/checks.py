@@ -17,10 +17,11 @@ Check: TypeAlias = Callable[[str, Report], object]
 
 def check(name: str, arguments: Sequence[tuple[str, Report]]) -> None:
     """Reports what is wrong with the arguments of the directive `name`, as the table spells it."""
-    first, rest = _CHECKS.get(name, (None, None))
-    for each, (text, report) in zip([first, *[rest] * len(arguments)], arguments, strict=False):
-        if each is not None:
-            each(text, report)
+    first, others = _CHECKS.get(name, (None, None))
+    for position, (text, report) in enumerate(arguments):
+        reads = others if position else first
+        if reads is not None:
+            reads(text, report)
 
 
 def _default(text: str, report: Report) -> None:
