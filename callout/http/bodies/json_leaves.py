@@ -45,8 +45,12 @@ def decode(body: bytes, limits: Limits = DEFAULT) -> Leaves:
     if encoding not in ("utf-8", "utf-8-sig"):
         # What Python's own `json.loads` and many others do with bytes, whatever the charset says.
         body = body.decode(encoding, "replace").encode("utf-8", "surrogatepass")
-        found = decode(body.removeprefix(b"\xef\xbb\xbf"), limits)
+        found = _decode(body, limits)
         return Leaves(found.pairs, found.oddities | {"charset_not_ascii"}, found.arrays)
+    return _decode(body, limits)
+
+
+def _decode(body: bytes, limits: Limits) -> Leaves:
     try:
         root = _parse(body.decode("utf-8"))
     # RecursionError: the parser recurses, and whoever called us may have done so, too.

@@ -256,6 +256,7 @@ _ONLY_STRICT: Final[Oddities] = frozenset(
         "part_header_duplicate",
         "disposition_missing",
         "disposition_invalid",
+        "disposition_parameter",
         "parameter_duplicate",
     }
 )
