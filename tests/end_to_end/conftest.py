@@ -174,7 +174,7 @@ def children(parent: int) -> list[tuple[int, str]]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Waits until the condition holds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -118,7 +118,7 @@ def test_a_profile_shows_where_time_goes_and_costs_requests_little(serve: Serve)
     # The kernel may have given both connections to one worker; the other has nothing to do.
     assert {stack.partition(";")[0] for stack, _, _ in stacks} <= {"worker 0", "worker 1"}
     # A few hundred requests are a few looks: in which function is another test's matter.
-    assert any(";__main__.main;" in stack for stack, _, _ in stacks)
+    assert any(";gatewright.run.worker.main;" in stack for stack, _, _ in stacks)
 
 
 def test_there_is_one_profile_at_a_time_and_it_is_bounded(serve: Serve) -> None:
@@ -261,14 +261,14 @@ def test_hostile_clients_of_the_admin_port_hurt_neither_decisions_nor_supervisio
             each.sendall(b"GET /metrics HTTP/1.1\r\n" + b"Host: x\r\n\r\n" * (number % 2))
         (worker, _) = serve.workers()
         kill(worker, signal.SIGKILL)
-        until(lambda: len(serve.workers()) == 2 and worker not in serve.workers(), 10)
+        until(lambda: len(serve.workers()) == 2 and worker not in serve.workers())
         assert serve.admin("/healthz")[0] == 200
         load.until_right(10.0)
         open_files = len(os.listdir(f"/proc/{serve.process.pid}/fd"))
         assert open_files < 150, "of 300 connections, 64 may stay"
         # A killed worker's own requests fail; the others are answered as ever.
         answered = [each for each in load.outcomes(began) if each.passed]
-        assert slowest(answered) < 2 * AT_ONCE
+        assert slowest(answered) < load.allowing(2 * AT_ONCE)
     assert load.wrong_passes() == []
 
 

@@ -113,8 +113,8 @@ def test_an_envoy_that_is_killed_leaves_nothing_and_its_successor_is_served_at_o
         assert fresh.status("/shut") == 403
         fresh.envoy.close()
         assert ("/shut", 200) not in visitors.seen
-    until(lambda: serve.metric("gatewright_transport_open_connections") <= held, 5)
-    until(lambda: serve.metric("gatewright_in_flight") == 0, 5)
+    until(lambda: serve.metric("gatewright_transport_open_connections") <= held)
+    until(lambda: serve.metric("gatewright_in_flight") == 0)
     staying.stop()
     assert others_noticed_nothing(staying), staying.seen
 
