@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from callout.config.problems import Severity
 from callout.config.validate import suggest
 from waf.seclang.action_names import ACTIONS, TRANSFORMATIONS
 from waf.seclang.report import Report
@@ -13,6 +14,7 @@ _BLANK: Final = " \t\r\n\f\v"
 _BETWEEN: Final = re.compile(r"[\s,]*", re.ASCII)
 _NAME: Final = re.compile(r"(?P<name>[^\s,:]+)\s*(?P<colon>:?)\s*", re.ASCII)
 _QUOTED: Final = re.compile(r"'(?P<text>(?:[^'\\]|\\.)*)'\s*(?=,|\Z)", re.DOTALL | re.ASCII)
+_UNCLOSED: Final = re.compile(r"'(?P<text>(?:[^',\\]|\\.)*)\Z", re.DOTALL)
 _PLAIN: Final = re.compile(r"(?P<text>(?:[^,\\]|\\.|\\\Z)*)", re.DOTALL)
 _TRANSFORMATIONS: Final = frozenset(each.lower() for each in TRANSFORMATIONS)
 
@@ -37,7 +39,13 @@ def parse_actions(text: str, report: Report) -> tuple[ActionCall, ...]:
             quoted = at < len(text) and text[at] == "'"
             value = (_QUOTED if quoted else _PLAIN).match(text, at)
             if value is None:
-                report(at, "expected a closing ' before a comma or the end, found none")
+                # Coraza's recommended file has such a message at the end of a list: nothing else
+                # is in it. With a comma, it could have swallowed a `deny`.
+                value = _UNCLOSED.match(text, at)
+                severity: Severity = "warning" if value else "error"
+                message = "expected a closing ' before a comma or the end, found none"
+                report(at, message, severity=severity)
+            if value is None:
                 break
             at = value.end()
             argument = _unescaped(value["text"], "'" if quoted else ",")

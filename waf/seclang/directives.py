@@ -91,6 +91,7 @@ _TABLE: Final = (
         "SecRulePerfTime",
         "SecRxPreFilter",
         "SecStatusEngine",
+        "SecUnicodeCodePage",
         "SecWriteStateLimit",
     ),
     *_warned(

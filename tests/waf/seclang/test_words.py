@@ -84,6 +84,7 @@ def test_operators(written: str, meant: OperatorCall) -> None:
         ("msg:a b c , pass", [("msg", "a b c"), ("pass", None)]),
         (r"msg:'it\'s', pass", [("msg", "it's"), ("pass", None)]),
         ("msg:it's", [("msg", "it's")]),
+        ("pass,msg:'not closed", [("pass", None), ("msg", "not closed")]),
         (r"msg:a\, b,pass", [("msg", "a, b"), ("pass", None)]),
         (r"msg:'a\\b\d'", [("msg", r"a\\b\d")]),
         (r"msg:'a \"b\"'", [("msg", 'a "b"')]),
