@@ -48,6 +48,16 @@ class Libinjection:
         sqli.restype = xss.restype = ctypes.c_int
         return cls(path, sqli, xss)
 
+    def works(self) -> bool:
+        """Whether it tells what it must: nothing else checks how its functions are called."""
+        sqli, xss, harmless = b"1' or 1=1--", b"<script>", b"a\0b"
+        return (
+            self.fingerprint(sqli) == b"s&1c"
+            and self.xss(xss, len(xss)) == 1
+            and self.sqli(harmless, len(harmless), ctypes.create_string_buffer(_FINGERPRINT)) == 0
+            and self.xss(harmless, len(harmless)) == 0
+        )
+
     def fingerprint(self, value: bytes) -> bytes:
         """Which kinds of tokens were told for an attack: `s&1c`."""
         buffer = ctypes.create_string_buffer(_FINGERPRINT)  # one a call: there may be threads
@@ -69,15 +79,17 @@ def installed() -> list[Path]:
 
 @functools.cache
 def libinjection() -> Libinjection:
-    """The first that loads.
+    """The first that loads and works.
 
     Raises:
         OperatorProblem: none does.
     """
     for path in installed():
         try:
-            return Libinjection.load(path)
+            library = Libinjection.load(path)
         except (OSError, AttributeError):  # of another machine, or without these functions
             continue
+        if library.works():
+            return library
     wanted = " or ".join(name for name, _ in SOURCES)
     raise OperatorProblem(f"needs libinjection, of the Python package {wanted}, which is not here")

@@ -43,6 +43,7 @@ def test_the_same_values_are_told_in_each(
     sqli = OPERATORS["detectsqli"](b"", Surroundings(_read))
     xss = OPERATORS["detectxss"](b"", Surroundings(_read))
 
+    assert library.works()
     assert {value: (sqli(value) or (b"",))[0] for value in ATTACKS} == ATTACKS
     assert [(value,) for value in MARKUP] == [xss(value) for value in MARKUP]
     assert [sqli(value) or xss(value) for value in HARMLESS] == [None] * len(HARMLESS)
@@ -62,6 +63,18 @@ def test_an_error_of_the_library_is_undecided(monkeypatch: pytest.MonkeyPatch) -
 
     for name in ("detectsqli", "detectxss"):
         assert OPERATORS[name](b"", Surroundings(_read))(b"a") is UNDECIDED
+
+
+def test_one_that_does_not_tell_what_it_must_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = installed()
+    load = Libinjection.load
+    monkeypatch.setattr(Libinjection, "works", lambda library: library.path == second)
+    module.libinjection.cache_clear()
+
+    assert module.libinjection().path == load(second).path != first
+    module.libinjection.cache_clear()
 
 
 def test_without_any_the_rule_is_refused_by_name(
