@@ -78,13 +78,13 @@ def _network(entry: bytes) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     text = entry.decode("utf-8", "surrogateescape").strip()
     address, slash, prefix = text.partition("/")
     packed = _packed(address.encode("utf-8", "surrogateescape"))
-    plain = not slash or (prefix.isascii() and prefix.isdigit())
+    plain = not slash or (prefix.isascii() and prefix.isdigit() and len(prefix) <= 3)
     if packed is None or not plain:
         raise OperatorProblem(
             f"expected an address or a network such as 10.0.0.0/8, found {text!r}"
         )
     bits = len(packed) * 8
-    length = int(prefix[:4]) if slash else bits
+    length = int(prefix) if slash else bits
     if len(packed) == 4 and ":" in address and slash:
         length -= 96  # of IPv4 written within IPv6
     if not 0 <= length <= bits:

@@ -55,6 +55,7 @@ def test_decision(name: str, argument: bytes, value: bytes, expected: Captures |
         ("ipmatch", b""),
         ("ipmatch", b"10.0.0.0/33"),
         ("ipmatch", b"10.0.0.0/-1"),
+        ("ipmatch", b"10.0.0.0/00008"),
         ("ipmatch", b"10.0.0.0/" + b"9" * 9000),
         ("ipmatch", b"nowhere"),
         ("pm", b""),
