@@ -1,7 +1,6 @@
 """What becomes of requests of an operator's domain while the counters are away."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from envoy.service.ratelimit.v3 import rls_pb2
@@ -11,10 +10,8 @@ from callout.testing.requests import rate_limit_request
 from ratelimit.local.share import LocalShare
 from ratelimit.modes import Modes
 from ratelimit.plan import OnError
-from ratelimit.stores.contract import StoreUnavailable
-from tests.ratelimit.world import World, code, policy
+from tests.ratelimit.world import Away, World, code, policy
 
-T = TypeVar("T")
 RULES = """
 domain: {name}
 descriptors:
@@ -23,11 +20,6 @@ descriptors:
   - {{key: tester, shadow_mode: true, rate_limit: {{unit: hour, requests_per_unit: 0}}}}
 """
 BUNDLE = {f"ratelimit/{name}.yaml": RULES.format(name=name) for name in ("edge", "other")}
-
-
-class Away:
-    def add(self, hits: object, now: float, deadline: float | None, then: Callable[..., T]) -> T:
-        return then(StoreUnavailable("broken"))
 
 
 def world(on_error: dict[str, OnError], **modes: bool) -> World:

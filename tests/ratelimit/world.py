@@ -1,8 +1,8 @@
 """A service over a bundle that is written in the test."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from envoy.service.ratelimit.v3 import rls_pb2
 
@@ -15,8 +15,10 @@ from callout.testing.clock import Clock
 from callout.testing.requests import rate_limit_request
 from ratelimit.config import LimitsSection
 from ratelimit.service import RateLimitService
-from ratelimit.stores.contract import Store
+from ratelimit.stores.contract import Store, StoreUnavailable
 from ratelimit.stores.memory import MemoryStore
+
+T = TypeVar("T")
 
 
 def built(files: Mapping[str, str], section: LimitsSection | None = None) -> Snapshot | Rejected:
@@ -32,6 +34,13 @@ def snapshot(files: Mapping[str, str], section: LimitsSection | None = None) -> 
 
 def policy(name: str, body: str, on: str = '{host: "*"}') -> str:
     return f"apiVersion: bundle/v1\nkind: Policy\nname: {name}\non: [{on}]\n{body}\n"
+
+
+class Away:
+    """A store that nobody reaches."""
+
+    def add(self, hits: object, now: float, deadline: float | None, then: Callable[..., T]) -> T:
+        return then(StoreUnavailable("disconnected"))
 
 
 class Seen:

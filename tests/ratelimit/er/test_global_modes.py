@@ -1,9 +1,8 @@
 """SHADOW_MODE and QUOTA_MODE: ours beside the model."""
 
 import json
-from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -11,23 +10,8 @@ from hypothesis import strategies as st
 
 from ratelimit.er.stats import GLOBAL_SHADOW, ErStats
 from ratelimit.modes import Modes
-from ratelimit.stores.contract import Hit, StoreUnavailable
 from tests.ratelimit.er.test_against_model import KEYS, VALUES, Conversation, descriptors
-from tests.ratelimit.world import World, code
-
-T = TypeVar("T")
-
-
-class Away:
-    def add(
-        self,
-        hits: Sequence[Hit],
-        now: float,
-        deadline: float | None,
-        then: Callable[[Sequence[int] | StoreUnavailable], T],
-    ) -> T:
-        return then(StoreUnavailable("down"))
-
+from tests.ratelimit.world import Away, World, code
 
 RULES = {
     "ratelimit/x.yaml": json.dumps(

@@ -1,13 +1,9 @@
 """Statistics of rules, beside the model of envoyproxy/ratelimit and against unbounded values."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callout.grpc.call import Reply
 from ratelimit.er.stats import (
     LONGEST,
     OTHER,
@@ -20,9 +16,8 @@ from ratelimit.er.stats import (
 )
 from ratelimit.limits import YEAR, Limit
 from ratelimit.plan import Counted, Group, Plan
-from ratelimit.stores.contract import StoreUnavailable
 from tests.ratelimit.er.model import Asked, Model
-from tests.ratelimit.world import World
+from tests.ratelimit.world import Away, World
 
 RULE = "edge.tenant"
 
@@ -137,15 +132,6 @@ descriptors:
   - key: free
     rate_limit: {unlimited: true}
 """
-
-
-class Away:
-    """A store that nobody reaches."""
-
-    def add(
-        self, hits: object, now: float, by: float | None, answer: Callable[[Any], Reply]
-    ) -> Reply:
-        return answer(StoreUnavailable("disconnected"))
 
 
 async def test_the_service_counts_what_rules_say() -> None:
