@@ -25,8 +25,9 @@ class RedisStore:
     """INCRBY for each hit, GET to only look, a script to give back; EXPIRE with the first hits.
 
     First as seen by this process, which remembers those that it sent it for, from the second time
-    on: of keys that come once none is kept (a new one takes 2.3 us here, beside the client). Commands of one request are one write with those of all other requests of the same tick,
-    and nothing is sent again after a failure, so a hit is never counted twice.
+    on: of keys that come once none is kept (a new one takes 2.3 us here, beside the client).
+    Commands of one request are one write with those of all other requests of the same tick, and
+    nothing is sent again after a failure, so a hit is never counted twice.
     """
 
     def __init__(self, client: Redis, remembered: int = 65_536) -> None:
