@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-import re2
-
 from waf.actions.contract import ActionProblem
+from waf.operators.contract import OperatorProblem
+from waf.operators.patterns import compile_pattern
 from waf.seclang.syntax import Setting
 from waf.settings import EngineSettings
 
@@ -66,12 +66,11 @@ def _byte(text: str) -> bytes:
 
 
 def _pattern(text: str) -> str:
-    options = re2.Options()
-    options.log_errors = False
+    # ModSecurity's recommended file has `^(?:5|4(?!04))` here, which RE2 cannot read.
     try:
-        re2.compile(_bytes(text), options)
-    except re2.error:
-        raise ActionProblem("needs a regular expression (RE2)") from None
+        compile_pattern(_bytes(text))
+    except OperatorProblem as problem:
+        raise ActionProblem(f"needs a regular expression: {problem}") from None
     return text
 
 
