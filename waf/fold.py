@@ -10,6 +10,7 @@ out, and logs nothing, is not among the rules that matched; and TX has its first
 earlier rule ends the phase.
 """
 
+import bisect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,19 +78,29 @@ class _Folding:
         self._operators = operators
         self._known = _Known()
         self._dropped: set[int] = set()
+        self._phases: dict[int, list[tuple[int, Rule]]] = {phase: [] for phase in range(1, 6)}
+        self._places: dict[str, list[int]] = {}
+        """Where a skipAfter of a name may lead: positions of markers and rules."""
+        for position, item in enumerate(program.items):
+            if isinstance(item, Rule):
+                self._phases[phase_of(item.actions) or REQUEST_BODY].append((position, item))
+                self._places.setdefault(_id(item), []).append(position)
+            elif isinstance(item, Marker):
+                self._places.setdefault(item.name, []).append(position)
         self._removable: list[frozenset[int]] = []
         """For each `ctl` that removes rules, and stands before: their positions."""
-        self._maybe_skipped = -1
-        """Up to which position a rule of the phase may have skipped."""
+        self._skips: set[int] = set()
+        """Up to which positions rules of the phase may have skipped, those behind us left out."""
 
     def run(self) -> Folded:
-        for phase in range(1, 6):
-            self._maybe_skipped = dead = -1
-            for position, rule in self._of_phase(phase):
+        for rules in self._phases.values():
+            self._skips.clear()
+            dead = -1
+            for position, rule in rules:
                 if position <= dead:
                     self._dropped.add(position)
                 else:
-                    dead = max(dead, self._fold(position, rule, phase))
+                    dead = self._fold(position, rule, rules)
         items = tuple(
             Marker(item.place, _id(item)) if position in self._dropped else item  # type: ignore[arg-type]
             for position, item in enumerate(self._items)
@@ -97,21 +108,14 @@ class _Folding:
         tx = {_encode(name): _encode(value) for name, value in self._known.values.values()}
         return Folded(Program(items, self._warnings), tx)
 
-    def _of_phase(self, phase: int) -> list[tuple[int, Rule]]:
-        return [
-            (position, item)
-            for position, item in enumerate(self._items)
-            if isinstance(item, Rule) and (phase_of(item.actions) or REQUEST_BODY) == phase
-        ]
-
-    def _fold(self, position: int, rule: Rule, phase: int) -> int:
+    def _fold(self, position: int, rule: Rule, phase: Sequence[tuple[int, Rule]]) -> int:
         """Answer one rule if that can be done; the position up to which it skips the others."""
         answer = self._answer(rule)
         if answer is False:
             self._dropped.add(position)
             return -1
         end = self._end(position, rule)
-        if answer and self._silent(rule) and self._may_fold(position, end, phase):
+        if answer and self._silent(rule) and self._may_fold(position, rule, end, phase):
             values = self._written_by(rule)
             if values is not None:
                 self._known.values |= values
@@ -177,25 +181,26 @@ class _Folding:
                 return False
         return not told and not rule.links
 
-    def _may_fold(self, position: int, end: int | None, phase: int) -> bool:
-        if position <= self._maybe_skipped and (end is None or end > self._maybe_skipped):
-            return False
-        skipped = {
-            at for at, _ in self._of_phase(phase) if end is not None and position < at <= end
-        }
+    def _may_fold(
+        self, position: int, rule: Rule, end: int | None, phase: Sequence[tuple[int, Rule]]
+    ) -> bool:
+        """Whether a rule that matches is asked by every request, or its absence is not seen."""
+        self._skips = {until for until in self._skips if until > position}
+        if self._skips:
+            # Who skips this one must skip all that it skips, and miss nothing that it writes.
+            writes = any(action.name == "setvar" for action in rule.actions)
+            if writes or end is None or end > min(self._skips):
+                return False
         for removed in self._removable:
-            if position in removed and (end is None or not skipped <= removed):
+            if position in removed and (
+                end is None or any(position < at <= end and at not in removed for at, _ in phase)
+            ):
                 return False
         return True
 
     def _written_by(self, rule: Rule) -> dict[str, tuple[str, str]] | None:
         """What TX has after the rule; None: that cannot be told, or somebody would see it early."""
         known = self._known
-        if rule.operator is not None and any(
-            action.name == "setvar" and "matched_var" in (action.argument or "").lower()
-            for action in rule.actions
-        ):
-            return None
         before = dict(known.values)
         try:
             for action in rule.actions:
@@ -229,7 +234,7 @@ class _Folding:
     def _leave(self, rule: Rule, end: int | None) -> None:
         """The rule stays: what it may do is no longer known."""
         if end is not None:
-            self._maybe_skipped = max(self._maybe_skipped, end)
+            self._skips.add(end)
         for link in (rule, *rule.links):
             self._note_reads(link)
             for action in link.actions:
@@ -283,13 +288,9 @@ class _Folding:
         name = next((a.argument for a in rule.actions if a.name == "skipafter"), None)
         if name is None:
             return None
-        for at in range(position + 1, len(self._items)):
-            item = self._items[at]
-            if isinstance(item, Marker) and item.name == name:
-                return at
-            if isinstance(item, Rule) and _id(item) == name:
-                return at
-        return len(self._items)
+        places = self._places.get(name, [])
+        after = bisect.bisect_right(places, position)
+        return places[after] if after < len(places) else len(self._items)
 
 
 def _rules(items: Iterable[Item]) -> list[Rule]:

@@ -22,6 +22,8 @@ from waf.values import Values
 
 _RULES_PER_LOOK: Final = 8
 """Rules between two looks at the time: a look costs what a cheap rule does, 0.1 us."""
+_LARGE: Final = 65_536
+"""Bytes of a body from which on the time is looked at before each rule."""
 _VALUES_PER_LOOK: Final = 256
 
 
@@ -186,6 +188,8 @@ class Transaction:
         kept = self._values.groups
         nominated = self._values.nominated
         removed = state.removed
+        large = len(state.body) + len(state.response_body) >= _LARGE
+        rules_per_look = 1 if large else _RULES_PER_LOOK
         end = len(rules)
         position = 0
         asked = 0
@@ -205,7 +209,7 @@ class Transaction:
                     if could is not None and rule.index not in could:
                         continue
             asked += 1
-            if asked % _RULES_PER_LOOK == 0:
+            if asked % rules_per_look == 0:
                 self._look()
             if (removed and rule.index in removed) or not self._matches(rule):
                 continue

@@ -1,5 +1,6 @@
 """Rules that are answered at load: fewer of them run, and every request has the same outcome."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,35 @@ def test_a_gate_that_a_request_may_remove_stays_unless_what_it_guards_goes_with_
 
     assert left(LEVEL % 1 + remove % "2" + GATE + GUARDED) == ["9", "2", "3"]
     assert left(LEVEL % 1 + remove % "2-3" + GATE + GUARDED) == ["9"]
+
+
+def test_who_skips_a_gate_and_not_all_that_it_guards_finds_the_rest() -> None:
+    """Of two rules that may skip the gate, one goes on between it and its end."""
+    text = (
+        LEVEL % 1
+        + 'SecRule ARGS:far "@rx ." "id:9,phase:1,pass,nolog,skipAfter:FAR"\n'
+        + 'SecRule ARGS:near "@rx ." "id:8,phase:1,pass,nolog,skipAfter:NEAR"\n'
+        + GATE
+        + "SecMarker NEAR\n"
+        + GUARDED
+        + "SecMarker FAR\n"
+    )
+    loaded = rules(text)
+
+    assert run(loaded, head(b"/?near=1&a=x")).interruption is not None
+    assert run(loaded, head(b"/?far=1&a=x")).interruption is None
+    assert run(loaded, head(b"/?a=x")).interruption is None
+
+
+def test_many_rules_are_read_in_little_time() -> None:
+    gates = "".join(
+        f'SecRule TX:level "@lt 2" "id:{number},phase:1,pass,nolog,skipAfter:END"\n'
+        for number in range(10, 5010)
+    )
+    began = time.process_time()
+
+    assert left(LEVEL % 2 + gates + GUARDED) == ["3"]
+    assert time.process_time() - began < 10  # 0.6 s when nobody else computes
 
 
 def test_a_value_is_not_written_before_those_that_read_it_earlier() -> None:
