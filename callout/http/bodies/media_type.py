@@ -50,6 +50,8 @@ _PARAMETER: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _IS_TOKEN: Final = re.compile(_TOKEN).fullmatch
+_IS_BOUNDARY: Final = re.compile(rb"[0-9A-Za-z'()+_,\-./:=?]++").fullmatch
+"""Strictly a token, too, but clients do not quote theirs."""
 _EXTENDED: Final = re.compile(rb".*\*\d*+\*?").fullmatch
 
 
@@ -93,7 +95,7 @@ def _parameters(text: bytes, parameters: list[tuple[bytes, bytes]], oddities: se
                 oddities.add("parameter_malformed")
         else:
             one = rest.rstrip()
-            if _IS_TOKEN(one) is None and not (name == b"boundary" and b'"' not in one):
+            if (_IS_BOUNDARY if name == b"boundary" else _IS_TOKEN)(one) is None:
                 oddities.add("parameter_malformed")
         if found["space"] or raw_name.lstrip(b" \t") != raw_name.strip():
             oddities.add("parameter_malformed")

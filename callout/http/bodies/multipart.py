@@ -30,6 +30,9 @@ class Part:
     """Header lines as they were sent, continuations joined by a space: MULTIPART_PART_HEADERS."""
     content: bytes
     media_type: MediaType = MISSING
+    is_field: bool = True
+    """Whether some reader takes it for a field. It can be a file for others: PHP does not know
+    `filename*`, and who does not know continued lines does not see what stands there."""
 
     @property
     def name(self) -> bytes:
@@ -38,7 +41,7 @@ class Part:
 
     @property
     def is_file(self) -> bool:
-        """Whether it has a filename that is not empty: a form sends an empty one for no file."""
+        """Whether some reader takes it for a file: a form sends an empty filename for none."""
         return any(self.filenames)
 
 
@@ -53,11 +56,11 @@ class Multipart:
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
-        """The fields that are no files, by each of their names."""
+        """The fields, by each of their names."""
         return tuple(
             (name, part.content)
             for part in self.parts
-            if not part.is_file
+            if part.is_field
             for name in part.names or (b"",)
         )
 
@@ -95,6 +98,18 @@ _LINE_END: Final = re.compile(rb"[ \t]*+(?:\r?\n|\Z)")
 _HEADER: Final = re.compile(rb"([!-9;-~]++):[ \t]*+(.*)", re.DOTALL).fullmatch
 _FORBIDDEN: Final = re.compile(rb"[\x00\r]").search
 _FOLD: Final = b" \t\v\f"
+_UNCERTAIN: Final[Oddities] = frozenset(
+    {
+        "disposition_invalid",
+        "escaped_quote",
+        "filename_extended",
+        "header_folding",
+        "invalid_quoting",
+        "part_header_duplicate",
+        "part_header_invalid",
+    }
+)
+"""What makes a filename one that only some readers see."""
 _UNENCODED: Final = (b"7bit", b"8bit", b"binary")
 
 
@@ -149,7 +164,7 @@ class _Reader:
             if len(found) == self._limits.parts and not is_final:
                 self.oddities.add("too_many_parts")
                 break
-            if rest[0][:1] in b" \t" and rest[0]:
+            if rest[0].startswith((b" ", b"\t")):
                 self.oddities.add("delimiter_invalid")
             line_before = body[max(at - 2, 0) : at]
             self._line_end(line_before)
@@ -167,6 +182,7 @@ class _Reader:
         return found
 
     def _part(self, at: int, until: _Delimiter) -> Part:
+        known, self.oddities = self.oddities, set()
         lines: list[bytes] = []
         for count in itertools.count():
             end = self._body.find(b"\n", at, until.at)
@@ -186,7 +202,9 @@ class _Reader:
                 self.oddities.add("too_many_part_headers")
                 break
             self._line(line, lines)
-        return self._named(lines, self._body[at : max(at, until.before)])
+        part = self._named(lines, self._body[at : max(at, until.before)])
+        self.oddities |= known
+        return part
 
     def _line(self, line: bytes, lines: list[bytes]) -> None:
         """Adds a header line, or to the last one what continues it."""
@@ -235,7 +253,8 @@ class _Reader:
             self.oddities.add("disposition_missing")
         if not any(names):
             self.oddities.add("invalid_part")
-        return Part(tuple(names), tuple(filenames), tuple(lines), content, kind)
+        is_field = not any(filenames) or not _UNCERTAIN.isdisjoint(self.oddities)
+        return Part(tuple(names), tuple(filenames), tuple(lines), content, kind, is_field)
 
     def _line_end(self, line: bytes) -> None:
         """Notes how a line ended, if it did."""

@@ -14,7 +14,7 @@ from callout.http.bodies.oddities import BROKEN, Oddities, Oddity
 from callout.http.bodies.pairs import Pairs
 from callout.http.bodies.reading import Kind, Reading, kind_of, read
 
-_CHOICES: Final = 4
+_CHOICES: Final = 2
 """Content-Types, and boundaries and charsets of each, that are tried. Each costs a reading of the
 whole body, and a client could send thousands."""
 
@@ -75,12 +75,14 @@ def _some(choices: Sequence[_Choice], oddities: set[Oddity]) -> Sequence[_Choice
     return choices[:_CHOICES]
 
 
+_START: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+(.)", re.DOTALL).match
 _FORM: Final = re.compile(rb"[^\x00-\x20=&]{1,256}+=").match
 
 
 def _sniffed(first: Reading, body: bytes, limits: Limits, separators: bytes) -> Iterator[Reading]:
     """What the body looks like: many applications ask it, and not its Content-Type."""
-    start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    begin = _START(body)
+    start = begin[1] if begin is not None else b""
     looks: Kind = "json" if start in (b"{", b"[") else "xml" if start == b"<" else "raw"
     if looks not in ("raw", first.kind):
         reading = read(looks, body, MediaType(), limits, separators)
@@ -124,15 +126,22 @@ def _pairs_of_charset(pairs: Sequence[tuple[bytes, bytes]], charset: bytes) -> P
 
 def _of_parts(content: Multipart, limits: Limits, oddities: set[Oddity]) -> Iterator[Reading]:
     """What is inside of parts: other multipart bodies, transfer encodings, charsets."""
+    if content.outside:
+        yield Reading("raw", Pairs(((b"", content.outside),)))
     inner = _nested(content.parts)
+    found: list[Part] = []
     for _ in range(limits.nesting):
-        found = [multipart.decode(part.content, part.media_type, limits) for part in inner]
-        for nested in found:
-            if nested.parts:
-                yield Reading("multipart", nested)
-        inner = [part for nested in found for part in _nested(nested.parts)]
+        below: list[Part] = []
+        for part in inner:
+            below += multipart.decode(part.content, part.media_type, limits).parts
+        found += below
+        inner = _nested(below)
     if inner:
         oddities.add("nested_too_deep")
+    if len(found) > limits.parts:
+        oddities.add("too_many_parts")
+    if found:
+        yield Reading("multipart", Multipart(tuple(found[: limits.parts])))
     undone = [(part.name, text) for part in content.parts for text in _undone(part)]
     if undone:
         yield Reading("urlencoded", Pairs(tuple(undone)))
@@ -146,7 +155,7 @@ _ENCODING: Final = re.compile(rb"content-transfer-encoding:\s*+(\S++)", re.IGNOR
 
 
 def _undone(part: Part) -> Iterator[bytes]:
-    if part.is_file:
+    if not part.is_field:
         return
     charset = part.media_type.parameter(b"charset") or b""
     text = charsets.to_utf8(part.content, charset)

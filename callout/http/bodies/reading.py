@@ -15,7 +15,7 @@ Kind: TypeAlias = Literal["urlencoded", "multipart", "json", "xml", "raw"]
 """Formats; SecLang's body processors in lower case."""
 
 Content: TypeAlias = Pairs | Multipart | XmlValues | None
-"""None: raw, there is nothing to take apart."""
+"""None: the body as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

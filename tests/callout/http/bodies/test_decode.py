@@ -300,6 +300,12 @@ HOSTILE: list[tuple[str, Headers, bytes, str]] = [
         "nested_multipart",
     ),
     (
+        "after the final delimiter",
+        typed(b"multipart/form-data; boundary=x"),
+        (MULTIPART % b"").replace(ATTACK, b"1") + MULTIPART % b"",
+        "data_after",
+    ),
+    (
         "base64",
         typed(b"multipart/form-data; boundary=x"),
         (MULTIPART % b"Content-Transfer-Encoding: base64\r\n").replace(
@@ -348,8 +354,8 @@ HOSTILE: list[tuple[str, Headers, bytes, str]] = [
 
 
 def test_there_are_hostile_bodies() -> None:
-    assert len(HOSTILE) == 37
-    assert len({row[0] for row in HOSTILE}) == 37
+    assert len(HOSTILE) == 38
+    assert len({row[0] for row in HOSTILE}) == 38
 
 
 @pytest.mark.parametrize("row", HOSTILE, ids=[row[0] for row in HOSTILE])
@@ -399,7 +405,7 @@ def test_multipart_in_multipart_is_read_as_deep_as_the_limit() -> None:
     lenient = decode(twice, headers, "lenient")
     assert [
         len(one.content.parts) for one in lenient.readings if isinstance(one.content, Multipart)
-    ] == [1, 1, 1]
+    ] == [1, 2]
     assert not lenient.refused
     limited = decode(twice, headers, "lenient", replace(DEFAULT, nesting=1))
     assert limited.refused == ("nested_too_deep",)
@@ -409,6 +415,17 @@ def test_a_file_is_not_taken_for_a_form() -> None:
     body = b"\x89PNG\r\n\x1a\n" + b"=&" * 2_000
     lenient = decode(body, typed(b"application/octet-stream"), "lenient")
     assert [reading.kind for reading in lenient.readings] == ["raw"]
+
+
+@pytest.mark.parametrize("space", [b"", b" " * 1_000, b"\xef\xbb\xbf"])
+def test_what_an_unknown_type_looks_like_is_read_too(space: bytes) -> None:
+    headers = typed(b"application/unknown")
+    for body, kind in ((b'{"a":1}', "json"), (b"<a>1</a>", "xml"), (b"a=1", "urlencoded")):
+        if kind == "urlencoded" and space.startswith(b" "):
+            continue
+        lenient = decode(space + body, headers, "lenient")
+        assert [reading.kind for reading in lenient.readings] == ["raw", kind]
+        assert b"1" in set(values(lenient))
 
 
 def test_separators_are_a_choice() -> None:

@@ -20,6 +20,7 @@ ROWS: list[tuple[bytes, bytes, Pairs, set[str]]] = [
     (b'a/b; c="d;e\\"f"', b"a/b", [(b"c", b'd;e"f')], {"parameter_malformed"}),
     (b'a/b; c="d;e"; f=g', b"a/b", [(b"c", b"d;e"), (b"f", b"g")], set()),
     (b"m/f; boundary=a,b:c", b"m/f", [(b"boundary", b"a,b:c")], set()),
+    (b"m/f; boundary=a b", b"m/f", [(b"boundary", b"a b")], {"parameter_malformed"}),
     (b"", b"", [], {"media_type_malformed"}),
     (b"text", b"text", [], {"media_type_malformed"}),
     (b"text/", b"text/", [], {"media_type_malformed"}),
@@ -53,7 +54,7 @@ ROWS: list[tuple[bytes, bytes, Pairs, set[str]]] = [
 
 
 def test_there_are_rows() -> None:
-    assert len(ROWS) == 27
+    assert len(ROWS) == 28
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[repr(row[0]) for row in ROWS])

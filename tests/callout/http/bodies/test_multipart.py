@@ -284,6 +284,31 @@ def test_a_part_has_all_names_that_some_reader_takes(
     assert found.oddities == oddities
 
 
+@pytest.mark.parametrize(
+    ("disposition", "is_field"),
+    [
+        (b"form-data; name=a; filename=b", False),
+        (b'form-data; name="a"; filename="b"', False),
+        (b'form-data; name="a"; filename=""', True),
+        (b"form-data; name=a; filename*=utf-8''b", True),
+        (b"form-data; name=a; filename='b'", True),
+        (b"form-data; name=a; filename =b", True),
+        (b"form-data; name=a;\r\n filename=b", True),
+        (b"form-data; name=a\r\nContent-Disposition: form-data; name=a; filename=b", True),
+    ],
+)
+def test_a_file_that_some_take_for_a_field_is_both(disposition: bytes, is_field: bool) -> None:
+    found = read(one(b"Content-Disposition: " + disposition))
+    assert found.parts[0].is_field == is_field
+    assert found.pairs == (((b"a", b"1"),) if is_field else ())
+
+
+def test_a_file_is_none_the_more_a_field_for_what_is_wrong_with_another_part() -> None:
+    bad = b"Content-Disposition: form-data; name='b'"
+    found = read(one(bad, content=body(b"", b"--xx", FIELD + b"; filename=c", b"", b"2")))
+    assert [part.is_field for part in found.parts] == [True, False]
+
+
 def test_header_lines_are_kept_as_they_were_sent_whatever_is_wrong_with_them() -> None:
     found = read(
         one(b"Content-!Disposition : x", FIELD, b"content-TYPE: text/plain;\r\n  charset=a")
