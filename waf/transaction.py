@@ -109,20 +109,27 @@ class Transaction:
         state.processor = choose(head.headers)
         return self._phase(1)
 
+    def wants_request_body(self) -> bool:
+        """Whether phase 2 is to see the body of this request."""
+        state = self.state
+        return state.engine != "off" and state.request_body_access and state.interruption is None
+
     def request_body(self, body: bytes, cut: bool = False) -> Interruption | None:
         """The body, whole and with its content coding taken off, or none: phase 2.
 
         Args:
-            body: empty where there is none.
+            body: empty where there is none, or it is not wanted.
             cut: there was more, which is not here.
         """
         state = self.state
-        if self._over(len(body), cut, state.request_body_limit):
-            state.inbound_overflow = True
-            if self._refuses_size(state.settings.request_body_limit_action):
-                return self._interrupt(Interruption("deny", 413, None, 2, reason="body-limit"))
-            body = body[: state.request_body_limit]
-        if state.request_body_access and state.interruption is None:
+        if self.wants_request_body():
+            if cut or len(body) > state.request_body_limit:
+                state.inbound_overflow = True
+                if state.settings.request_body_limit_action == "reject" and self._interrupt(
+                    Interruption("deny", 413, None, 2, reason="body-limit")
+                ):
+                    return state.interruption
+                body = body[: state.request_body_limit]
             state.body = body
             if state.force_body_variable and not state.processor:
                 # As ModSecurity 2 and Coraza do: what has no type is read as a form.
@@ -141,6 +148,8 @@ class Transaction:
         state = self.state
         if state.engine == "off" or not state.response_body_access or state.response is None:
             return False
+        if state.interruption is not None:
+            return False
         media = (state.response.headers.get(b"content-type") or b"").partition(b";")[0]
         return media.strip().lower() in state.settings.response_body_types
 
@@ -148,10 +157,12 @@ class Transaction:
         """The response's body, with its content coding taken off, or none: phase 4."""
         state = self.state
         if self.wants_response_body():
-            if self._over(len(body), cut, state.response_body_limit):
+            if cut or len(body) > state.response_body_limit:
                 state.outbound_overflow = True
-                if self._refuses_size(state.settings.response_body_limit_action):
-                    return self._interrupt(Interruption("deny", 500, None, 4, reason="body-limit"))
+                if state.settings.response_body_limit_action == "reject" and self._interrupt(
+                    Interruption("deny", 500, None, 4, reason="body-limit")
+                ):
+                    return state.interruption
                 body = body[: state.response_body_limit]
             state.response_body = body
         return self._phase(4)
@@ -331,12 +342,6 @@ class Transaction:
         budget = self._budget
         if budget is not None and budget.verdict == "deny" and phase != 5:
             self._interrupt(Interruption("deny", budget.status, None, phase, reason="time"))
-
-    def _over(self, size: int, cut: bool, limit: int) -> bool:
-        return self.state.engine != "off" and (cut or size > limit)
-
-    def _refuses_size(self, action: str) -> bool:
-        return action == "reject" and self.state.engine == "on"
 
     def _open(self, state: State, name: str, key: bytes) -> Members:
         scoped = state.settings.web_application + b"\0" + key if name in _PER_APPLICATION else key

@@ -268,6 +268,45 @@ def test_a_body_over_the_limit_is_refused_or_cut_as_written() -> None:
     assert ids(run(rules(text % "Reject"), request, b"a=x")) == [2]
 
 
+def test_detection_only_cuts_what_it_would_have_refused() -> None:
+    found = run(
+        rules(
+            "SecRuleEngine DetectionOnly\nSecRequestBodyLimit 4\n"
+            'SecRule ARGS "@streq x" "id:1,phase:2,pass"'
+        ),
+        head(b"/", b"POST", FORM),
+        b"a=x&b=x",
+    )
+
+    assert (found.interruption, ids(found)) == (None, [1])
+    assert found.shadow == Interruption("deny", 413, None, 2, reason="body-limit")
+
+
+def test_a_body_is_wanted_where_phase_2_will_see_it() -> None:
+    def wanted(text: str) -> bool:
+        transaction = Transaction(rules(text), b"1", 0.0)
+        transaction.request_head(head(), PEER)
+        return transaction.wants_request_body()
+
+    assert wanted("")
+    assert not wanted("SecRequestBodyAccess Off")
+    assert not wanted("SecRuleEngine Off")
+    assert not wanted('SecAction "id:1,phase:1,pass,ctl:requestBodyAccess=Off"')
+    assert not wanted('SecAction "id:1,phase:1,deny"')
+
+
+def test_the_first_interruption_stays() -> None:
+    transaction = Transaction(
+        rules('SecRequestBodyLimit 1\nSecAction "id:1,phase:1,deny"'), b"1", 0.0
+    )
+    first = transaction.request_head(head(), PEER)
+
+    assert first is not None
+    assert transaction.request_body(b"long") == first
+    assert transaction.response_head(ResponseHead(200, Headers())) == first
+    assert transaction.response_body(b"long") == first
+
+
 def test_a_body_that_is_long_without_its_files_is_an_error_of_the_body() -> None:
     text = 'SecRequestBodyNoFilesLimit 5\nSecRule REQBODY_ERROR "@eq 1" "id:1,phase:2,pass"'
     form = head(b"/", b"POST", FORM)
