@@ -73,3 +73,17 @@ def test_decision(name: str, argument: bytes, value: bytes, expected: Captures |
 def test_an_argument_that_cannot_be_used_is_told(name: str, argument: bytes) -> None:
     with pytest.raises(OperatorProblem):
         OPERATORS[name](argument, around())
+
+
+def test_of_many_words_the_first_to_stand_in_the_value_is_found() -> None:
+    words = b" ".join(b"word%05d" % number for number in range(9000))
+    test = OPERATORS["pm"](words, around())
+
+    assert test(b"x WORD08999 word00001") == (b"WORD08999",)
+    assert test(b"x word00001 word08999") == (b"word00001",)
+    assert test(b"word word9 0") is None
+
+
+def test_more_words_than_a_mebibyte_are_refused() -> None:
+    with pytest.raises(OperatorProblem, match="together"):
+        OPERATORS["pm"](b"a" * (1 << 20) + b" b", around())
