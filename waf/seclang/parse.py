@@ -66,7 +66,7 @@ class _Parser:
         self._catalogue = catalogue
         self.limits = limits
         self._chains = Chains()
-        self._files = self._rules = 0
+        self._files = self._bytes = self._rules = 0
         self.items: list[Item] = []
         self.problems: list[Problem] = []
         self.errors = 0
@@ -82,6 +82,11 @@ class _Parser:
             most = self.limits.file_bytes
             self._tell(path, (0, 0), "", f"expected at most {most} bytes, found {len(data)}")
             return
+        self._bytes += len(data)
+        if self._bytes > self.limits.total_bytes:
+            most = self.limits.total_bytes
+            self._tell(path, (0, 0), "", f"expected at most {most} bytes in all files, found more")
+            raise _TooMuch
         text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
         source = _Source(path, text, [0, *(end.end() for end in _LINE_END.finditer(text))])
 

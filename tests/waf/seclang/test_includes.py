@@ -97,6 +97,12 @@ def test_the_depth_and_the_number_of_files_are_limited() -> None:
     ]
 
 
+def test_what_is_included_again_counts_again() -> None:
+    assert told("Include setup.conf\n" * 5, Limits(total_bytes=150)) == [
+        "setup.conf: expected at most 150 bytes in all files, found more"
+    ]
+
+
 def test_files_that_double_with_every_level_end_at_the_limit() -> None:
     files = {f"{n}.conf": f"Include {n + 1}.conf\n".encode() * 2 for n in range(15)}
     files["15.conf"] = b"SecMarker x\n" * 10

@@ -157,7 +157,7 @@ def test_every_text_is_a_program_or_has_problems_with_places(data: bytes) -> Non
         assert str(problem).isprintable()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(programs(), st.data())
 def test_a_file_with_a_piece_cut_out_has_a_verdict(program: Program, data: st.DataObject) -> None:
     text = printed(program).encode("utf-8", "surrogateescape")
