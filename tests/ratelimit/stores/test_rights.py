@@ -49,7 +49,7 @@ async def use_all(client: Client) -> None:
             answers.append(await settled(store.add([hit], now, None, same)))
     once = OnceInRedis(client, 10)
     for addend in (2, 2, -1):
-        hits = [Hit(b"rl:once", addend, ends), Hit(b"rl:look", 0, ends)]
+        hits = [Hit(b"rl:d:once", addend, ends), Hit(b"rl:look", 0, ends)]
         answers.append(await once.add(b"receipt%d" % addend, hits, now, None, same))
     states = RedisStates(client)
     for kind in KINDS:
@@ -90,12 +90,12 @@ async def test_a_user_with_the_rights_of_the_page_and_no_others_can_count_in_eve
         async with started(client):
             await use_all(client)
             await beat(client, admin)
-            command = [sys.executable, "-m", "gatewright", "ratelimit", "keys", "rl:once"]
+            command = [sys.executable, "-m", "gatewright", "ratelimit", "keys", "rl:d:once"]
             process = await asyncio.create_subprocess_exec(
                 *command, "--redis", url, "--reset", stdout=asyncio.subprocess.PIPE
             )
             told, _ = await process.communicate()
-            assert (process.returncode, told[:7]) == (0, b"rl:once"), told
+            assert (process.returncode, told[:9]) == (0, b"rl:d:once"), told
         refused = [each for each in admin.acl_log() if each["username"] == user]
         assert [each["object"] for each in refused if each["object"] not in HANDSHAKE] == []
         stats = admin.info("commandstats")
