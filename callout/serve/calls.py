@@ -298,7 +298,7 @@ class Calls(Channel):
 
     def _stop(self, state: State) -> None:
         if isinstance(state, Waiting | Stream):
-            self._counters.cancelled += 1
+            self._counters.cancelled += isinstance(state, Waiting) or not state.may_be_over
             self._counters.open_calls -= 1
             state.cancel()
         if isinstance(state, Waiting | Receiving):

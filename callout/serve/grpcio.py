@@ -227,14 +227,16 @@ class _Handlers(grpc.GenericRpcHandler):
                 await _abort(context, _TOO_MANY)
             call = await self._begin(method.path, context)
             status = Status(Code.OK)
+            answered = False
             try:
                 async for reply in method.handler(messages, call):
                     if isinstance(reply, Status):
                         status = reply
                         break
+                    answered = True
                     yield reply
             except asyncio.CancelledError as error:
-                status = self._cancelled(method.path, call, error)
+                status = self._cancelled(method.path, call, error, answered)
             except Exception as error:
                 status = self._failures.raised(method.path, error, time.monotonic())
             finally:
@@ -266,7 +268,9 @@ class _Handlers(grpc.GenericRpcHandler):
         deadline = None if remaining is None else time.monotonic() + remaining
         return Call(_metadata(path, context.invocation_metadata()), deadline, _peer(context.peer()))
 
-    def _cancelled(self, path: str, call: Call, error: asyncio.CancelledError) -> Status:
+    def _cancelled(
+        self, path: str, call: Call, error: asyncio.CancelledError, answered: bool = False
+    ) -> Status:
         task = asyncio.current_task()
         if task is None or not task.cancelling():
             # The handler's own work was cancelled by someone else: a failure like any other.
@@ -274,7 +278,8 @@ class _Handlers(grpc.GenericRpcHandler):
         if call.deadline is not None and time.monotonic() >= call.deadline:
             self._counters.deadline_exceeded += 1
         else:
-            self._counters.cancelled += 1
+            # See `callout.serve.streaming.Stream.may_be_over`.
+            self._counters.cancelled += not answered or call.deadline is not None
         raise error
 
 

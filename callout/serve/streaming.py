@@ -107,6 +107,14 @@ class Stream:
         self.cancel()
         self._protocol.expired(self.stream_id)
 
+    @property
+    def may_be_over(self) -> bool:
+        """Whether to end it is not to give it up.
+
+        Envoy ends each stream of ext_proc by a reset, when it has had its answers.
+        """
+        return self.head_sent and self._call.deadline is None
+
     def cancel(self) -> None:
         """Stop the handler; nothing of it is sent any more."""
         self._release()

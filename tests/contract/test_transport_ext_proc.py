@@ -19,7 +19,7 @@ from callout.ext_proc.filter import Block, Need
 from callout.ext_proc.plan import Plan, Side
 from callout.ext_proc.service import Processor
 from callout.serve.options import ServeOptions
-from callout.serve.server import serve
+from callout.serve.server import Server, serve
 from tests.callout.ext_proc.scripts import Watcher
 from tests.contract.conftest import LOOPBACK
 
@@ -52,7 +52,8 @@ EXCHANGE = [_head(), BODY, REST, ANSWER, ANSWER_BODY, ANSWER_TRAILERS]
 class Processing:
     """A server and a client of it."""
 
-    def __init__(self, channel: grpc.aio.Channel, budget: Budget) -> None:
+    def __init__(self, server: Server, channel: grpc.aio.Channel, budget: Budget) -> None:
+        self.server = server
         self.call = channel.stream_stream(METHOD)
         self.budget = budget
 
@@ -61,7 +62,8 @@ class Processing:
     ) -> tuple[list[str], grpc.StatusCode]:
         """Which parts were answered, and how the stream ended."""
         call = self.call(timeout=20)
-        with contextlib.suppress(grpc.aio.AioRpcError):
+        # The latter: it is over already.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             for each in messages:
                 await call.write(each)
             if half_close:
@@ -71,6 +73,14 @@ class Processing:
             async for message in call:
                 parts.append(str(Response.FromString(message).WhichOneof("response")))
         return parts, await call.code()
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
 
 
 Start: TypeAlias = Callable[..., Awaitable[Processing]]
@@ -102,7 +112,7 @@ async def start(transport: Literal["own", "grpcio"]) -> AsyncIterator[Start]:
                 server.addresses[0], options=[("grpc.use_local_subchannel_pool", 1)]
             )
             stack.push_async_callback(channel.close)
-            return Processing(channel, budget)
+            return Processing(server, channel, budget)
 
         yield begin
 
@@ -247,16 +257,26 @@ async def test_a_cancelled_stream_keeps_nothing(start: Start) -> None:
     call = processing.call(timeout=20)
     await call.write(_head())
     await call.write(BODY)
-    for _ in range(500):
-        if processing.budget.held:
-            break
-        await asyncio.sleep(0.01)
-    assert processing.budget.held == 5
+    await _until(lambda: processing.budget.held == 5)
     call.cancel()
-    for _ in range(500):
-        if watcher.asked[-1] == ("done",):
-            break
-        await asyncio.sleep(0.01)
+    await _until(lambda: watcher.asked[-1] == ("done",))
 
-    assert watcher.asked[-1] == ("done",)
+    assert processing.budget.held == 0
+
+
+@pytest.mark.parametrize("how", ["close", "drain"])
+async def test_a_server_that_stops_ends_no_exchange_well(start: Start, how: str) -> None:
+    watcher = Watcher(Need.WHOLE)
+    processing = await start(watcher)
+    call = processing.call(timeout=20)
+    await call.write(_head())
+    await call.write(BODY)
+    await _until(lambda: processing.budget.held == 5)
+    if how == "close":
+        await processing.server.close()
+    else:
+        await processing.server.drain(0.1)
+
+    assert await call.code() is not grpc.StatusCode.OK
+    await _until(lambda: watcher.asked[-1] == ("done",))
     assert processing.budget.held == 0

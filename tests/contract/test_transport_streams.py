@@ -137,9 +137,12 @@ async def test_a_bomb_ends_the_stream(start: Start) -> None:
         assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_a_cancelled_stream_stops_the_handler(running: Running) -> None:
+@pytest.mark.parametrize("timeout", [None, 10])
+async def test_a_cancelled_stream_stops_the_handler(
+    running: Running, timeout: float | None
+) -> None:
     async with running.channel() as channel:
-        call = stream(channel, "WaitStream")(timeout=10)
+        call = stream(channel, "WaitStream")(timeout=timeout)
         await call.write(b"hello")
         assert await call.read() == b"hello"
         await asyncio.wait_for(running.behaviour.started.wait(), 5)
@@ -147,6 +150,8 @@ async def test_a_cancelled_stream_stops_the_handler(running: Running) -> None:
 
         await asyncio.wait_for(running.behaviour.cancelled.wait(), 5)
     assert running.counters.open_calls == 0
+    # It had an answer, and it may have had no end: so Envoy ends what is over.
+    assert running.counters.cancelled == (timeout is not None)
 
 
 async def test_a_stream_past_its_deadline_is_stopped(running: Running) -> None:
