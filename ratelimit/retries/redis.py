@@ -17,7 +17,7 @@ from ratelimit.retries.contract import ToldAgain
 from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.per_second import PerSecondStore
-from ratelimit.stores.redis_commands import read_counts
+from ratelimit.stores.redis_commands import GRACE, counts_of
 from ratelimit.stores.redis_scripts.script import Runner, Script
 from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.states import StateStore
@@ -27,8 +27,6 @@ T = TypeVar("T")
 PREFIX = b"rl:r:"
 """Of all receipts; no counter's name begins so."""
 _MOST = b"%d" % MOST
-_GRACE = 2
-"""Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
 
 
 class _Known(NamedTuple):
@@ -135,7 +133,7 @@ class OnceInRedis:
                 # A counter that is hit twice is counted twice: each hit has a receipt.
                 named = receipt_key(key, receipt, place)
                 keys = (key,) if named is None else (key, named)
-                life = b"%d" % (max(ends - int(now), 1) + _GRACE)
+                life = b"%d" % (max(ends - int(now), 1) + GRACE)
                 made.append(make(keys, (b"%d" % addend, life, self._within, _MOST)))
             return made
 
@@ -181,17 +179,13 @@ class OnceInRedis:
     ) -> Sequence[int] | StoreUnavailable:
         if isinstance(outcome, Unavailable):
             return StoreUnavailable(outcome.reason)
-        counts = read_counts(outcome)
-        if isinstance(counts, list):
-            if not any(count < 0 for count in counts):
-                return counts
-            # What is told again is below 0; who only looks neither is nor is not.
-            found = [-count - 1 if count < 0 else count for count in counts]
-            fresh = any(count >= 0 and hit.addend for count, hit in zip(counts, hits, strict=True))
-            return found if fresh else ToldAgain(found)
-        if counts is not None:
-            self._client.not_serving(counts)
-        return StoreUnavailable("error")
+        counts = counts_of(outcome, self._client)
+        if isinstance(counts, StoreUnavailable) or not any(count < 0 for count in counts):
+            return counts
+        # What is told again is below 0; who only looks neither is nor is not.
+        found = [-count - 1 if count < 0 else count for count in counts]
+        fresh = any(count >= 0 and hit.addend for count, hit in zip(counts, hits, strict=True))
+        return found if fresh else ToldAgain(found)
 
 
 def receipt_key(counter: bytes, receipt: bytes, place: int) -> bytes | None:

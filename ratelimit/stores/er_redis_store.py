@@ -10,7 +10,7 @@ from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import Replies
 from ratelimit.keys import start_of
 from ratelimit.stores.contract import Hit, StoreUnavailable
-from ratelimit.stores.redis_commands import expire, give_back, increment, read_counts
+from ratelimit.stores.redis_commands import counts_of, expire, give_back, increment
 
 T = TypeVar("T")
 
@@ -71,11 +71,6 @@ class ErRedisStore:
         def settle(outcome: Replies | Unavailable) -> T:
             if isinstance(outcome, Unavailable):
                 return then(StoreUnavailable(outcome.reason))
-            counts = read_counts([outcome[place] for place in counts_at])
-            if isinstance(counts, list):
-                return then(counts)
-            if counts is not None:
-                self._client.not_serving(counts)
-            return then(StoreUnavailable("error"))
+            return then(counts_of([outcome[place] for place in counts_at], self._client))
 
         return self._client.send(commands, deadline, settle)

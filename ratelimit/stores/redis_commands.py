@@ -1,10 +1,13 @@
-"""What counters in Redis are told, and how their answers read. Pure."""
+"""What counters in Redis are told, and how their answers read."""
 
 from typing import Final
 
+from callout.redis.contract import Redis
 from callout.redis.pipeline import ErrorReply, Replies, pack
-from ratelimit.stores.contract import LARGEST_ADDEND
+from ratelimit.stores.contract import LARGEST_ADDEND, StoreUnavailable
 
+GRACE: Final = 2
+"""Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
 _INCREMENT: Final = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
 _EXPIRE: Final = b"*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 _GIVE_BACK: Final = b"""\
@@ -43,8 +46,18 @@ def give_back(key: bytes, hits: int, *keep: bytes) -> bytes:
     return pack(b"EVAL", _GIVE_BACK, b"1", key, b"%d" % hits, *keep)
 
 
-def read_counts(replies: Replies) -> list[int] | ErrorReply | None:
-    """Counters from what INCRBY, GET and scripts answer; else the error, or None: no number."""
+def counts_of(replies: Replies, client: Redis) -> list[int] | StoreUnavailable:
+    """Counters from what INCRBY, GET and scripts answer; `client` is told of an error."""
+    counts = _read(replies)
+    if isinstance(counts, list):
+        return counts
+    if counts is not None:
+        client.not_serving(counts)
+    return StoreUnavailable("error")
+
+
+def _read(replies: Replies) -> list[int] | ErrorReply | None:
+    """Counters; else the error, or None: no number."""
     counts: list[int] = []
     for reply in replies:
         if isinstance(reply, int):

@@ -11,14 +11,12 @@ from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import Replies
 from ratelimit.recent import Recent
 from ratelimit.stores.contract import Hit, StoreUnavailable
-from ratelimit.stores.redis_commands import expire, give_back, increment, read_counts
+from ratelimit.stores.redis_commands import GRACE, counts_of, expire, give_back, increment
 
 T = TypeVar("T")
 
 _GET = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 _ADD_ONE = b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$1\r\n1\r\n"
-_GRACE = 2
-"""Seconds that a counter outlives its window: replicas whose clocks are behind still use it."""
 
 
 class RedisStore:
@@ -98,7 +96,7 @@ class RedisStore:
                     self._known.forget(hit.key)
         for count in counts:
             if type(count) is not int:
-                read = self._read(counts)
+                read = counts_of(counts, self._client)
                 if isinstance(read, StoreUnavailable):
                     return read
                 counts = read
@@ -113,15 +111,6 @@ class RedisStore:
                 self._client.send([_expire(hit, now)], None, _nothing)
         return counts
 
-    def _read(self, replies: Replies) -> list[int] | StoreUnavailable:
-        """Counters among which there is something else than what INCRBY answers."""
-        counts = read_counts(replies)
-        if isinstance(counts, list):
-            return counts
-        if counts is not None:
-            self._client.not_serving(counts)
-        return StoreUnavailable("error")
-
 
 def _expire(hit: Hit, now: float) -> bytes:
     """The rest of the window, the grace, and a little more that differs from key to key.
@@ -134,7 +123,7 @@ def _expire(hit: Hit, now: float) -> bytes:
     if rest < 1:
         rest = 1
     spread = zlib.crc32(key) % (2 + rest // 10 if rest < 600 else 62)
-    return expire(key, b"%d" % (rest + _GRACE + spread))
+    return expire(key, b"%d" % (rest + GRACE + spread))
 
 
 def _nothing(outcome: Any) -> None:
