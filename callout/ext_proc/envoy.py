@@ -158,7 +158,7 @@ def _address(attributes: Any, end: str) -> tuple[bytes, int]:
     """`127.0.0.1:40312`, `[::1]:40312`, or a path."""
     text = _text(attributes, f"{end}.address")
     address, colon, port = text.rpartition(b":")
-    if not colon or not port.isdigit():
+    if not colon or not port.isdigit() or len(port) > 5:
         return text, 0
     return address.strip(b"[]"), int(port)
 
