@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from callout.redis.contract import Redis
 from callout.redis.outcome import Unavailable
-from callout.redis.pipeline import ErrorReply, Replies, Reply, pack
+from callout.redis.pipeline import Replies, Reply, pack
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.retries.contract import ToldAgain
@@ -18,7 +18,7 @@ from ratelimit.retries.request_id import MOST
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_commands import GRACE, counts_of
-from ratelimit.stores.redis_scripts.script import Runner, Script
+from ratelimit.stores.redis_scripts.script import Runner, Script, is_unknown
 from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.states import StateStore
 
@@ -146,7 +146,7 @@ class OnceInRedis:
                 future.set_exception(error)
 
         def bring(outcome: Replies | Unavailable) -> None:
-            if isinstance(outcome, Unavailable) or not any(map(_unknown, outcome)):
+            if isinstance(outcome, Unavailable) or not any(map(is_unknown, outcome)):
                 settle(outcome)
             else:
                 # What was executed is known again by its receipt.
@@ -232,7 +232,3 @@ def _shown(script: Script) -> Script:
 
 def _text(name: str) -> str:
     return files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
-
-
-def _unknown(reply: object) -> bool:
-    return isinstance(reply, ErrorReply) and reply.message.startswith("NOSCRIPT")

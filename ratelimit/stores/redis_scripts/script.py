@@ -131,4 +131,9 @@ class Runner:
 def _unknown(outcome: Replies | Unavailable) -> bool:
     if isinstance(outcome, Unavailable):
         return False
-    return isinstance(outcome[0], ErrorReply) and outcome[0].message.startswith("NOSCRIPT")
+    return is_unknown(outcome[0])
+
+
+def is_unknown(reply: object) -> bool:
+    """Whether Redis does not know the script, and so has not executed it."""
+    return isinstance(reply, ErrorReply) and reply.message.startswith("NOSCRIPT")
