@@ -85,11 +85,13 @@ def decide(plan: Plan, counts: Sequence[int], now: float) -> Answer:
                     refusing = limit
             if remaining < 0:
                 remaining = 0
-            # Of several limits the one that refuses, longest first; else the tightest.
-            rank = (not over, shadow, -reset if over else remaining)
-            if best is None or rank < best:
+            if len(group.counted) > 1:
+                # Of several limits the one that refuses, longest first; else the tightest.
+                rank = (not over, shadow, -reset if over else remaining)
+                if best is not None and rank >= best:
+                    continue
                 best = rank
-                verdict = _new(Verdict, (over, limit, remaining, reset))
+            verdict = _new(Verdict, (over, limit, remaining, reset))
         if verdict is None:
             verdict = UNLIMITED if group.unlimited else NOT_LIMITED
         verdicts.append(verdict)

@@ -9,7 +9,7 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from ratelimit.decide import Answer, Verdict
+from ratelimit.decide import Answer
 from ratelimit.limits import (
     CALENDAR_MONTH,
     DAY,
@@ -126,29 +126,26 @@ def encode(answer: Answer) -> bytes:
     a message and serializing it takes 1.6 and 2.75 us.
     """
     parts = [b"\x08\x02" if answer.over else b"\x08\x01"]  # overall_code
-    for verdict in answer.verdicts:
-        status = _status(verdict)
-        parts += (b"\x12", varint(len(status)), status)  # statuses
+    for over, limit, remaining, reset in answer.verdicts:
+        status = _code(over, limit) + _remaining(remaining)
+        if limit is not None:
+            status += _duration_until_reset(reset)
+        parts += (_status_of(len(status)), status)
     return b"".join(parts)
 
 
-def _status(verdict: Verdict) -> bytes:
-    over, limit, remaining, reset = verdict
-    if limit is None:
-        if over:
-            return _OVER
-        return _NO_LIMIT if not remaining else b"\x08\x01" + _remaining(remaining)
-    return (
-        (b"\x08\x02" if over else b"\x08\x01")  # code
-        + _current_limit(limit)
-        + _remaining(remaining)
-        + _duration_until_reset(reset)
+@lru_cache(4096)
+def _code(over: bool, limit: Limit | None) -> bytes:
+    """`code` and `current_limit`, if there is one: what was refused uncounted has none."""
+    return (b"\x08\x02" if over else b"\x08\x01") + (
+        b"" if limit is None else _current_limit(limit)
     )
 
 
-_NO_LIMIT = b"\x08\x01"
-_OVER = b"\x08\x02"
-"""Refused without having been counted."""
+@lru_cache(4096)
+def _status_of(size: int) -> bytes:
+    """The tag of `statuses`, and how long this one is."""
+    return b"\x12" + varint(size)
 
 
 @lru_cache(4096)
@@ -162,7 +159,6 @@ def varint(number: int) -> bytes:
     return bytes(data)
 
 
-@lru_cache(4096)
 def _current_limit(limit: Limit) -> bytes:
     message: bytes = rls_pb2.RateLimitResponse.RateLimit(
         requests_per_unit=limit.requests,

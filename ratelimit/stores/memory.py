@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.forgotten import Forgotten
@@ -16,6 +16,11 @@ GRACE = 2
 again is counted on."""
 
 
+_PARTS: Final = 4096
+"""One of so many counters goes at once when there is no room. Each hit of a new counter takes 0.8
+us then; 1.2 where one goes for one."""
+
+
 class MemoryStore:
     """A table of counters for each end of a window; a window that ended goes as a whole."""
 
@@ -27,6 +32,7 @@ class MemoryStore:
         is being hit, nor those of other windows.
         """
         self._most = most_keys
+        self._at_once = max(most_keys // _PARTS, 1)
         self.forgotten = Forgotten()
         self._windows: dict[int, OrderedDict[bytes, int]] = {}
         self._keys = 0
@@ -49,6 +55,9 @@ class MemoryStore:
         for key, addend, ends in hits:
             counters = self._windows.get(ends)
             if counters is None:
+                if addend <= 0:
+                    counts.append(0)  # who only looks takes no place
+                    continue
                 counters = self._windows[ends] = OrderedDict()
             count = counters.get(key)
             if count is not None:
@@ -58,7 +67,7 @@ class MemoryStore:
                 counters[key] = count
                 counters.move_to_end(key)
             elif addend <= 0:
-                count = 0  # who only looks takes no place
+                count = 0
             else:
                 if self._keys >= self._most:
                     self._evict(int(now))
@@ -76,13 +85,16 @@ class MemoryStore:
     def _evict(self, now: int) -> None:
         windows = self._windows
         ends = next(iter(windows)) if len(windows) == 1 else min(windows)
-        if ends > now:
-            if len(windows) > 1:
-                ends = max(windows, key=lambda each: len(windows[each]))
-            self.forgotten.one()
+        counting = ends > now
+        if counting and len(windows) > 1:
+            ends = max(windows, key=lambda each: len(windows[each]))
         counters = windows[ends]
+        gone = min(self._at_once, len(counters))
+        if counting:
+            self.forgotten.more(gone)
         # A plain dictionary would walk over all that was deleted before: 100 us under a flood.
-        counters.popitem(last=False)
-        self._keys -= 1
+        for _ in range(gone):
+            counters.popitem(last=False)
+        self._keys -= gone
         if not counters:
             del windows[ends]

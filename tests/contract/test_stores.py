@@ -205,6 +205,29 @@ async def test_who_only_looks_takes_no_place() -> None:
     assert len(store) == 1
 
 
+async def test_a_look_at_a_window_that_has_just_ended_is_in_nobodys_way() -> None:
+    store = MemoryStore(most_keys=1)
+    await add(store, hit(b"a", ends=END + 600), now=END - 1)
+    assert list(await add(store, hit(b"b", 0), now=END - 1)) == [0]
+    assert list(await add(store, hit(b"c", ends=END + 600), now=END + GRACE - 1)) == [1]
+    assert len(store) == 1
+
+
+async def test_of_many_keys_several_go_at_once_those_hit_least_recently_and_are_told() -> None:
+    most = 3 * 4096
+    store = MemoryStore(most_keys=most)
+    for n in range(most):
+        await add(store, hit(b"%d" % n))
+    await add(store, hit(b"0"))
+    assert store.forgotten.count == 0
+    for n in range(7):
+        await add(store, hit(b"new %d" % n))
+        assert len(store) == most - 2 + n % 3
+    assert store.forgotten.count == 9
+    counts = await add(store, hit(b"0", 0), *[hit(b"%d" % n, 0) for n in range(1, 12)])
+    assert list(counts) == [2, *[0] * 9, 1, 1]
+
+
 async def test_one_key_is_enough_room() -> None:
     store = MemoryStore(most_keys=1)
     assert list(await add(store, hit(b"a"), hit(b"b"), hit(b"b"), hit(b"a"))) == [1, 1, 2, 1]
