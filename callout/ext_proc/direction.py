@@ -123,6 +123,8 @@ class Direction:
         self._lookers = self._in_pieces
         if self._lookers and kind is not Kind.TUNNEL:
             choice = choose(self.mode, override, Need.STREAM, kind, None, False, 0)
+            if choice.unseen:
+                return exchange.fail(request, choice.unseen) or UNCHANGED
             self.mode, self.way = choice.mode, choice.way
         whole = [each for each, need in needs if need is Need.WHOLE]
         return _without_body(exchange.body(request, whole, b"", False, at))

@@ -39,33 +39,68 @@ class Processor:
         Whatever is raised here becomes an error status in the transport.
         """
         session = Session(self._choose, self._budget, dict(call.metadata), self._note, self._report)
+        reader = _Reader(messages)
         try:
-            while True:
-                out: list[Message]
+            while not session.over:
                 try:
-                    if session.due is None:
-                        message = await anext(messages)
-                    else:
-                        async with asyncio.timeout(session.due - time.monotonic()):
-                            message = await anext(messages)
+                    message = await reader.next(session.due)
                 except StopAsyncIteration:
-                    break
-                except TimeoutError:
-                    out = session.expire(time.monotonic())
+                    if session.waited_for:
+                        yield _CUT_OFF
+                    return
+                now = time.monotonic()
+                out: list[Message]
+                if message is None:
+                    out = session.expire(now)
                 else:
                     event = read(message)
-                    if isinstance(event, Status):
-                        yield event
-                        return
-                    out = session.receive(event, time.monotonic())
+                    out = [event] if isinstance(event, Status) else session.receive(event, now)
                 for each in out:
                     if isinstance(each, Status):
                         yield each
                         return
                     yield write(each)
-                if session.over:
-                    return
-            if session.waited_for:
-                yield _CUT_OFF
         finally:
+            reader.close()
             session.close()
+
+
+class _Reader:
+    """The messages of a call, waited for until a given time."""
+
+    __slots__ = ("_messages", "_reading")
+
+    def __init__(self, messages: AsyncIterator[bytes]) -> None:
+        self._messages = messages
+        self._reading: asyncio.Future[bytes] | None = None
+
+    async def next(self, due: float | None) -> bytes | None:
+        """The next message; None: `due` passed before it came.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+        """
+        reading = self._reading
+        if reading is None:
+            if due is None:
+                return await anext(self._messages)
+            reading = self._reading = asyncio.ensure_future(anext(self._messages))
+        # Not `asyncio.timeout`: that would cancel the reading, after which grpcio's iterator says
+        # that there are no more, and the stream would end well.
+        await asyncio.wait((reading,), timeout=None if due is None else due - time.monotonic())
+        if not reading.done():
+            return None
+        self._reading = None
+        return reading.result()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._reading is not None:
+            self._reading.add_done_callback(_look_away)
+            self._reading.cancel()
+
+
+def _look_away(reading: "asyncio.Future[bytes]") -> None:
+    """Nobody wants what it ends with; asyncio would log that."""
+    if not reading.cancelled():
+        reading.exception()

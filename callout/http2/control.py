@@ -164,11 +164,9 @@ class Control(Outbound):
             self._floods.late_reset(self._begun())
             return
         self._drop_reported(stream_id, stream, int.from_bytes(payload, "big"), events)
-        if stream.answered:
-            # Not in vain: Envoy ends every stream of ext_proc so (1.40: INTERNAL_ERROR) when the
-            # exchange is over, and thousands a second are no attack.
-            self._floods.late_reset(self._begun())
-        else:
+        if not stream.answered:
+            # Others were not begun in vain: Envoy ends every stream of ext_proc so (1.40 says
+            # INTERNAL_ERROR) when the exchange is over, and thousands a second are no attack.
             self._floods.reset(self._begun())
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes, events: Events) -> None:

@@ -251,6 +251,30 @@ async def test_a_body_that_does_not_come_is_waited_for_only_so_long(
     assert code is grpc.StatusCode.OK
 
 
+async def test_an_exchange_goes_on_after_a_slow_body_where_that_may_pass(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PATIENCE", 0.05)
+    watcher = Watcher(Need.WHOLE)
+    processing = await start(watcher)
+    call = processing.call(timeout=20)
+
+    async def answer() -> str:
+        return str(Response.FromString(await call.read()).WhichOneof("response"))
+
+    await call.write(_head())
+    await call.write(BODY)
+    assert [await answer(), await answer()] == ["request_headers", "request_body"]
+    await call.write(REST)
+    assert await answer() == "request_body"
+    await call.write(ANSWER)
+    assert await answer() == "response_headers"
+    await call.done_writing()
+
+    assert await call.code() is grpc.StatusCode.OK
+    assert watcher.bodies == []
+
+
 async def test_a_cancelled_stream_keeps_nothing(start: Start) -> None:
     watcher = Watcher(Need.WHOLE)
     processing = await start(watcher)

@@ -411,6 +411,13 @@ def test_grpc_and_events_are_looked_at_in_pieces_only() -> None:
     assert script.head(grpc) == [Final(ENDLESS)]
 
 
+def test_pieces_that_are_not_sent_although_they_are_needed_are_a_failure() -> None:
+    script = Script(Watcher(Need.WHOLE), Watcher(Need.STREAM), request=NONE, endless=None)
+
+    assert script.head((b"content-type", b"application/grpc")) == [Final(FAILED)]
+    assert script.notes == [("request", "endless"), ("request", "stale")]
+
+
 # Sizes, failures, time.
 
 
