@@ -16,7 +16,7 @@ from waf.actions.table import ACTIONS
 from waf.directives import read_setting
 from waf.directory import RuleDirectory
 from waf.macros import Expand, MacroProblem, compile_text, has_macro
-from waf.operators.contract import Operator, OperatorProblem, Surroundings, Test
+from waf.operators.contract import Operator, OperatorProblem, Sought, Surroundings, Test
 from waf.operators.undecided import for_negated
 from waf.rules import Chain, CompiledRule, Group, RuleSet, Transformation
 from waf.seclang.syntax import Marker, Program, Rule, Setting, Target
@@ -47,6 +47,10 @@ def assemble(
         tx: what TX begins with, as `waf/fold.py` found it.
     """
     return _Assembly(operators, transformations, read).run(program, tx)
+
+
+_LONGEST_KEPT: Final = 4096
+"""Bytes of such an argument: a client may have written it, and each rule would keep its own."""
 
 
 class _Assembly:
@@ -115,13 +119,14 @@ class _Assembly:
                 self._fault(rule, f"{call.name} {problem}")
         labels = head or _labels(draft, rule)
         group, test, dynamic = None, None, None
+        sought: list[Sought] = []
         if rule.operator is not None:
             try:
                 group = self._group(rule.targets, tuple(draft.transformations), draft.multi_match)
             except (TargetProblem, OperatorProblem) as problem:
                 self._fault(rule, str(problem))
             try:
-                test, dynamic = self._test(rule)
+                test, dynamic = self._test(rule, sought)
             except (OperatorProblem, ActionProblem) as problem:
                 self._fault(rule, f"@{rule.operator.name} {problem}")
         links = tuple(self._rule(link, index, labels)[1] for link in rule.links)
@@ -131,6 +136,7 @@ class _Assembly:
             group=group,
             test=test,
             dynamic=dynamic,
+            sought=sought[0] if sought else None,
             negated=rule.operator is not None and rule.operator.negated,
             capture=draft.capture,
             steps=tuple(draft.steps),
@@ -170,7 +176,9 @@ class _Assembly:
             self._chains[names] = chain
         return chain
 
-    def _test(self, rule: Rule) -> tuple[Test | None, Callable[[State], Test | None] | None]:
+    def _test(
+        self, rule: Rule, sought: list[Sought]
+    ) -> tuple[Test | None, Callable[[State], Test | None] | None]:
         call = rule.operator
         assert call is not None  # noqa: S101 - the caller has looked
         operator = self._operators.get(call.name)
@@ -184,6 +192,8 @@ class _Assembly:
         )
         argument = self._text(call.argument) if has_macro(call.argument) else None
         if argument is None or isinstance(argument, bytes):
+            if not call.negated:
+                around = replace(around, seek=sought.append)
             test = operator(call.argument.encode("utf-8", "surrogateescape"), around)
             return for_negated(test) if call.negated else test, None
         around = replace(around, warn=_unheard)
@@ -308,7 +318,8 @@ def _dynamic(
             test = None
         if len(tests) >= _MOST_TESTS:
             tests.clear()
-        tests[expanded] = test
+        if len(expanded) <= _LONGEST_KEPT:
+            tests[expanded] = test
         return test
 
     return dynamic

@@ -1,18 +1,26 @@
-"""Which rules of a group could match at all, told from all of its values at once."""
+"""Which rules of a phase could match at all, told from all of its values at once."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from waf.rules import Group
+from waf.state import Found
 
 
 class Nomination(Protocol):
-    """Asked once for a group and the values of a transaction."""
+    """Asked once for each phase of a transaction, before its rules run."""
 
-    def __call__(self, group: Group, values: Sequence[bytes]) -> Container[int] | None:
-        """Indexes of the rules of the group that could match one of the values, transformed.
+    def __call__(
+        self, phase: int, values: Callable[[Group], Sequence[Found]], look: Callable[[], None]
+    ) -> Sequence[int]:
+        """Positions, within the phase, of the rules that could match, in their order.
+
+        Args:
+            phase: 1 to 5.
+            values: what the rules of a group test, transformed. Not asked for volatile groups.
+            look: looks at the time; raises what ends the phase when there is none left.
 
         Returns:
-            At least every rule that will match; None: ask each.
+            At least those of every rule that will match.
         """
         ...

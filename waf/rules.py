@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from callout.config.problems import Problem
 from waf.actions.contract import Step, Verdict
 from waf.macros import Expand
-from waf.operators.contract import Test
+from waf.operators.contract import Sought, Test
 from waf.settings import EngineSettings
 from waf.state import Labels, State
 from waf.targets import TargetSet
@@ -77,6 +77,9 @@ class CompiledRule:
     """None: a SecAction, or `dynamic`."""
     dynamic: Callable[[State], Test | None] | None
     """Makes the test when its argument has macros; None of it: it cannot be made now."""
+    sought: Sought | None
+    """What stands in every value that the test matches; None: that cannot be told, or the rule
+    is negated."""
     negated: bool
     capture: bool
     steps: tuple[Step, ...]

@@ -4,7 +4,8 @@ A transaction opens nothing and reads no clock. Its methods are called in the or
 stand; each says whether a rule interrupted. After an interruption only `logging` has an effect.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -86,7 +87,8 @@ class Transaction:
         self._budget: Final = budget
         self._keys: Final[dict[str, bytes]] = {}
         self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open, rules.tx)
-        self._values: Final = Values(self.state, rules.chains, nominate)
+        self._nominate: Final = nominate
+        self._values: Final = Values(self.state, rules.chains)
         self.matched: Final[list[Match]] = []
         """In the order in which they matched; those with `nolog`, too."""
         self.out_of_time = False
@@ -196,38 +198,24 @@ class Transaction:
     def _run(self, phase: int) -> None:
         state = self.state
         rules = self._rules.phases.get(phase, ())
-        kept = self._values.groups
-        nominated = self._values.nominated
         removed = state.removed
         large = len(state.body) + len(state.response_body) >= _LARGE
         rules_per_look = 1 if large else _RULES_PER_LOOK
-        end = len(rules)
-        position = 0
-        asked = 0
-        while position < end:
-            rule = rules[position]
-            position += 1
-            # Most rules have nothing to test, or were not nominated: that is told right here, in
-            # a third of the time of a call.
-            group = rule.group
-            if group is not None:
-                index = group.index
-                values = kept.get(index)
-                if values is not None:
-                    if not values:
-                        continue
-                    could = nominated[index]
-                    if could is not None and rule.index not in could:
-                        continue
-            asked += 1
-            if asked % rules_per_look == 0:
+        positions: Sequence[int] = range(len(rules))
+        if self._nominate is not None and rules:
+            positions = self._nominate(phase, self._values.of, self._look)
+        at = 0
+        while at < len(positions):
+            rule = rules[positions[at]]
+            at += 1
+            if at % rules_per_look == 0:
                 self._look()
             if (removed and rule.index in removed) or not self._matches(rule):
                 continue
             if state.engine == "off":
                 return
             if rule.after is not None:
-                position = rule.after
+                at = bisect_left(positions, rule.after, at)
             if rule.verdict != "pass" and phase != 5 and self._disrupt(rule):
                 return
 
@@ -270,10 +258,6 @@ class Transaction:
         values = self._values.of(group)
         if not values:
             return False
-        if not group.targets.volatile:
-            could = self._values.nominated[group.index]
-            if could is not None and rule.index not in could:
-                return False
         if state.exceptions and rule.index in state.exceptions:
             covers = state.exceptions[rule.index]
             values = [

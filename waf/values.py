@@ -1,9 +1,8 @@
 """What a transaction has already found and transformed, kept until more of the request comes."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from waf.nomination import Nomination
 from waf.rules import Chain, Group
 from waf.state import Found, State
 from waf.targets import TargetSet
@@ -12,24 +11,20 @@ from waf.targets import TargetSet
 class Values:
     """The memory of one transaction."""
 
-    __slots__ = ("_found", "_memos", "_nominate", "_state", "groups", "nominated")
+    __slots__ = ("_found", "_groups", "_memos", "_state")
 
-    def __init__(self, state: State, chains: int, nominate: Nomination | None) -> None:
+    def __init__(self, state: State, chains: int) -> None:
         """Nothing found yet.
 
         Args:
             state: of the transaction.
             chains: of the rule set.
-            nominate: None: every rule is asked.
         """
         self._state: Final = state
-        self._nominate: Final = nominate
         self._found: dict[int, Sequence[Found]] = {}
         self._memos: Final[list[dict[bytes, bytes] | None]] = [None] * chains
-        self.groups: Final[dict[int, Sequence[Found]]] = {}
+        self._groups: Final[dict[int, Sequence[Found]]] = {}
         """By index of a group that is not volatile: its values, once they were found."""
-        self.nominated: Final[dict[int, Container[int] | None]] = {}
-        """For each of these: the rules that could match; None: all of them."""
 
     def forget(self) -> None:
         """More has come: what was found may be no more all there is.
@@ -37,8 +32,7 @@ class Values:
         Transformed values are kept, as they depend on nothing else.
         """
         self._found.clear()
-        self.groups.clear()
-        self.nominated.clear()
+        self._groups.clear()
         self._state.cache.clear()
         self._state.found.clear()
 
@@ -46,15 +40,10 @@ class Values:
         """Every value that rules of the group test, transformed."""
         if group.targets.volatile:
             return self._transform(group, group.targets.find(self._state))
-        kept = self.groups.get(group.index)
+        kept = self._groups.get(group.index)
         if kept is None:
             kept = self._transform(group, self._find(group.targets))
-            self.groups[group.index] = kept
-            self.nominated[group.index] = (
-                self._nominate(group, [found.value for found in kept])
-                if self._nominate is not None and kept
-                else None
-            )
+            self._groups[group.index] = kept
         return kept
 
     def _find(self, targets: TargetSet) -> Sequence[Found]:

@@ -1,12 +1,15 @@
 """What rules do to a request: phases, chains, captures, flow, verdicts, limits, the budget."""
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from callout.http.head import Headers, ResponseHead
 from tests.waf.engine import PEER, head, ids, rules, run, tx
 from waf.interruption import Interruption
+from waf.rules import Group
+from waf.state import Found
 from waf.transaction import Budget, Transaction
 
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
@@ -366,22 +369,27 @@ def test_rules_that_take_too_long_end_with_the_verdict_that_was_declared(
     assert (found == Interruption("deny", 504, None, 1, reason="time")) is refused
 
 
-def test_nomination_is_asked_once_for_a_group_and_spares_the_rules_that_it_leaves_out() -> None:
+def test_nomination_is_asked_once_for_a_phase_and_spares_the_rules_that_it_leaves_out() -> None:
     loaded = rules(
         'SecRule ARGS "@rx a" "id:1,phase:1,pass"\nSecRule ARGS "@rx b" "id:2,phase:1,pass"\n'
-        'SecRule TX:x "@rx ." "id:3,phase:1,pass"'
+        'SecAction "id:3,phase:1,pass,skipAfter:END"\nSecAction "id:4,phase:1,pass"\n'
+        'SecMarker END\nSecAction "id:5,phase:1,pass"'
     )
-    asked: list[list[bytes]] = []
+    asked: list[tuple[int, list[bytes]]] = []
 
-    def nominate(group: object, values: list[bytes]) -> set[int]:
-        del group
-        asked.append(values)
-        return {loaded.phases[1][1].index}
+    def nominate(
+        phase: int, values: Callable[[Group], Sequence[Found]], look: Callable[[], None]
+    ) -> Sequence[int]:
+        del look
+        group = loaded.phases[1][0].group
+        assert group is not None
+        asked.append((phase, [found.value for found in values(group)]))
+        return (1, 2, 3, 4)
 
-    transaction = Transaction(loaded, b"1", 0.0, nominate=nominate)  # type: ignore[arg-type]
+    transaction = Transaction(loaded, b"1", 0.0, nominate=nominate)
     transaction.request_head(head(b"/?q=ab"), PEER)
 
-    assert (ids(transaction), asked) == ([2], [[b"ab"]])
+    assert (ids(transaction), asked) == ([2, 3, 5], [(1, [b"ab"])])
 
 
 def test_directives_are_read() -> None:

@@ -25,6 +25,16 @@ def _no_dataset(name: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """What stands in every value that a test matches: one of these, and more may be asked of it."""
+
+    expression: bytes = b""
+    """Of RE2 over Latin-1, whose dot matches line ends."""
+    words: tuple[bytes, ...] = ()
+    """Instead of an expression, ASCII letters of either case."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an operator may need while it is made."""
 
@@ -42,6 +52,8 @@ class Surroundings:
     """
     warn: Callable[[str], None] = lambda _: None
     """Told what is allowed and yet costs something: that a pattern backtracks."""
+    seek: Callable[[Sought], None] = lambda _: None
+    """Told what can be looked for in many values at once, before the test is asked about each."""
 
 
 class Operator(Protocol):

@@ -23,8 +23,7 @@ def first_valid(argument: bytes, around: Surroundings, valid: Callable[[bytes], 
     As in ModSecurity, the search goes on one byte after the beginning of what was not confirmed.
     """
     pattern = compile_pattern(argument)
-    if pattern.backtracks:
-        around.warn(f"this regular expression is not linear and has a time limit: {pattern.reason}")
+    pattern.announce(around)
     search = pattern.search
 
     def test(value: bytes) -> Captures | None:

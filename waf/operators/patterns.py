@@ -7,7 +7,14 @@ from typing import Any, Final, TypeAlias
 import re2
 import regex
 
-from waf.operators.contract import UNDECIDED, Captures, OperatorProblem, Test
+from waf.operators.contract import (
+    UNDECIDED,
+    Captures,
+    OperatorProblem,
+    Sought,
+    Surroundings,
+    Test,
+)
 from waf.operators.spelling import respell
 
 MAX_PATTERN: Final = 64 << 10
@@ -39,11 +46,22 @@ class Pattern:
     """The same from a position on, with positions."""
     reason: str = ""
     """Why RE2 cannot do it; empty: it can."""
+    sought: Sought | None = None
+    """None: RE2 cannot do it."""
 
     @property
     def backtracks(self) -> bool:
         """It may take exponential time, and is cut off after `BACKTRACK_SECONDS`."""
         return bool(self.reason)
+
+    def announce(self, around: Surroundings) -> None:
+        """Tell what is around the operator that uses it."""
+        if self.sought is not None:
+            around.seek(self.sought)
+        else:
+            around.warn(
+                f"this regular expression is not linear and has a time limit: {self.reason}"
+            )
 
 
 def compile_pattern(expression: bytes) -> Pattern:
@@ -82,14 +100,15 @@ def _linear(expression: bytes) -> Pattern:
     options.dot_nl = True
     options.log_errors = False
     options.max_mem = RE2_MEMORY
-    compiled: Any = re2.compile(respell(expression, _RE2_OUTSIDE, _RE2_INSIDE), options)
+    spelled = respell(expression, _RE2_OUTSIDE, _RE2_INSIDE)
+    compiled: Any = re2.compile(spelled, options)
     match: Any = compiled._regexp.Match
 
     def search(value: bytes, start: int) -> list[Span] | None:
         spans: list[Span] = match(_UNANCHORED, value, start, len(value))
         return None if spans[0] == _NO_SPAN else spans
 
-    return Pattern(_test_of_re2(match), search)
+    return Pattern(_test_of_re2(match), search, sought=Sought(spelled))
 
 
 def _test_of_re2(match: Any) -> Test:

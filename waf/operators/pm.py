@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from waf.operators.contract import Surroundings, Test
+from waf.operators.contract import Sought, Surroundings, Test
 from waf.operators.files import lines, named, names
 from waf.operators.literals import any_of
 
@@ -11,7 +11,7 @@ _HEXADECIMAL: Final = re.compile(rb"\|((?:[0-9a-fA-F]{2} ?)+)\|")
 _WORD: Final = re.compile(rb"(?:\|(?:[0-9a-fA-F]{2} ?)+\||\S)+")
 
 
-def pm(argument: bytes, around: Surroundings) -> Test:  # noqa: ARG001
+def pm(argument: bytes, around: Surroundings) -> Test:
     """Match values in which one of many words stands, ASCII letters of either case.
 
     Argument: words with white space between them; `|41 0a|` are bytes as in rules of Snort.
@@ -19,7 +19,7 @@ def pm(argument: bytes, around: Surroundings) -> Test:  # noqa: ARG001
     Example: `@pm sleep benchmark waitfor`.
     Differences: Coraza does not read `|...|`. ModSecurity returns the word as the rule writes it.
     """
-    return any_of([_HEXADECIMAL.sub(_bytes, word) for word in _WORD.findall(argument)])
+    return _seeking([_HEXADECIMAL.sub(_bytes, word) for word in _WORD.findall(argument)], around)
 
 
 def _bytes(match: re.Match[bytes]) -> bytes:
@@ -34,7 +34,8 @@ def pm_from_file(argument: bytes, around: Surroundings) -> Test:
     Example: `@pmFromFile unix-shell.data`.
     Differences: ModSecurity fetches `https://` names; here files only.
     """
-    return any_of([line for name in names(argument) for line in lines(around.read(name))])
+    words = [line for name in names(argument) for line in lines(around.read(name))]
+    return _seeking(words, around)
 
 
 def pm_from_dataset(argument: bytes, around: Surroundings) -> Test:
@@ -45,4 +46,10 @@ def pm_from_dataset(argument: bytes, around: Surroundings) -> Test:
     Example: `@pmFromDataset shells`.
     Differences: of Coraza; ModSecurity has none.
     """
-    return any_of(lines(around.dataset(named(argument))))
+    return _seeking(lines(around.dataset(named(argument))), around)
+
+
+def _seeking(words: list[bytes], around: Surroundings) -> Test:
+    test = any_of(words)
+    around.seek(Sought(words=tuple(words)))
+    return test

@@ -15,6 +15,5 @@ def rx(argument: bytes, around: Surroundings) -> Test:
     the vertical tab. What needs to go back is told to `warn`, and has a time limit.
     """
     pattern = compile_pattern(argument)
-    if pattern.backtracks:
-        around.warn(f"this regular expression is not linear and has a time limit: {pattern.reason}")
+    pattern.announce(around)
     return pattern.test

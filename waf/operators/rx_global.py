@@ -19,8 +19,7 @@ def rx_global(argument: bytes, around: Surroundings) -> Test:
     Differences: as ModSecurity 3; the others have none.
     """
     pattern = compile_pattern(argument)
-    if pattern.backtracks:
-        around.warn(f"this regular expression is not linear and has a time limit: {pattern.reason}")
+    pattern.announce(around)
     search, shown = pattern.search, MAX_GROUPS + 1
 
     def test(value: bytes) -> Captures | None:
