@@ -248,7 +248,7 @@ class Conversation:
             key = window_key(descriptor_key("d", length, counted), start)
             theirs = self.model.cache_key("d", one.entries, limit, now)
             assert self.model.ends[theirs] == end
-            ours = self.store._windows[end]
+            ours = self.store._windows.get(end, {})  # none: who only looks makes none
             assert ours.get(key, 0) == self.model.counters.get(theirs, 0)
 
     def same_statistics(self) -> None:
