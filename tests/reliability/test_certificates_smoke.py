@@ -5,7 +5,7 @@ import pytest
 from tests.reliability import certificates
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_no_connection_fails_while_certificates_are_replaced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
