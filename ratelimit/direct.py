@@ -8,7 +8,7 @@ rules, in 1.1 and 1.9 us (best of 12 x 20,000). A served request, which finds no
 processor's caches, takes 23 us instead of 31, and 31 instead of 43 with two descriptors.
 
 Only of messages as Envoy usually writes them (see `wire.py`), of ASCII, and of names that are short
-enough to be whole. Of everything else this says None, and the long way has the word.
+enough to be whole. Of everything else this says None, and the long way has the word, 0.5 us later.
 """
 
 from collections.abc import Iterable

@@ -11,6 +11,7 @@ from ratelimit.rules import Match, Rule, Tree, match, override_key
 
 _NOT_LIMITED = Group()
 _UNLIMITED = Group(unlimited=True)
+_new = tuple.__new__
 
 
 class Met(NamedTuple):
@@ -55,8 +56,13 @@ def met(
             keys.append(er.descriptor_key(domain, entries))
         else:
             keys.append(descriptor_key(domain, limit.unit.seconds, entries))
-        counted = Counted(limit, addend, rule.shadow, on_error, quota or rule.quota, name)
-        made.append(Group((counted,), False, rule))
+        # Their own `__new__` is a function in Python: 0.4 us more for the two.
+        refuses_last = quota or rule.quota
+        counted = _new(
+            Counted,
+            (limit, addend, rule.shadow, on_error, refuses_last, name, None, True, False),
+        )
+        made.append(_new(Group, ((counted,), False, rule)))
     if replaced:
         return _without(replaced, made, keys)
     return Met(tuple(made), tuple(keys))
