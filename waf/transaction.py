@@ -7,7 +7,7 @@ stand; each says whether a rule interrupted. After an interruption only `logging
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from callout.http.head import Peer, RequestHead, ResponseHead
 from waf.collections.contract import Store
@@ -53,6 +53,14 @@ class Match:
     audited: bool
 
 
+class Watch(Protocol):
+    """Told what rules and links of chains find, whether or not the whole of a chain matches."""
+
+    def __call__(self, rule: CompiledRule, hits: Sequence[Found], state: State) -> None:
+        """Called for those that found something; hits are transformed values."""
+        ...
+
+
 class OutOfTime(Exception):
     """The budget is spent; never leaves the transaction."""
 
@@ -70,6 +78,7 @@ class Transaction:
         budget: Budget | None = None,
         store: Store | None = None,
         nominate: Nomination | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Begins before anything was sent.
 
@@ -81,6 +90,7 @@ class Transaction:
             budget: None: rules may take any time.
             store: of persistent collections; None: they live no longer than this transaction.
             nominate: tells rules that cannot match; None: every rule is asked.
+            watch: told what rules find, to explain it; None: nobody asks.
         """
         self._rules: Final = rules
         self._store: Final[Store] = MemoryStore() if store is None else store
@@ -88,6 +98,7 @@ class Transaction:
         self._keys: Final[dict[str, bytes]] = {}
         self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open, rules.tx)
         self._nominate: Final = nominate
+        self._watch: Final = watch
         self._values: Final = Values(self.state, rules.chains)
         self.matched: Final[list[Match]] = []
         """In the order in which they matched; those with `nolog`, too."""
@@ -282,6 +293,10 @@ class Transaction:
             hits = [
                 (found, captures) for found in values if (captures := test(found[2])) is not None
             ]
+        if not hits:
+            return False
+        if self._watch is not None:
+            self._watch(rule, [found for found, _ in hits], state)
         for found, captures in hits:
             state.matches.append(found)
             state.labels = rule.labels
@@ -289,7 +304,7 @@ class Transaction:
                 _capture(state.tx, captures)
             for step in rule.steps:
                 step(state)
-        return bool(hits)
+        return True
 
     def _disrupt(self, rule: CompiledRule) -> bool:
         """Do what a rule that matched decides; tell whether the phase is over."""
