@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from envoy.service.auth.v3 import external_auth_pb2
 
+from callout.config.written import STATUSES
 from callout.grpc.call import Code
 from extauthz.header_rules import FRAMING, REQUEST_LINE, is_name, is_value, why_not_settable
-from extauthz.outcome import STATUSES, Allow, Deny, Headers
+from extauthz.outcome import Allow, Deny, Headers
 
 _OK: Final = int(Code.OK)
 _DENIED: Final = int(Code.PERMISSION_DENIED)

@@ -13,6 +13,7 @@ from callout.config.problems import Problem, Rejected
 from callout.config.section import Section
 from callout.config.source import Source
 from callout.config.validate import validate
+from callout.config.written import denial
 from extauthz import models
 from extauthz.bodies.written import DescriptorCache, body_rules
 from extauthz.cache.written import cache_rules
@@ -26,13 +27,11 @@ from extauthz.identity.contract import Identifier
 from extauthz.identity.jwt import JwtEntry, JwtRules
 from extauthz.identity.keys import KeySet
 from extauthz.input import InputBuilder, InputRules
-from extauthz.outcome import STATUSES
 from extauthz.plans import PlanCache
 from extauthz.policy.compiler.plans import rego_sources
 from extauthz.policy.engine import Engine
 from extauthz.policy.rego import RegoEngine
 
-_ON_ERROR = re.compile(r"deny\((\d{3})\)")
 _ISSUER = re.compile(r"[!-~]{1,1024}")
 """StringOrURI of RFC 7519, as identity providers write it: visible ASCII."""
 
@@ -293,8 +292,8 @@ def _on_error(model: models.Auth, block: Source, problems: list[Problem]) -> int
         return 403  # what Envoy makes of the plugin's gRPC errors, unless told otherwise
     if model.on_error == "allow":
         return None
-    match = _ON_ERROR.fullmatch(model.on_error)
-    if match is None or int(match[1]) not in STATUSES or int(match[1]) < 400:
+    status = denial(model.on_error)
+    if status is None:
         problems.append(
             block.problem(
                 ("onError",),
@@ -303,4 +302,4 @@ def _on_error(model: models.Auth, block: Source, problems: list[Problem]) -> int
             )
         )
         return 503
-    return int(match[1])
+    return status

@@ -64,12 +64,3 @@ class Failed(NamedTuple):
 
 
 Outcome: TypeAlias = Allow | Deny | Failed
-
-STATUSES = frozenset(
-    {200, 201, 202, 203, 204, 205, 206, 207, 208, 226}
-    | {300, 301, 302, 303, 304, 305, 307, 308}
-    | set(range(400, 418))
-    | {421, 422, 423, 424, 426, 428, 429, 431}
-    | {500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511}
-)
-"""The final codes of envoy/type/v3/http_status.proto: Envoy sends `999 Unknown` when asked to."""

@@ -15,8 +15,9 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
+from callout.config.written import STATUSES
 from extauthz.header_rules import FRAMING, REQUEST_LINE, is_name, is_value, why_not_settable
-from extauthz.outcome import STATUSES, Allow, Deny, Failed, Headers, Outcome
+from extauthz.outcome import Allow, Deny, Failed, Headers, Outcome
 from extauthz.policy.engine import UNDEFINED, PolicyFailed
 
 BODY_MOST = 1024 * 1024

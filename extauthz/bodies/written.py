@@ -1,19 +1,13 @@
 """`auth.body` as it is written, checked and ready."""
 
-import re
-from typing import Final
 
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem
 from callout.config.source import Source
+from callout.config.written import denial, size
 from extauthz import models
 from extauthz.bodies.contract import MOST, BodyRules
 from extauthz.bodies.grpc import Methods, methods_of
-from extauthz.outcome import STATUSES
-
-_SIZE: Final = re.compile(r"([0-9]{1,9})(B|KiB|MiB)")
-_UNITS: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20}
-_OVER: Final = re.compile(r"deny\(([0-9]{3})\)")
 
 
 class DescriptorCache:
@@ -53,13 +47,11 @@ def body_rules(
     compat = model.compat is not None
     most: int | None = None if compat else MOST
     if written.max is not None:
-        match = _SIZE.fullmatch(written.max)
-        if match is None:
+        most = size(written.max)
+        if most is None:
             problems.append(
                 source.problem(("max",), f"expected a size such as `64KiB`, found `{written.max}`")
             )
-        else:
-            most = int(match[1]) * _UNITS[match[2]]
     return BodyRules(
         parse=written.parse,
         most=most,
@@ -73,8 +65,8 @@ def _over(
 ) -> int | None:
     if written.over == "flag":
         return None
-    match = _OVER.fullmatch(written.over)
-    if match is None or int(match[1]) not in STATUSES or int(match[1]) < 400:
+    status = denial(written.over)
+    if status is None:
         problems.append(
             source.problem(
                 ("over",),
@@ -87,7 +79,7 @@ def _over(
         problems.append(
             source.problem(("over",), "expected `flag`: opa-envoy-plugin leaves it to the policy")
         )
-    return int(match[1])
+    return status
 
 
 def _methods(

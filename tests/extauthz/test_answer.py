@@ -9,8 +9,9 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callout.config.written import STATUSES
 from extauthz.answer import DECISION_ID_LENGTH, respond
-from extauthz.outcome import STATUSES, Allow, Deny, Failed
+from extauthz.outcome import Allow, Deny, Failed
 
 ID = "01234567-89ab-8def-8123-456789abcdef"
 OVERWRITE = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
