@@ -7,6 +7,7 @@ stand; each says whether a rule interrupted. After an interruption only `logging
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, Protocol
 
 from callout.http.head import Peer, RequestHead, ResponseHead
@@ -79,6 +80,7 @@ class Transaction:
         store: Store | None = None,
         nominate: Nomination | None = None,
         watch: Watch | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Begins before anything was sent.
 
@@ -91,17 +93,26 @@ class Transaction:
             store: of persistent collections; None: they live no longer than this transaction.
             nominate: tells rules that cannot match; None: every rule is asked.
             watch: told what rules find, to explain it; None: nobody asks.
+            clock: seconds, to tell how long each rule takes; None: nobody asks.
         """
         self._rules: Final = rules
         self._store: Final[Store] = MemoryStore() if store is None else store
         self._budget: Final = budget
+        self._left = 0.0 if budget is None else budget.seconds
+        self._until = 0.0
         self._keys: Final[dict[str, bytes]] = {}
         self.state: Final = State(rules.settings, unique_id, now, elapsed, self._open, rules.tx)
         self._nominate: Final = nominate
         self._watch: Final = watch
+        self._clock: Final = clock
         self._values: Final = Values(self.state, rules.chains)
         self.matched: Final[list[Match]] = []
         """In the order in which they matched; those with `nolog`, too."""
+        self.nominated = 0
+        """Rules that could have matched; without nomination, all."""
+        self.spent: Final[dict[int, float]] = {}
+        """Seconds by the id of the rule, 0 for the nomination; nothing without `clock`. What a rule
+        is the first to look at is found and transformed in its time."""
         self.out_of_time = False
         """The budget was spent before all rules had run."""
 
@@ -198,10 +209,14 @@ class Transaction:
             return None
         state.phase = phase
         self._values.forget()
+        # What a body takes until it is here is not the rules' time.
+        began = state.elapsed()
+        self._until = began + self._left
         try:
             self._run(phase)
         except OutOfTime:
             self._spent(phase)
+        self._left -= state.elapsed() - began
         if state.allowed == "phase":
             state.allowed = ""
         return state.interruption
@@ -213,15 +228,21 @@ class Transaction:
         large = len(state.body) + len(state.response_body) >= _LARGE
         rules_per_look = 1 if large else _RULES_PER_LOOK
         positions: Sequence[int] = range(len(rules))
+        clock = self._clock
         if self._nominate is not None and rules:
+            begun = 0.0 if clock is None else clock()
             positions = self._nominate(phase, self._values.of, self._look)
+            if clock is not None:
+                self.spent[0] = self.spent.get(0, 0.0) + clock() - begun
+        self.nominated += len(positions)
+        matches = self._matches if clock is None else partial(self._timed, clock)
         at = 0
         while at < len(positions):
             rule = rules[positions[at]]
             at += 1
             if at % rules_per_look == 0:
                 self._look()
-            if (removed and rule.index in removed) or not self._matches(rule):
+            if (removed and rule.index in removed) or not matches(rule):
                 continue
             if state.engine == "off":
                 return
@@ -229,6 +250,14 @@ class Transaction:
                 at = bisect_left(positions, rule.after, at)
             if rule.verdict != "pass" and phase != 5 and self._disrupt(rule):
                 return
+
+    def _timed(self, clock: Callable[[], float], rule: CompiledRule) -> bool:
+        begun = clock()
+        try:
+            return self._matches(rule)
+        finally:
+            spent, which = self.spent, rule.labels.id
+            spent[which] = spent.get(which, 0.0) + clock() - begun
 
     def _matches(self, rule: CompiledRule) -> bool:
         """Ask a rule and the links of its chain, and tell if all of them match."""
@@ -333,7 +362,7 @@ class Transaction:
 
     def _look(self) -> None:
         budget = self._budget
-        if budget is not None and self.state.elapsed() > budget.seconds:
+        if budget is not None and self.state.elapsed() > self._until:
             raise OutOfTime
 
     def _spent(self, phase: int) -> None:
