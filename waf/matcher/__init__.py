@@ -1,0 +1,1 @@
+"""Matching by nomination: many values and many patterns at once, before any rule is asked."""

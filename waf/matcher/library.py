@@ -1,0 +1,134 @@
+"""Matchers of rule sets, which share their databases."""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from waf.matcher import hyperscan
+from waf.matcher.cache import Cache
+from waf.matcher.cost import SLOW, microseconds_per_kib
+from waf.matcher.hyperscan import Database, HyperscanProblem
+from waf.matcher.linear import Search, linear_search
+from waf.matcher.matcher import Matcher
+from waf.matcher.plan import draft, plan
+from waf.matcher.superset import for_hyperscan
+from waf.operators.contract import Sought, Test
+from waf.rules import RuleSet
+
+
+class Library:
+    """Used by one thread. Rule sets that seek the same have one database together."""
+
+    def __init__(self, cache: Cache | None = None, *, accelerated: bool = True) -> None:
+        """Nothing compiled yet.
+
+        Args:
+            cache: None: everything is compiled anew.
+            accelerated: False: RE2 does all, as it also does where Hyperscan is not to be trusted.
+        """
+        self.fault: Final = hyperscan.fault() if accelerated else "not wanted"
+        """Why RE2 does all; empty: it does not."""
+        self._cache: Final = cache
+        self._version: Final = b"" if self.fault else hyperscan.version().encode()
+        self._databases: Final[dict[bytes, Database]] = {}
+        self._scanned: Final[dict[Sought, bool]] = {}
+        self._searches: Final[dict[Sought, Search | None]] = {}
+        self._costs: Final[dict[str, float]] = self._kept_costs()
+
+    def matcher(self, rules: RuleSet) -> Matcher:
+        """The nomination of a rule set."""
+        measured = len(self._costs)
+        plans = {
+            number: plan(draft(phase), self._is_scanned, self._linear)
+            for number, phase in rules.phases.items()
+        }
+        if self._cache is not None and len(self._costs) > measured:
+            self._cache.write(self._costs_key(), json.dumps(self._costs).encode())
+        databases = {
+            number: self._database(phase.numbers)
+            for number, phase in plans.items()
+            if phase.numbers
+        }
+        return Matcher(plans, databases, not self.fault)
+
+    def _linear(self, sought: Sought, test: Test) -> Search | None:
+        if sought not in self._searches:
+            self._searches[sought] = linear_search(sought, test)
+        return self._searches[sought]
+
+    def _is_scanned(self, sought: Sought) -> bool:
+        if self.fault:
+            return False
+        known = self._scanned.get(sought)
+        if known is None:
+            known = self._scanned[sought] = self._pays(sought)
+        return known
+
+    def _pays(self, sought: Sought) -> bool:
+        """Whether Hyperscan can do it, and is not slow at it."""
+        if sought.words:
+            return all(word.isascii() for word in sought.words)
+        expression = for_hyperscan(sought.expression)
+        if expression is None:
+            return False
+        key = hashlib.sha256(expression).hexdigest()
+        if key not in self._costs:
+            try:
+                stored = hyperscan.compile_database([expression], [0])
+                self._costs[key] = round(microseconds_per_kib(stored), 2)
+            except HyperscanProblem:
+                self._costs[key] = float("inf")
+        return self._costs[key] <= SLOW
+
+    def _costs_key(self) -> bytes:
+        return b"costs\0" + self._version
+
+    def _kept_costs(self) -> dict[str, float]:
+        stored = self._cache.read(self._costs_key()) if self._cache is not None else None
+        costs: dict[str, float] = {} if stored is None else json.loads(stored)
+        return costs
+
+    def _database(self, numbers: Sequence[Sought]) -> Database:
+        expressions: list[bytes] = []
+        ids: list[int] = []
+        caseless: list[bool] = []
+        for number, sought in enumerate(numbers):
+            spelled = (
+                [_literal(word) for word in sought.words]
+                if sought.words
+                else [for_hyperscan(sought.expression) or b""]
+            )
+            expressions += spelled
+            ids += [number] * len(spelled)
+            caseless += [bool(sought.words)] * len(spelled)
+        parts = [b"%d %d %s" % each for each in zip(ids, caseless, expressions, strict=True)]
+        key = hashlib.sha256(b"\0".join([self._version, *parts])).digest()
+        known = self._databases.get(key)
+        if known is None:
+            known = self._databases[key] = self._compiled(key, expressions, ids, caseless)
+        return known
+
+    def _compiled(
+        self, key: bytes, expressions: list[bytes], ids: list[int], caseless: list[bool]
+    ) -> Database:
+        if self._cache is not None and (stored := self._cache.read(key)) is not None:
+            try:
+                return Database(stored)
+            except HyperscanProblem:
+                pass  # of another machine with the same name: made anew
+        stored = hyperscan.compile_database(expressions, ids, literal=caseless)
+        if self._cache is not None:
+            self._cache.write(key, stored)
+        return Database(stored)
+
+
+@functools.cache
+def _special() -> re.Pattern[bytes]:
+    return re.compile(rb"[^A-Za-z0-9_]")
+
+
+def _literal(word: bytes) -> bytes:
+    return _special().sub(lambda match: b"\\x%02x" % match[0][0], word)

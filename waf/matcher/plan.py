@@ -1,0 +1,112 @@
+"""The rules of a phase by what is looked for, and where."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from waf.matcher.linear import Search
+from waf.operators.contract import Sought, Test
+from waf.rules import CompiledRule, Group
+
+Positions = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class GroupDraft:
+    """Rules of a phase that test the same values."""
+
+    group: Group
+    always: list[int] = field(default_factory=list)
+    """Rules of which nothing can be told before they are asked; without a value they cannot
+    match either."""
+    sought: dict[Sought, list[int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PhaseDraft:
+    """Rules of a phase."""
+
+    constant: list[int] = field(default_factory=list)
+    """Rules that are asked in every transaction: they test what other rules write, or nothing."""
+    groups: dict[int, GroupDraft] = field(default_factory=dict)
+    tests: dict[Sought, Test] = field(default_factory=dict)
+    """Of one of the rules that seek it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """Rules of a phase that test the same values, as they are nominated."""
+
+    group: Group
+    always: Positions
+    scanned: bool
+    """Its values are among those that Hyperscan searches."""
+    linear: tuple[tuple[Search, Positions], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """A phase, as its rules are nominated."""
+
+    constant: Positions
+    groups: tuple[GroupPlan, ...]
+    numbers: tuple[Sought, ...]
+    """What Hyperscan searches for, by its number."""
+    positions: tuple[Positions, ...]
+    """By number: the rules that seek it."""
+
+
+NO_PHASE: Final = PhasePlan((), (), (), ())
+
+
+def draft(rules: Sequence[CompiledRule]) -> PhaseDraft:
+    """Sorts the rules of a phase."""
+    phase = PhaseDraft()
+    for position, rule in enumerate(rules):
+        group = rule.group
+        if group is None or group.targets.volatile:
+            phase.constant.append(position)
+            continue
+        drafted = phase.groups.setdefault(group.index, GroupDraft(group))
+        # What matches nothing at all stands in every text: to look for it tells nothing.
+        if rule.test is None or rule.sought is None or rule.test(b"") is not None:
+            drafted.always.append(position)
+        else:
+            drafted.sought.setdefault(rule.sought, []).append(position)
+            phase.tests.setdefault(rule.sought, rule.test)
+    return phase
+
+
+def plan(
+    phase: PhaseDraft,
+    scanned: Callable[[Sought], bool],
+    linear: Callable[[Sought, Test], Search | None],
+) -> PhasePlan:
+    """Decides how each thing is looked for.
+
+    Args:
+        phase: its rules.
+        scanned: whether Hyperscan does it.
+        linear: else how RE2 does; None: nobody does.
+    """
+    numbers: dict[Sought, list[int]] = {}
+    groups: list[GroupPlan] = []
+    for group in phase.groups.values():
+        always = list(group.always)
+        searches: list[tuple[Search, Positions]] = []
+        found = False
+        for sought, positions in group.sought.items():
+            if scanned(sought):
+                numbers.setdefault(sought, []).extend(positions)
+                found = True
+            elif (search := linear(sought, phase.tests[sought])) is not None:
+                searches.append((search, tuple(positions)))
+            else:
+                always.extend(positions)
+        groups.append(GroupPlan(group.group, tuple(always), found, tuple(searches)))
+    return PhasePlan(
+        tuple(phase.constant), tuple(groups), tuple(numbers), tuple(map(tuple, numbers.values()))
+    )
+
+
+Plans = Mapping[int, PhasePlan]
