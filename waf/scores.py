@@ -21,5 +21,8 @@ def scores(tx: Members) -> Scores:
 
 
 def _first(tx: Members, *names: bytes) -> int:
-    value = next((value for name in names if (value := tx.get(name)) is not None), b"0")
-    return number(value)
+    for name in names:
+        value = tx.get(name)
+        if value is not None:
+            return number(value)
+    return 0

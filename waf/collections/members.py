@@ -99,6 +99,8 @@ def number(value: bytes) -> int:
     Digits after the eighteenth are not read: no counter has as many, and reading them takes time
     that grows with the square of their count.
     """
+    if len(value) <= 18 and value.isdigit():  # nearly all; 0.1 us instead of 0.9
+        return int(value)
     text = value[:64].strip()
     sign = -1 if text[:1] == b"-" else 1
     if text[:1] in (b"-", b"+"):
