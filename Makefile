@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: shared-counters unbounded bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
+.PHONY: bench-waf shared-counters unbounded bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -42,6 +42,9 @@ bench-rego: .venv/dev.stamp tools  ## what a decision costs in Rego, beside `opa
 
 bench-logs: .venv/dev.stamp tools  ## a Check with decision logs on, beside OPA with its own: see docs/performance.md
 	@$(BIN)/python -m tests.load.logs
+
+bench-waf: .venv/dev.stamp  ## the OWASP CRS here beside ModSecurity 3, same rules: see docs/performance.md
+	@$(BIN)/python -m tests.load.waf
 
 overload: .venv/dev.stamp tools  ## ask three times as much as one core can answer: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.overload

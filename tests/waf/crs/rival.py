@@ -29,20 +29,20 @@ class Rival:
         main = _LIMITS + files["main.conf"].decode()
         (folder / "main.conf").write_text(main.replace("Include ", f"Include {folder}/"))
         self._logged: list[int] = []
-        self._engine = libmodsecurity.ModSecurity()
-        self._engine.set_rule_message_callback(lambda message: self._logged.append(message.rule_id))
-        self._rules = libmodsecurity.RulesSet()
-        loaded = self._rules.load_from_uri(str(folder / "main.conf"))
-        assert loaded > 0, self._rules.get_parser_error()
+        self.engine = libmodsecurity.ModSecurity()
+        self.engine.set_rule_message_callback(lambda message: self._logged.append(message.rule_id))
+        self.rules = libmodsecurity.RulesSet()
+        loaded = self.rules.load_from_uri(str(folder / "main.conf"))
+        assert loaded > 0, self.rules.get_parser_error()
 
     def close(self) -> None:
         """Lets go of what hears of matches."""
-        self._engine.set_rule_message_callback(None)
+        self.engine.set_rule_message_callback(None)
 
     def ask(self, sent: Sent) -> set[int]:
         """Ids of the rules that log, of all phases."""
         self._logged.clear()
-        transaction = libmodsecurity.Transaction(self._engine, self._rules)
+        transaction = libmodsecurity.Transaction(self.engine, self.rules)
         transaction.process_connection("127.0.0.1", 40000, "127.0.0.1", 80)
         version = sent.version.decode().removeprefix("HTTP/")
         transaction.process_uri(sent.target.decode(), sent.method.decode(), version)
