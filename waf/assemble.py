@@ -23,6 +23,7 @@ from waf.seclang.syntax import Marker, Program, Rule, Setting, Target
 from waf.settings import EngineSettings
 from waf.state import Labels, State
 from waf.targets import Readers, TargetProblem, TargetSet, compile_targets, covers
+from waf.transformations.marks import ANY, MARKS
 
 _NO_MEMBERS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 _MOST_TESTS: Final = 64
@@ -172,7 +173,9 @@ class _Assembly:
         chain = self._chains.get(names)
         if chain is None:
             prefix = self._chain(names[:-1])
-            chain = Chain(len(self._chains), prefix, self._transformations[names[-1]])
+            function = self._transformations[names[-1]]
+            marks = MARKS.get(names[-1], ANY)
+            chain = Chain(len(self._chains), prefix, function, marks)
             self._chains[names] = chain
         return chain
 

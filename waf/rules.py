@@ -18,28 +18,27 @@ Transformation: TypeAlias = Callable[[bytes], bytes]
 class Chain:
     """Transformations in order. Equal ones, and equal beginnings, are the same object."""
 
-    __slots__ = ("function", "index", "prefix")
+    __slots__ = ("index", "marks", "steps")
 
-    def __init__(self, index: int, prefix: "Chain | None", function: Transformation) -> None:
+    def __init__(
+        self, index: int, prefix: "Chain | None", function: Transformation, marks: int
+    ) -> None:
         """The chain that does `prefix`, then `function`.
 
         Args:
             index: its number within the rule set.
             prefix: None: this is the first.
             function: returns its very argument when it changes nothing.
+            marks: what a value must have for the function to change it.
         """
         self.index: Final = index
-        self.prefix: Final = prefix
-        self.function: Final = function
-
-    def steps(self) -> "list[Chain]":
-        """The chains that this one begins with, shortest first, itself last."""
-        chains: list[Chain] = []
-        chain: Chain | None = self
-        while chain is not None:
-            chains.append(chain)
-            chain = chain.prefix
-        return chains[::-1]
+        self.marks: Final[int] = marks if prefix is None else marks | prefix.marks
+        """What a value must have for any of the steps to change it."""
+        self.steps: Final[tuple[tuple[int, Transformation], ...]] = (
+            *(() if prefix is None else prefix.steps),
+            (marks, function),
+        )
+        """Each function, with what a value must have for it."""
 
 
 class Group:

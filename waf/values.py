@@ -1,17 +1,21 @@
 """What a transaction has already found and transformed, kept until more of the request comes."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from waf.rules import Chain, Group
+from waf.rules import Chain, Group, Transformation
 from waf.state import Found, State
 from waf.targets import TargetSet
+from waf.transformations.marks import ANY, marks
+
+_Marked: TypeAlias = tuple[Sequence[tuple[int, int]], int]
+"""Positions of values that some chain could change, with their marks; the marks of all."""
 
 
 class Values:
     """The memory of one transaction."""
 
-    __slots__ = ("_found", "_groups", "_memos", "_state")
+    __slots__ = ("_found", "_groups", "_marked", "_marks", "_memos", "_state")
 
     def __init__(self, state: State, chains: int) -> None:
         """Nothing found yet.
@@ -22,6 +26,9 @@ class Values:
         """
         self._state: Final = state
         self._found: dict[int, Sequence[Found]] = {}
+        self._marked: Final[dict[int, _Marked]] = {}
+        """By index of targets that are not volatile: what chains could change of their values."""
+        self._marks: Final[dict[bytes, int]] = {}
         self._memos: Final[list[dict[bytes, bytes] | None]] = [None] * chains
         self._groups: Final[dict[int, Sequence[Found]]] = {}
         """By index of a group that is not volatile: its values, once they were found."""
@@ -32,6 +39,7 @@ class Values:
         Transformed values are kept, as they depend on nothing else.
         """
         self._found.clear()
+        self._marked.clear()
         self._groups.clear()
         self._state.cache.clear()
         self._state.found.clear()
@@ -39,10 +47,19 @@ class Values:
     def of(self, group: Group) -> Sequence[Found]:
         """Every value that rules of the group test, transformed."""
         if group.targets.volatile:
-            return self._transform(group, group.targets.find(self._state))
+            values = group.targets.find(self._state)
+            if group.chain is None or not values:
+                return values
+            return self._transform(group, group.chain, values, self._mark(values))
         kept = self._groups.get(group.index)
         if kept is None:
-            kept = self._transform(group, self._find(group.targets))
+            kept = self._find(group.targets)
+            if group.chain is not None and kept:
+                which = group.targets.index
+                marked = self._marked.get(which)
+                if marked is None:
+                    marked = self._marked[which] = self._mark(kept)
+                kept = self._transform(group, group.chain, kept, marked)
             self._groups[group.index] = kept
         return kept
 
@@ -52,27 +69,53 @@ class Values:
             kept = self._found[targets.index] = targets.find(self._state)
         return kept
 
-    def _transform(self, group: Group, values: Sequence[Found]) -> Sequence[Found]:
-        chain = group.chain
-        if chain is None or not values:
+    def _mark(self, values: Sequence[Found]) -> _Marked:
+        known = self._marks
+        every = [
+            known[value] if (value := found[2]) in known else known.setdefault(value, marks(value))
+            for found in values
+        ]
+        together = ANY
+        for mark in set(every):
+            together |= mark
+        return [(at, mark) for at, mark in enumerate(every) if mark != ANY], together
+
+    def _transform(
+        self, group: Group, chain: Chain, values: Sequence[Found], marked: _Marked
+    ) -> Sequence[Found]:
+        """The values; the very same object when the chain changes none."""
+        touched, together = marked
+        wanted = chain.marks
+        if not together & wanted:
             return values
+        which = (
+            range(len(values)) if wanted & ANY else [at for at, mark in touched if mark & wanted]
+        )
         if group.multi_match:
-            return [each for found in values for each in self._stages(chain, found)]
-        transformed: list[Found] = []
-        for found in values:
-            value = found.value
+            several = set(which)
+            return [
+                each
+                for at, found in enumerate(values)
+                for each in (self._stages(chain, found) if at in several else (found,))
+            ]
+        transformed: list[Found] | None = None
+        for at in which:
+            collection, key, value = values[at]
             changed = self._apply(chain, value)
-            transformed.append(
-                found if changed is value else Found(found.collection, found.key, changed)
-            )
-        return transformed
+            if changed is not value:
+                if transformed is None:
+                    transformed = list(values)
+                transformed[at] = Found(collection, key, changed)
+        return values if transformed is None else transformed
 
     def _stages(self, chain: Chain, found: Found) -> list[Found]:
         stages = [found]
-        for step in chain.steps():
-            value = self._apply(step, found.value)
-            if value != stages[-1].value:
-                stages.append(Found(found.collection, found.key, value))
+        value = found.value
+        for wanted, function in chain.steps:
+            changed = self._step(wanted, function, value)
+            if changed is not value and changed != value:
+                stages.append(Found(found.collection, found.key, changed))
+            value = changed
         return stages
 
     def _apply(self, chain: Chain, value: bytes) -> bytes:
@@ -81,6 +124,17 @@ class Values:
             memo = self._memos[chain.index] = {}
         known = memo.get(value)
         if known is None:
-            before = value if chain.prefix is None else self._apply(chain.prefix, value)
-            known = memo[value] = chain.function(before)
+            known = value
+            for wanted, function in chain.steps:
+                known = self._step(wanted, function, known)
+            memo[value] = known
         return known
+
+    def _step(self, wanted: int, function: Transformation, value: bytes) -> bytes:
+        if not wanted & ANY:
+            mark = self._marks.get(value)
+            if mark is None:
+                mark = self._marks[value] = marks(value)
+            if not mark & wanted:
+                return value
+        return function(value)
