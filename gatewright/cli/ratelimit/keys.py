@@ -18,8 +18,8 @@ from callout.redis.connection import connection
 from callout.redis.outcome import Unavailable
 from callout.redis.pipeline import ErrorReply, Replies, pack
 from gatewright.bundle.sections import er_names
+from gatewright.cli.er_config import read_er_settings
 from gatewright.cli.ratelimit import hot
-from gatewright.cli.ratelimit.er_settings import read_er_settings
 from gatewright.cli.ratelimit.states import kind_of, said
 from gatewright.cli.settings import read_settings
 from ratelimit.keys import COUNTERS, is_counter

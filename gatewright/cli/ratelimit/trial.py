@@ -10,20 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from callout.config.bundle import read_directory
 from callout.config.limits_settings import Limits
 from callout.config.problems import Rejected
 from callout.config.settings import Settings
 from callout.redis.connection import connection
-from gatewright.bundle.load import Loaded, check, load
+from gatewright.bundle.load import Loaded, load
 from gatewright.bundle.sections import sections
+from gatewright.cli.er_config import load_er, read_er_settings
 from gatewright.cli.folders import cache_folder, say
 from gatewright.cli.ratelimit import told, written
-from gatewright.cli.ratelimit.er_settings import read_er_settings
 from gatewright.cli.ratelimit.looks import Looked, plain, undivided
 from gatewright.cli.ratelimit.report import Places, Tried, exit_code, report
 from gatewright.cli.settings import read_settings
-from gatewright.run.er.flag import as_bundle
 from gatewright.run.options import modes
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
@@ -115,11 +113,7 @@ def _settings(arguments: argparse.Namespace) -> Settings | Rejected:
 
 def _loaded(arguments: argparse.Namespace, settings: Settings) -> Loaded | Rejected:
     if arguments.er_config is not None:
-        read = read_directory(arguments.er_config)
-        bundle = read if isinstance(read, Rejected) else as_bundle(read)
-        if isinstance(bundle, Rejected):
-            return bundle
-        return check(bundle, cache_folder(), say, sections(settings.limits))
+        return load_er(arguments.er_config, settings.limits)
     folder = arguments.directory or Path(settings.bundle)
     return load(folder, cache_folder(), say, sections(settings.limits))
 
