@@ -11,6 +11,7 @@ from gatewright.cli import build, check, serve, up, version
 from gatewright.cli.authz import group as authz
 from gatewright.cli.command import Command, offer
 from gatewright.cli.ratelimit import group as ratelimit
+from gatewright.cli.waf import group as waf
 
 COMMANDS: dict[str, Command] = {
     "up": up,
@@ -19,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "build": build,
     "authz": authz,
     "ratelimit": ratelimit,
+    "waf": waf,
     "version": version,
 }
 

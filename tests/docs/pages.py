@@ -42,6 +42,8 @@ KINDS: Final = {
     "envoy": r"yaml\n# envoy: (?P<name>\S+)\n",
     "eval": r"text\n# eval: (?P<name>[^\n]+)\n",
     "try": r"text\n# try: (?P<name>[^\n]+)\n",
+    "waf": r"text\n# waf: (?P<name>[^\n]+)\n",
+    "waf file": r"(?:json|text) waf: (?P<name>\S+)\n",
     "picture": r"text\n(?P<name>)[^#]",
 }
 """What a block may be, by its info string and the first line: nothing else is documentation."""

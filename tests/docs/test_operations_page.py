@@ -27,6 +27,7 @@ from gatewright.cli.authz import group as authz
 from gatewright.cli.command import Command
 from gatewright.cli.main import COMMANDS
 from gatewright.cli.ratelimit import group as ratelimit
+from gatewright.cli.waf import group as waf
 from tests.contract.certificates import Authority
 from tests.docs import pages
 from tests.docs.pages import ROOT
@@ -182,7 +183,7 @@ def test_health_knows_the_names_that_are_given(service: Service) -> None:
             assert client.health(name) == "SERVING", name
 
 
-GROUPS = {"authz": authz.COMMANDS, "ratelimit": ratelimit.COMMANDS}
+GROUPS = {"authz": authz.COMMANDS, "ratelimit": ratelimit.COMMANDS, "waf": waf.COMMANDS}
 
 
 def _every() -> dict[str, Command]:

@@ -1,0 +1,1 @@
+"""For authors of rules: scan recorded requests, explain one."""

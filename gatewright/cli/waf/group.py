@@ -1,0 +1,22 @@
+"""`gatewright waf COMMAND`: finds the command and runs it."""
+
+import argparse
+
+from gatewright.cli.command import Command, offer
+from gatewright.cli.waf import scan
+
+HELP = "for authors of rules: judge recorded requests"
+
+COMMANDS: dict[str, Command] = {
+    "scan": scan,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its commands."""
+    offer(parser, "waf_command", COMMANDS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The chosen one's exit status."""
+    return COMMANDS[arguments.waf_command].run(arguments)
