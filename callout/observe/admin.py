@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from callout.observe.debug.pages import DebugPages, DebugSources
-from callout.observe.guarded import Guard, GuardedSite
+from callout.observe.guarded import SERVER, Guard, GuardedSite
 from callout.observe.secrets import masked
 
 
@@ -156,7 +156,7 @@ async def _read_only(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "gatewright"
+    response.headers["Server"] = SERVER
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
 

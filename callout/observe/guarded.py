@@ -32,6 +32,8 @@ LINE: Final = 4096
 """Bytes of a request's first line, and of one header."""
 HEADERS: Final = 64
 """Headers of a request."""
+SERVER: Final = "gatewright"
+"""What answers call us: aiohttp would tell its version, and Python's."""
 LOG_EVERY: Final = 1.0
 """Seconds between two log lines of pages that failed."""
 
@@ -150,6 +152,7 @@ class _Handler(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("part of the answer was sent already")
         refusal = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n")
+        refusal.headers["Server"] = SERVER
         refusal.force_close()
         return refusal
 

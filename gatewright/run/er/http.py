@@ -18,7 +18,7 @@ from aiohttp import web
 from callout.config.settings import Settings
 from callout.grpc.call import Call, Code, Face, Reply, Status, Unary
 from callout.grpc.health import HealthBoard
-from callout.observe.guarded import Guard, GuardedSite
+from callout.observe.guarded import SERVER, Guard, GuardedSite
 from callout.observe.paced import Paced
 from callout.observe.place import place_of
 from callout.serve.address import peer_text
@@ -59,6 +59,7 @@ class ErHttp:
         )
         app.router.add_post("/json", self._json)
         app.router.add_get("/healthcheck", self._healthcheck)
+        app.on_response_prepare.append(_add_headers)
         self._app = app
         self._runner: web.AppRunner | None = None
 
@@ -136,6 +137,10 @@ def _call(request: web.Request) -> Call:
     name = transport.get_extra_info("peername") if transport is not None else None
     headers = [(name.lower(), value) for name, value in request.raw_headers]
     return Call(headers, None, peer_text(name))
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER
 
 
 def _response(answer: HttpAnswer) -> web.Response:

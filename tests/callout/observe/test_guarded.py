@@ -105,6 +105,7 @@ async def test_what_is_too_large_or_no_request_is_refused(port: Port, request_: 
     answer = await asyncio.wait_for(reader.read(), 5)
     assert answer.split(b" ")[1] in (b"400", b"404", b"431"), answer[:100]
     assert b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" not in answer
+    assert b"\r\nServer: gatewright\r\n" in answer
     writer.close()
     assert b" 200 " in await port.get()
 

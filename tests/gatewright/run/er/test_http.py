@@ -90,6 +90,18 @@ async def test_what_is_asked_otherwise_reaches_no_limit(
     assert port.calls == []
 
 
+@pytest.mark.parametrize(
+    "request_", [b"GET /json HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense\r\n\r\n"]
+)
+async def test_answers_do_not_tell_the_software(port: Port, request_: bytes) -> None:
+    reader, writer = await port.open()
+    writer.write(request_)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+    writer.close()
+    assert b"\r\nServer: gatewright\r\n" in head
+    assert b"aiohttp" not in head
+
+
 async def test_a_failure_is_400_and_a_mistake_of_ours_500(
     port: Port, capfd: pytest.CaptureFixture[str]
 ) -> None:
