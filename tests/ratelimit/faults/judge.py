@@ -161,7 +161,8 @@ def _explained(limit: Limit, refused: Answer, may_count: Counting) -> bool:
     if limit.algorithm == "token-bucket":
         return _emptied(limit, refused, before)
     if limit.algorithm == "sliding-window":
-        first, last = (int(each // limit.window) for each in (refused.begun, refused.ended))
+        counted = (refused.begun - MILLISECONDS, refused.ended)
+        first, last = (int(each // limit.window) for each in counted)
         return any(_in_sight(limit, refused, window, before) for window in range(first, last + 1))
     # The oldest part is in sight until all of it is out of the window.
     reach = limit.window * (1 + 1 / PARTS if limit.algorithm == "sub-buckets" else 1)
