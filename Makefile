@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: bench-waf shared-counters unbounded bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
+.PHONY: fuzz-matcher waf-nomination bench-waf shared-counters unbounded bench-latency bench-cache bench-policies bench-logs bench-rego fuzz-rego help setup run test lint bench overload soak tools attacks lock fuzz certificates reload balance observing decision-log faults limit-faults redis-scripts
 
 help:  ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -54,6 +54,12 @@ soak: .venv/dev.stamp tools  ## ten million decisions, a million connections: se
 
 fuzz: .venv/dev.stamp  ## spoiled bytes for the transport, without end (Ctrl-C: a summary)
 	@$(BIN)/python -m tests.fuzz
+
+fuzz-matcher: .venv/dev.stamp tools  ## stretched attacks for Hyperscan beside RE2, without end (Ctrl-C)
+	@$(BIN)/python -m tests.waf.matcher.fuzz
+
+waf-nomination: .venv/dev.stamp  ## all tests of CRS with nomination and without: the same rules, captures, scores
+	@$(BIN)/python -m tests.waf.matcher.corpus
 
 fuzz-rego: .venv/dev.stamp tools  ## generated Rego beside a real OPA, without end (Ctrl-C)
 	@$(BIN)/python -m tests.extauthz.policy.fuzz
