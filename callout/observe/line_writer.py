@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from callout.observe.outputs import Output, OwnOutput
+
 T = TypeVar("T")
 
 PAUSE: Final = 0.02
@@ -19,7 +21,7 @@ TRY_AGAIN: Final = 0.5
 
 
 class LineWriter(Generic[T]):
-    """Renders items and writes them to a descriptor, in order.
+    """Renders items and writes them, in order.
 
     A reader that is slow, hangs or is gone, and a disk that is full, cost lines and not requests:
     beyond `backlog` waiting items, new ones are dropped and counted. Once lines can be written
@@ -29,7 +31,7 @@ class LineWriter(Generic[T]):
 
     def __init__(
         self,
-        descriptor: int,
+        output: int | Output,
         render: Callable[[T], str],
         dropped: Callable[[int], str],
         backlog: int = 10_000,
@@ -37,14 +39,14 @@ class LineWriter(Generic[T]):
         """Starts the thread.
 
         Args:
-            descriptor: where to; it is not closed.
+            output: where to: a descriptor, which is not closed, or what knows more about it.
             render: makes the line, without its end; called in the thread.
             dropped: makes the line that stands for so many dropped items.
             backlog: items that may wait.
         """
         self.dropped = 0
         """Items that nobody will see."""
-        self._descriptor = descriptor
+        self._output = OwnOutput(output) if isinstance(output, int) else output
         self._render = render
         self._render_dropped = dropped
         self._backlog = backlog
@@ -118,22 +120,27 @@ class LineWriter(Generic[T]):
             return f"a line cannot be rendered: {type(error).__name__}\n".encode()
 
     def _write_chunk(self) -> bool:
-        while self._chunk:
+        if self._chunk:
             try:
-                written = os.write(self._descriptor, self._chunk)
-            except BlockingIOError:
-                # Somebody who has the same pipe made it so that writing does not wait.
-                if not self._wait_for_reader():
-                    return False
-                continue
+                with self._output.alone():
+                    self._empty_chunk(self._output.descriptor())
             except OSError:
                 return False
-            # What a disk took before it was full stays; the rest of the line follows it.
-            del self._chunk[:written]
+        if self._chunk:
+            return False
         self._chunk_items = 0
         return True
 
-    def _wait_for_reader(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(TRY_AGAIN * 1000))
+    def _empty_chunk(self, descriptor: int) -> None:
+        while self._chunk:
+            try:
+                written = os.write(descriptor, self._chunk)
+            except BlockingIOError:
+                # Somebody who has the same pipe made it so that writing does not wait.
+                poll = select.poll()
+                poll.register(descriptor, select.POLLOUT)
+                if poll.poll(TRY_AGAIN * 1000):
+                    continue
+                return
+            # What a disk took before it was full stays; the rest of the line follows it.
+            del self._chunk[:written]

@@ -10,12 +10,13 @@ from typing import Final
 import gatewright
 from callout.config.settings import Settings
 from callout.observe.metrics import Metrics
+from callout.observe.outputs import FileOutput, SharedOutput
 from extauthz.decision_logs.buffer import Buffer
 from extauthz.decision_logs.defaults import Masks
 from extauthz.decision_logs.disk import DiskBuffer
 from extauthz.decision_logs.event import EventMaker
 from extauthz.decision_logs.http_service import context_of
-from extauthz.decision_logs.lines import FileOutput, Lines, SharedOutput
+from extauthz.decision_logs.lines import Lines
 from extauthz.decision_logs.log import DecisionLog, Sink
 from extauthz.decision_logs.options import Options, Service
 from extauthz.decision_logs.rate import Rate
@@ -26,6 +27,8 @@ from gatewright.run.telemetry import Telemetry
 FLUSH_WITHIN: Final = 0.8
 """Seconds after the drain in which what waits is sent: as for the last spans, half of what a
 worker has left before it is killed."""
+STDOUT_LOCK: Final = "stdout.lock"
+"""The file in the folder of telemetry that workers lock to write long lines to standard output."""
 _AGENT: Final = f"Gatewright/{gatewright.__version__}"
 
 
@@ -129,7 +132,7 @@ def _sinks(options: Options, deny: bool, folder: Path) -> list[Sink]:
         sinks.append(Sink("file", lines, Lines(FileOutput(options.file), lines)))
     if options.stdout:
         lines = Buffer(most, deny)
-        output = SharedOutput(sys.stdout.fileno(), folder / "decision_logs.lock")
+        output = SharedOutput(sys.stdout.fileno(), folder / STDOUT_LOCK)
         sinks.append(Sink("stdout", lines, Lines(output, lines)))
     return sinks
 
