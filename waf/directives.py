@@ -80,6 +80,7 @@ _FIELDS: Final[Mapping[str, _Field]] = {
     "SecArgumentSeparator": ("argument_separator", _byte),
     "SecArgumentsLimit": ("arguments_limit", _number),
     "SecAuditEngine": ("audit_engine", _one_of(on="on", off="off", relevantonly="relevant-only")),
+    "SecAuditLogFormat": ("audit_format", _one_of(json="json", native="native")),
     "SecAuditLogParts": ("audit_parts", str),
     "SecAuditLogRelevantStatus": ("audit_relevant_status", _pattern),
     "SecCollectionTimeout": ("collection_timeout", _number),

@@ -51,6 +51,9 @@ class EngineSettings:
     """SecComponentSignature, joined by "; ": for the audit log."""
     audit_engine: Literal["on", "off", "relevant-only"] = "off"
     """SecAuditEngine."""
+    audit_format: Literal["json", "native"] = "json"
+    """SecAuditLogFormat; JSON until the rule files say otherwise, unlike in ModSecurity: a line a
+    transaction is what collectors read."""
     audit_parts: str = "AFHZ"
     """SecAuditLogParts."""
     audit_relevant_status: str = ""

@@ -56,7 +56,13 @@ def test_they_load_and_what_does_nothing_is_warned_about() -> None:
     assert isinstance(loaded, RuleSet), loaded
     program = parse("recommended.conf", files)
     assert isinstance(program, Program)
-    assert [warning.path for warning in program.warnings] == ["SecRule", "SecTmpDir", "SecDataDir"]
+    assert [warning.path for warning in program.warnings] == [
+        "SecRule",
+        "SecTmpDir",
+        "SecDataDir",
+        "SecAuditLogType",
+        "SecAuditLog",
+    ]
 
 
 def test_a_status_that_is_no_expression_is_told_at_its_line() -> None:

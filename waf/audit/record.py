@@ -7,7 +7,7 @@ by name of the header, the argument or the cookie; in bodies, altogether; in any
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from callout.observe.decision_masks import HEADERS, QUERY_NAMES
 from callout.observe.secrets import MASK, is_secret, mask_text
@@ -76,6 +76,8 @@ class Record:
     components: str
     parts: str
     """SecAuditLogParts, as `ctl` left them."""
+    form: Literal["json", "native"]
+    """SecAuditLogFormat."""
     matches: tuple[Noted, ...]
 
 
@@ -114,6 +116,7 @@ def record(transaction: Transaction, show_secrets: bool = False) -> Record:
         engine=state.engine,
         components=_text(state.settings.signature),
         parts=state.audit_parts,
+        form=state.settings.audit_format,
         matches=tuple(shown.match(match) for match in audited[:_MOST_MATCHES]),
     )
 

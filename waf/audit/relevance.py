@@ -1,39 +1,33 @@
 """Which transactions the audit log wants."""
 
-from collections.abc import Callable
+from functools import lru_cache
 
-from waf.operators.contract import OperatorProblem, Surroundings
+from waf.operators.contract import OperatorProblem, Surroundings, Test
 from waf.operators.rx import rx
-from waf.settings import EngineSettings
 from waf.transaction import Transaction
 
 
-def relevance(settings: EngineSettings) -> Callable[[Transaction], bool]:
+def relevant(transaction: Transaction) -> bool:
     """Whether a transaction that is over is to be written.
 
     All of them while SecAuditEngine is On; of RelevantOnly those in which a rule matched that says
     `auditlog`, and those whose status fits SecAuditLogRelevantStatus. `ctl` may have changed it.
     """
-    pattern = settings.audit_relevant_status
-    status_fits = None
-    if pattern:
-        status_fits = rx(pattern.encode("utf-8", "surrogateescape"), Surroundings(read=_no_files))
+    state = transaction.state
+    if state.audit_engine != "relevant-only":
+        return state.audit_engine == "on"
+    if any(match.audited for match in transaction.matched):
+        return True
+    pattern = state.settings.audit_relevant_status
+    decided = transaction.interruption or state.response
+    if not pattern or decided is None:
+        return False
+    return _test(pattern)(b"%d" % decided.status) is not None
 
-    def wanted(transaction: Transaction) -> bool:
-        engine = transaction.state.audit_engine
-        if engine != "relevant-only":
-            return engine == "on"
-        if any(match.audited for match in transaction.matched):
-            return True
-        interruption, response = transaction.interruption, transaction.state.response
-        if status_fits is None or (interruption is None and response is None):
-            return False
-        status = interruption.status if interruption is not None else 0
-        if interruption is None and response is not None:
-            status = response.status
-        return status_fits(b"%d" % status) is not None
 
-    return wanted
+@lru_cache(maxsize=64)  # rule sets with a pattern of their own are few, and live through reloads
+def _test(pattern: str) -> Test:
+    return rx(pattern.encode("utf-8", "surrogateescape"), Surroundings(read=_no_files))
 
 
 def _no_files(name: str) -> bytes:

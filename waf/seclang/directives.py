@@ -73,11 +73,9 @@ _TABLE: Final = (
     Known("SecWebAppId"),
     # The audit log.
     Known("SecAuditEngine"),
-    Known("SecAuditLog"),
     Known("SecAuditLogFormat"),
     Known("SecAuditLogParts"),
     Known("SecAuditLogRelevantStatus"),
-    Known("SecAuditLogType"),
     # Tuning of other engines' regular expressions, memory and threads.
     *_ignored(
         "SecCacheTransformations",
@@ -104,12 +102,14 @@ _TABLE: Final = (
         "SecUploadKeepFiles",
     ),
     *_warned(
-        "the audit log is one stream",
+        "the audit log is one stream, and where it goes is the process's setting `waf.audit`",
+        "SecAuditLog",
         "SecAuditLog2",
         "SecAuditLogDirMode",
         "SecAuditLogFileMode",
         "SecAuditLogPrefix",
         "SecAuditLogStorageDir",
+        "SecAuditLogType",
     ),
     *_warned(
         "connections are Envoy's: limit them there",

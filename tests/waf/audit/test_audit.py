@@ -9,7 +9,7 @@ from tests.waf.engine import head, rules, run
 from waf.audit.json_line import json_line
 from waf.audit.native import native
 from waf.audit.record import record
-from waf.audit.relevance import relevance
+from waf.audit.relevance import relevant
 from waf.transaction import Transaction
 
 LOUD = (
@@ -128,13 +128,13 @@ def test_long_values_are_cut() -> None:
 def test_the_log_wants_what_the_rule_files_say(more: str, target: bytes, wanted: bool) -> None:
     loaded = rules(LOUD + more)
 
-    assert relevance(loaded.settings)(run(loaded, head(target))) is wanted
+    assert relevant(run(loaded, head(target))) is wanted
 
 
 def test_ctl_turns_the_log_off_for_one_request() -> None:
     loaded = rules('SecAction "id:1,phase:1,pass,nolog,ctl:auditEngine=Off"\n' + LOUD)
 
-    assert not relevance(loaded.settings)(run(loaded, head(b"/?q=attack")))
+    assert not relevant(run(loaded, head(b"/?q=attack")))
 
 
 def test_a_rule_without_auditlog_is_not_in_it() -> None:
