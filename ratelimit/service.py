@@ -94,7 +94,8 @@ class RateLimitService:
         """Requests until it looks again; without it 0, and less with each."""
         self._states = states if states is not None else _states(store)
         self._refusals = refused
-        self._stop = stop
+        # In shadow nothing is refused, and each limit counts for itself.
+        self._stop = stop if not modes.shadow else None
         self._remembered = remembered
         self._current: Snapshot | None = None
         self._planner: Planner | None = None

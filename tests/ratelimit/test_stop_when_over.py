@@ -3,6 +3,7 @@
 from callout.testing.requests import rate_limit_request
 from ratelimit.keys import descriptor_key, window_key
 from ratelimit.limits import window
+from ratelimit.modes import AS_WRITTEN, Modes
 from ratelimit.stop_when_over import StopWhenOver
 from ratelimit.stores.memory import MemoryStore
 from tests.ratelimit.world import World, code, policy
@@ -18,10 +19,10 @@ descriptors:
 """
 
 
-def world() -> tuple[World, MemoryStore]:
+def world(modes: Modes = AS_WRITTEN) -> tuple[World, MemoryStore]:
     store = MemoryStore()
     files = {"ratelimit/d.yaml": RULES}
-    return World(files, store, stop=StopWhenOver(store, store)), store
+    return World(files, store, modes=modes, stop=StopWhenOver(store, store)), store
 
 
 def counted(made: World, store: MemoryStore, key: str) -> int:
@@ -46,6 +47,13 @@ async def test_a_limit_in_shadow_that_is_over_keeps_no_other_from_counting() -> 
 
     assert await asked(made, 12, "tried", "wide") == ["OK"] * 10 + ["OVER_LIMIT"] * 2
     assert counted(made, store, "wide") == 12
+
+
+async def test_while_all_limits_are_in_shadow_each_counts_for_itself() -> None:
+    made, store = world(Modes(shadow=True))
+
+    assert await asked(made, 12, "narrow", "wide") == ["OK"] * 12
+    assert (counted(made, store, "narrow"), counted(made, store, "wide")) == (12, 12)
 
 
 async def test_a_quota_that_is_over_keeps_the_other_from_counting_only_when_both_are() -> None:

@@ -122,7 +122,8 @@ async def _looked(
     url: str | None, plan: Plan, now: float, limits: Limits
 ) -> Looked | StoreUnavailable:
     """What the counters say; no hit is counted, no counter is made."""
-    apart = partial(plain, plan, now, stop_when_over=limits.stop_when_over)
+    spares = limits.stop_when_over and not limits.shadow
+    apart = partial(plain, plan, now, stop_when_over=spares)
     if not plan.counted:
         return apart({})
     if url is None:

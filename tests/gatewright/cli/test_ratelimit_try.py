@@ -260,6 +260,10 @@ def test_what_spares_its_other_limits_is_told_where_the_settings_say_so(
         settings.write_text(f"limits: {{stop_when_over: {setting}}}\n")
         found = tried.json(1, *asked, *edge("tenant=ann", "wide=x"))["descriptors"]
         assert [each["limits"][0]["counted"] for each in found] == expected
+    # In shadow nothing is refused.
+    settings.write_text("limits: {stop_when_over: true, shadow: true}\n")
+    found = tried.json(0, *asked, *edge("tenant=ann", "wide=x"))["descriptors"]
+    assert [each["limits"][0]["counted"] for each in found] == [True, True]
 
 
 def test_an_id_of_a_request_that_may_come_again_is_no_part_of_its_descriptor(
