@@ -18,7 +18,7 @@ FILES = pages.files(PAGE, "waf file")
 
 
 def test_there_are_as_many_as_were_counted() -> None:
-    assert [each.page for each in EXAMPLES] == [PAGE] * 1
+    assert [each.page for each in EXAMPLES] == [PAGE] * 4
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.place)

@@ -3,12 +3,13 @@
 import argparse
 
 from gatewright.cli.command import Command, offer
-from gatewright.cli.waf import scan
+from gatewright.cli.waf import explain, scan
 
-HELP = "for authors of rules: judge recorded requests"
+HELP = "for authors of rules: judge recorded requests, explain one"
 
 COMMANDS: dict[str, Command] = {
     "scan": scan,
+    "explain": explain,
 }
 
 
