@@ -105,7 +105,7 @@ class _Assembly:
         if self._problems:
             return Rejected(tuple(self._problems))
         warnings = (*program.warnings, *self._warnings)
-        return RuleSet(settings, phases, len(self._chains), tx, warnings)
+        return RuleSet(settings, phases, len(self._chains), tx, warnings=warnings)
 
     def _rule(self, rule: Rule, index: int, head: Labels | None) -> tuple[Draft, CompiledRule]:
         draft = Draft()

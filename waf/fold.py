@@ -38,6 +38,8 @@ class Folded:
 
     program: Program
     tx: Mapping[bytes, bytes]
+    answered: frozenset[bytes] = frozenset()
+    """Members of TX, names in lower case: with other values of these, other rules were left."""
 
 
 def fold(program: Program, operators: Mapping[str, Operator]) -> Folded:
@@ -89,6 +91,10 @@ class _Folding:
                 self._places.setdefault(item.name, []).append(position)
         self._removable: list[frozenset[int]] = []
         """For each `ctl` that removes rules, and stands before: their positions."""
+        self._read: set[str] = set()
+        """Members of TX whose values the answer at hand relies on."""
+        self._answered: set[str] = set()
+        """Likewise, all answers so far."""
         self._skips: set[int] = set()
         """Up to which positions rules of the phase may have skipped, those behind us left out."""
 
@@ -106,11 +112,14 @@ class _Folding:
             for position, item in enumerate(self._items)
         )
         tx = {_encode(name): _encode(value) for name, value in self._known.values.values()}
-        return Folded(Program(items, self._warnings), tx)
+        return Folded(Program(items, self._warnings), tx, frozenset(map(_encode, self._answered)))
 
     def _fold(self, position: int, rule: Rule, phase: Sequence[tuple[int, Rule]]) -> int:
         """Answer one rule if that can be done; the position up to which it skips the others."""
+        self._read.clear()
         answer = self._answer(rule)
+        if answer is not None:
+            self._answered |= self._read
         if answer is False:
             self._dropped.add(position)
             return -1
@@ -118,6 +127,7 @@ class _Folding:
         if answer and self._silent(rule) and self._may_fold(position, rule, end, phase):
             values = self._written_by(rule)
             if values is not None:
+                self._answered |= self._read
                 self._known.values |= values
                 self._dropped.add(position)
                 return -1 if end is None else end
@@ -156,8 +166,10 @@ class _Folding:
             value = self._known.values.get(name)
             if target.kind == "count":
                 found.append(b"0" if value is None else b"1")
-            elif value is not None:
-                found.append(_encode(value[1]))
+            else:
+                self._read.add(name)
+                if value is not None:
+                    found.append(_encode(value[1]))
         return found
 
     def _expand(self, text: str) -> str | None:
@@ -167,6 +179,7 @@ class _Folding:
             member = _TX.fullmatch(pieces[index].strip())
             if member is None or not self._known.settled(member[1].lower()):
                 return None
+            self._read.add(member[1].lower())
             pieces[index] = self._known.values.get(member[1].lower(), ("", ""))[1]
         return "".join(pieces)
 
@@ -225,6 +238,7 @@ class _Folding:
             return False
         old = known.values.get(lower)
         if expanded[:1] in ("+", "-"):
+            self._read.add(lower)
             sign = 1 if expanded[0] == "+" else -1
             total = number(_encode(old[1])) if old is not None else 0
             expanded = str(total + sign * number(_encode(expanded[1:])))

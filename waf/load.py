@@ -1,6 +1,7 @@
 """Rule files to rules that are ready to run: parsed, selected, assembled."""
 
 import posixpath
+from dataclasses import replace
 
 from callout.config.problems import Rejected
 from waf.assemble import assemble
@@ -33,4 +34,7 @@ def load(name: str, files: Files) -> RuleSet | Rejected:
         return content
 
     folded = fold(select(program), OPERATORS)
-    return assemble(folded.program, OPERATORS, TRANSFORMATIONS, read, folded.tx)
+    rules = assemble(folded.program, OPERATORS, TRANSFORMATIONS, read, folded.tx)
+    if isinstance(rules, Rejected):
+        return rules
+    return replace(rules, answered=folded.answered)

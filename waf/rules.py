@@ -108,6 +108,8 @@ class RuleSet:
     """How many chains, for the memory of a transaction."""
     tx: Mapping[bytes, bytes]
     """What TX begins with."""
+    answered: frozenset[bytes] = frozenset()
+    """Members of TX, names in lower case: with other values of these, the rules were others."""
     warnings: tuple[Problem, ...] = ()
     """What is allowed and yet not what was meant, or costs something."""
 

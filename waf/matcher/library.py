@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
 from waf.matcher import hyperscan
 from waf.matcher.cache import Cache
@@ -17,6 +18,9 @@ from waf.matcher.plan import draft, plan
 from waf.matcher.superset import for_hyperscan
 from waf.operators.contract import Sought, Test
 from waf.rules import RuleSet
+
+MAX_COSTS: Final = 10_000
+"""Expressions whose costs are remembered; all of CRS has 300."""
 
 
 class Library:
@@ -33,19 +37,19 @@ class Library:
         """Why RE2 does all; empty: it does not."""
         self._cache: Final = cache
         self._version: Final = b"" if self.fault else hyperscan.version().encode()
-        self._databases: Final[dict[bytes, Database]] = {}
-        self._scanned: Final[dict[Sought, bool]] = {}
-        self._searches: Final[dict[Sought, Search | None]] = {}
+        # Weak, as rules come and go: what no matcher has any more is freed.
+        self._databases: Final[WeakValueDictionary[bytes, Database]] = WeakValueDictionary()
+        self._searches: Final[WeakValueDictionary[Sought, Search]] = WeakValueDictionary()
         self._costs: Final[dict[str, float]] = self._kept_costs()
 
     def matcher(self, rules: RuleSet) -> Matcher:
         """The nomination of a rule set."""
         measured = len(self._costs)
         plans = {
-            number: plan(draft(phase), self._is_scanned, self._linear)
+            number: plan(draft(phase), self._pays, self._linear)
             for number, phase in rules.phases.items()
         }
-        if self._cache is not None and len(self._costs) > measured:
+        if self._cache is not None and len(self._costs) != measured:
             self._cache.write(self._costs_key(), json.dumps(self._costs).encode())
         databases = {
             number: self._database(phase.numbers)
@@ -55,20 +59,17 @@ class Library:
         return Matcher(plans, databases, not self.fault)
 
     def _linear(self, sought: Sought, test: Test) -> Search | None:
-        if sought not in self._searches:
-            self._searches[sought] = linear_search(sought, test)
-        return self._searches[sought]
-
-    def _is_scanned(self, sought: Sought) -> bool:
-        if self.fault:
-            return False
-        known = self._scanned.get(sought)
+        known = self._searches.get(sought)
         if known is None:
-            known = self._scanned[sought] = self._pays(sought)
+            known = linear_search(sought, test)
+            if known is not None:
+                self._searches[sought] = known
         return known
 
     def _pays(self, sought: Sought) -> bool:
         """Whether Hyperscan can do it, and is not slow at it."""
+        if self.fault:
+            return False
         if sought.words:
             return all(word.isascii() for word in sought.words)
         expression = for_hyperscan(sought.expression)
@@ -76,6 +77,8 @@ class Library:
             return False
         key = hashlib.sha256(expression).hexdigest()
         if key not in self._costs:
+            if len(self._costs) >= MAX_COSTS:
+                self._costs.clear()
             try:
                 stored = hyperscan.compile_database([expression], [0])
                 self._costs[key] = round(microseconds_per_kib(stored), 2)
