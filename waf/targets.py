@@ -56,10 +56,21 @@ class TargetSet:
         """Every value, in the order of the targets."""
         if len(self.reads) == 1:
             return self.reads[0](state)
-        several = [found for read in self.reads if (found := read(state))]
-        if len(several) < 2:
-            return several[0] if several else ()
-        return list(chain.from_iterable(several))
+        return joined(self.parts(state))
+
+    def parts(self, state: State) -> Sequence[Sequence[Found]]:
+        """The same, target by target, without those that find nothing.
+
+        What a target that is not volatile finds is one object, whichever set names it.
+        """
+        return [found for read in self.reads if (found := read(state))]
+
+
+def joined(parts: Sequence[Sequence[Found]]) -> Sequence[Found]:
+    """All of them in one."""
+    if len(parts) < 2:
+        return parts[0] if parts else ()
+    return list(chain.from_iterable(parts))
 
 
 class Readers:
@@ -72,16 +83,20 @@ class Readers:
             pattern: compiles patterns of names.
         """
         self.pattern: Final = pattern
-        self._made: dict[Target, _Read] = {}
+        self._made: dict[tuple[Target, tuple[Target, ...]], _Read] = {}
 
-    def read(self, target: Target) -> _Read:
-        """The reader of a target that is no exception."""
-        made = self._made.get(target)
+    def read(self, target: Target, exceptions: tuple[Target, ...] = ()) -> _Read:
+        """The reader of a target that is no exception, without the members that are."""
+        made = self._made.get((target, exceptions))
         if made is None:
-            made = _reader(target, self.pattern)
+            if exceptions:
+                excepted = [covers(exception, self.pattern) for exception in exceptions]
+                made = _without(self.read(target), excepted)
+            else:
+                made = _reader(target, self.pattern)
             if not VARIABLES[target.collection].volatile:
                 made = _kept(len(self._made), made)
-            self._made[target] = made
+            self._made[target, exceptions] = made
         return made
 
 
@@ -102,13 +117,12 @@ def compile_targets(index: int, targets: Sequence[Target], readers: Readers) -> 
         if target.kind == "except":
             continue
         volatile = volatile or variable.volatile
-        read = readers.read(target)
-        excepted = [
-            covers(exception, readers.pattern)
+        excepted = tuple(
+            exception
             for exception in exceptions
             if exception.collection == target.collection and target.kind == "value"
-        ]
-        reads.append(_without(read, excepted) if excepted else read)
+        )
+        reads.append(readers.read(target, excepted))
     return TargetSet(index, tuple(reads), volatile)
 
 

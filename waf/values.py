@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from waf.rules import Chain, Group, Transformation
 from waf.state import Found, State
-from waf.targets import TargetSet
+from waf.targets import TargetSet, joined
 from waf.transformations.marks import ANY, marks
 
 _Marked: TypeAlias = tuple[Sequence[tuple[int, int]], int]
@@ -15,7 +15,7 @@ _Marked: TypeAlias = tuple[Sequence[tuple[int, int]], int]
 class Values:
     """The memory of one transaction."""
 
-    __slots__ = ("_found", "_groups", "_marked", "_marks", "_memos", "_state")
+    __slots__ = ("_found", "_groups", "_marked", "_marks", "_memos", "_parts", "_state", "_whole")
 
     def __init__(self, state: State, chains: int) -> None:
         """Nothing found yet.
@@ -25,13 +25,20 @@ class Values:
             chains: of the rule set.
         """
         self._state: Final = state
-        self._found: dict[int, Sequence[Found]] = {}
+        self._found: Final[dict[int, Sequence[Sequence[Found]]]] = {}
+        """By index of targets that are not volatile: what each of them found."""
+        # What a target found is kept by `state.found` until `forget`, so its id is its own.
         self._marked: Final[dict[int, _Marked]] = {}
-        """By index of targets that are not volatile: what chains could change of their values."""
+        """By id of what a target found: what chains could change of it."""
+        self._parts: Final[dict[tuple[int, int, bool], Sequence[Found]]] = {}
+        """By id of what a target found, chain and multiMatch: the same, transformed. Many groups
+        name the same targets beside others."""
         self._marks: Final[dict[bytes, int]] = {}
         self._memos: Final[list[dict[bytes, bytes] | None]] = [None] * chains
-        self._groups: Final[dict[int, Sequence[Found]]] = {}
-        """By index of a group that is not volatile: its values, once they were found."""
+        self._groups: Final[dict[int, Sequence[Sequence[Found]]]] = {}
+        """By index of a group that is not volatile: its parts, once they were found."""
+        self._whole: Final[dict[int, Sequence[Found]]] = {}
+        """Likewise: its values."""
 
     def forget(self) -> None:
         """More has come: what was found may be no more all there is.
@@ -40,7 +47,9 @@ class Values:
         """
         self._found.clear()
         self._marked.clear()
+        self._parts.clear()
         self._groups.clear()
+        self._whole.clear()
         self._state.cache.clear()
         self._state.found.clear()
 
@@ -51,22 +60,41 @@ class Values:
             if group.chain is None or not values:
                 return values
             return self._transform(group, group.chain, values, self._mark(values))
+        kept = self._whole.get(group.index)
+        if kept is None:
+            kept = self._whole[group.index] = joined(self.parts(group))
+        return kept
+
+    def parts(self, group: Group) -> Sequence[Sequence[Found]]:
+        """The same of a group that is not volatile, target by target, without empty ones.
+
+        Equal targets under a chain that changes them alike are one object, whatever the group.
+        """
         kept = self._groups.get(group.index)
         if kept is None:
             kept = self._find(group.targets)
             if group.chain is not None and kept:
-                which = group.targets.index
-                marked = self._marked.get(which)
-                if marked is None:
-                    marked = self._marked[which] = self._mark(kept)
-                kept = self._transform(group, group.chain, kept, marked)
+                kept = [self._part(group, group.chain, found) for found in kept]
             self._groups[group.index] = kept
         return kept
 
-    def _find(self, targets: TargetSet) -> Sequence[Found]:
+    def _find(self, targets: TargetSet) -> Sequence[Sequence[Found]]:
         kept = self._found.get(targets.index)
         if kept is None:
-            kept = self._found[targets.index] = targets.find(self._state)
+            kept = self._found[targets.index] = targets.parts(self._state)
+        return kept
+
+    def _part(self, group: Group, chain: Chain, found: Sequence[Found]) -> Sequence[Found]:
+        which = id(found)
+        marked = self._marked.get(which)
+        if marked is None:
+            marked = self._marked[which] = self._mark(found)
+        if not marked[1] & chain.marks:
+            return found
+        key = (which, chain.index, group.multi_match)
+        kept = self._parts.get(key)
+        if kept is None:
+            kept = self._parts[key] = self._transform(group, chain, found, marked)
         return kept
 
     def _mark(self, values: Sequence[Found]) -> _Marked:

@@ -98,7 +98,7 @@ def _json(size: int) -> Callable[[random.Random], Request]:
             order = {
                 "id": chance.randrange(10**6),
                 "customer": {"name": _text(chance, 16), "city": _text(chance, 10)},
-                "note": _text(chance, 60),
+                "note": _text(chance, 240),
                 "lines": [
                     {"item": _name(chance), "count": chance.randrange(1, 9)} for _ in range(2)
                 ],

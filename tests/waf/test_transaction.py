@@ -378,12 +378,14 @@ def test_nomination_is_asked_once_for_a_phase_and_spares_the_rules_that_it_leave
     asked: list[tuple[int, list[bytes]]] = []
 
     def nominate(
-        phase: int, values: Callable[[Group], Sequence[Found]], look: Callable[[], None]
+        phase: int,
+        values: Callable[[Group], Sequence[Sequence[Found]]],
+        look: Callable[[], None],
     ) -> Sequence[int]:
         del look
         group = loaded.phases[1][0].group
         assert group is not None
-        asked.append((phase, [found.value for found in values(group)]))
+        asked.append((phase, [found.value for part in values(group) for found in part]))
         return (1, 2, 3, 4)
 
     transaction = Transaction(loaded, b"1", 0.0, nominate=nominate)

@@ -36,26 +36,31 @@ class Matcher:
         self.accelerated: Final = accelerated
 
     def __call__(
-        self, phase: int, values: Callable[[Group], Sequence[Found]], look: Callable[[], None]
+        self,
+        phase: int,
+        values: Callable[[Group], Sequence[Sequence[Found]]],
+        look: Callable[[], None],
     ) -> Sequence[int]:
         """As `Nomination` says."""
         plan = self._phases.get(phase, NO_PHASE)
         positions = list(plan.constant)
         lists: dict[int, Sequence[Found]] = {}  # by identity: what no chain changes is one object
-        joined: dict[int, bytes] = {}
+        joined: dict[tuple[int, ...], bytes] = {}
         for each in plan.groups:
-            found = values(each.group)
-            if not found:
+            parts = values(each.group)
+            if not parts:
                 continue
             look()  # to transform what is large takes longer than to search it
             positions += each.always
-            which = id(found)
             if each.scanned:
-                lists[which] = found
+                for found in parts:
+                    lists[id(found)] = found
             if each.linear:
+                which = tuple(map(id, parts))
                 text = joined.get(which)
                 if text is None:
-                    text = joined[which] = b"\n".join(dict.fromkeys([each[2] for each in found]))
+                    every = dict.fromkeys([value for found in parts for _, _, value in found])
+                    text = joined[which] = b"\n".join(every)
                 for search, sought in each.linear:
                     if search(text):
                         positions += sought

@@ -82,7 +82,9 @@ def _nominated(loaded: RuleSet, matcher: Matcher, target: bytes) -> list[int]:
     found: list[int] = []
 
     def nominate(
-        phase: int, values: Callable[[Group], Sequence[Found]], look: Callable[[], None]
+        phase: int,
+        values: Callable[[Group], Sequence[Sequence[Found]]],
+        look: Callable[[], None],
     ) -> Sequence[int]:
         positions = matcher(phase, values, look)
         found.extend(loaded.phases[1][position].labels.id for position in positions)
