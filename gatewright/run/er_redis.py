@@ -72,6 +72,9 @@ class _Reading:
         if socket_type == "unix":
             if self._tls:
                 return self._refuse("TLS", f"expected {self._prefix}SOCKET_TYPE tcp beside it")
+            if not url.startswith("/"):
+                message = f"expected `/path`, or {self._prefix}SOCKET_TYPE tcp beside it"
+                return self._refuse("URL", message)
             return f"unix://{self._account()}{quote(url)}{_query(self._file())}"
         if socket_type != "tcp":
             return self._refuse("SOCKET_TYPE", "expected tcp or unix")

@@ -446,7 +446,7 @@ def test_no_variable_is_ignored(variable: Variable) -> None:
     ],
 )
 def test_what_envoyproxy_ratelimit_cannot_read_is_refused(name: str, text: str) -> None:
-    found = problems(**{"REDIS_URL": "h:1", name: text})
+    found = problems(**{"REDIS_URL": "h:1", "REDIS_SOCKET_TYPE": "tcp", name: text})
 
     assert set(found) == {name}
     assert text not in found[name].split("expected", 1)[1].split()
@@ -469,6 +469,15 @@ def test_no_problem_shows_a_password(environ: dict[str, str]) -> None:
 
     assert found
     assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize("prefix", ["REDIS_", "REDIS_PERSECOND_"])
+def test_an_address_is_not_taken_for_a_socket_s_path(prefix: str) -> None:
+    environ = {"REDIS_URL": "/sock", "REDIS_PERSECOND": "true", "REDIS_PERSECOND_URL": "/sock"}
+    found = problems(**{**environ, f"{prefix}URL": "redis:6379"})
+
+    assert found.keys() == {f"{prefix}URL"}
+    assert f"{prefix}SOCKET_TYPE tcp" in found[f"{prefix}URL"]
 
 
 def test_values_that_ask_for_what_is_so_are_silent() -> None:
