@@ -21,6 +21,7 @@ from callout.config.problems import Problem, Rejected
 from callout.config.source import Mark, Origin, Source, Step
 from callout.config.statsd import Statsd
 from callout.config.validate import SECRET, Block, annotations_at, validate
+from callout.config.waf_settings import Waf
 from callout.config.xds import Xds
 from callout.config.yaml import parse
 from callout.redis import servers
@@ -97,7 +98,7 @@ def _version(value: object) -> object:
 Address = Annotated[str, pydantic.AfterValidator(_address)]
 HttpAddress = Literal["off"] | Address
 ClientName = Annotated[str, pydantic.AfterValidator(_client_name)]
-FaceName = Literal["authz", "limit"]
+FaceName = Literal["authz", "limit", "process"]
 
 
 class Listen(Block):
@@ -117,6 +118,10 @@ class Listen(Block):
     """Where limits are asked for by `POST /json`, as envoyproxy/ratelimit's users do; plain HTTP
     without authentication, as there. None: nowhere, but with `--er-config` at its port. `off`:
     nowhere."""
+
+    process: Address = "127.0.0.1:9002"
+    """What Envoy's external processing calls, with the face `process`: it has workers of its own,
+    so that rules never delay a decision."""
 
     @property
     def http_address(self) -> str | None:
@@ -249,9 +254,11 @@ class Settings(Block):
     """The directory of what is decided; the only part that reloads."""
     listen: Listen = Listen()
     faces: Annotated[tuple[FaceName, ...], pydantic.Field(min_length=1)] = ("authz", "limit")
-    """What this process answers; all that are built, unless told otherwise."""
+    """What this process answers. `process` has workers of its own, as many as the others together,
+    and loads rules: only where policies `inspect`."""
     workers: Literal["auto"] | Annotated[int, pydantic.Field(ge=1, le=256)] = "auto"
-    """Processes. `auto`: one a core. Without Redis they share their counters, in memory."""
+    """Processes, and as many again for `process`. `auto`: one a core. Without Redis they share
+    their counters, in memory."""
     transport: Literal["own", "grpcio"] = "own"
     """`own`: this project's HTTP/2, about ten times cheaper a call. `grpcio`: the second way."""
     tls: Tls | None = None
@@ -273,6 +280,7 @@ class Settings(Block):
     telemetry: Telemetry = Telemetry()
     decision_logs: DecisionLogs | None = None
     """Decision logs in OPA's event format. None: there are none, and no request pays for them."""
+    waf: Waf = Waf()
     answers: Answers = Answers()
     limits: Limits = Limits()
     xds: Xds | None = None

@@ -14,6 +14,7 @@ from callout.config.uncollected import uncollected
 from extauthz.decision_logs.log_rules import log_rules_wanted
 from extauthz.plans import NO_PLAN, rego_wanted
 from extauthz.policy.compiler.plans import compile_missing
+from gatewright.bundle.inspected import rule_sets_of
 from gatewright.bundle.sections import SECTIONS
 
 
@@ -58,12 +59,15 @@ def check(
     with uncollected():
         found = _read(bundle)
         plans = _plans(bundle, found, cache, progress)
+        rule_sets = rule_sets_of(
+            [*(each.source for each in found.policies), *found.headless], cache
+        )
         if isinstance(plans, Rejected):
-            rest = compiled(bundle, found, sections)
+            rest = compiled(Bundle({**bundle.files, **rule_sets}), found, sections)
             others = rest.problems if isinstance(rest, Rejected) else ()
             told = [each for each in others if not each.message.startswith(NO_PLAN)]
             return Rejected(in_order([*plans.problems, *told]))
-        planned = Bundle({**bundle.files, **plans})
+        planned = Bundle({**bundle.files, **plans, **rule_sets})
         snapshot = compiled(planned, found, sections)
         if isinstance(snapshot, Rejected):
             return snapshot

@@ -18,10 +18,11 @@ def unmatched(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
     A domain of `limits.on_error` that is nowhere is a limit that falls back to an error while the
     counters are away, whatever its author wrote. What a management server will send nobody knows.
     """
+    unanswered = _unanswered(settings, snapshot)
     if settings.xds is not None:
-        return ()
+        return unanswered
     domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
-    return tuple(
+    return unanswered + tuple(
         Problem(
             "settings",
             0,
@@ -34,3 +35,14 @@ def unmatched(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
         for domain in settings.limits.on_error
         if domain != EVERY and domain not in domains
     )
+
+
+def _unanswered(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Policies that inspect, where nobody does."""
+    if "process" in settings.faces:
+        return ()
+    for each in snapshot.policies.sources:
+        if isinstance(each.at("inspect").value, dict):
+            message = "expected `process` among them: a policy has `inspect`, and nobody here does"
+            return (Problem("settings", 0, 0, "faces", message, severity="warning"),)
+    return ()

@@ -27,6 +27,8 @@ class FailureModes:
     """`failure_mode_allow` of ext_authz."""
     limits_allow: bool
     """The opposite of `failure_mode_deny` of the rate limit filter."""
+    inspection_allows: bool = False
+    """`failure_mode_allow` of ext_proc."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Gateway:
     request_id: str = ""
     """The key of the descriptor entry with the request's id, where `limits.retries` asks for one;
     empty: it does not."""
+    process: str = ""
+    """Our listener of external processing, as `callout`; empty: no policy inspects anything."""
 
 
 def parse_upstream(url: str) -> Upstream | str:
@@ -64,6 +68,7 @@ def parse_upstream(url: str) -> Upstream | str:
 def failure_modes(policies: Sequence[Source]) -> FailureModes:
     """Lets a filter fail open only where every policy behind it says `onError: allow`."""
     auths = [auth for each in policies if isinstance(auth := each.value.get("auth"), dict)]
+    looks = [look for each in policies if isinstance(look := each.value.get("inspect"), dict)]
     limits = [
         limit
         for each in policies
@@ -74,4 +79,10 @@ def failure_modes(policies: Sequence[Source]) -> FailureModes:
     return FailureModes(
         auth_allows=bool(auths) and all(each.get("onError") == "allow" for each in auths),
         limits_allow=bool(limits) and all(each.get("onError") == "allow" for each in limits),
+        inspection_allows=bool(looks) and all(each.get("onError") == "allow" for each in looks),
     )
+
+
+def inspects(policies: Sequence[Source]) -> bool:
+    """Whether any policy inspects anything."""
+    return any(isinstance(each.value.get("inspect"), dict) for each in policies)

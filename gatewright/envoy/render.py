@@ -1,14 +1,15 @@
 """The gateway as Envoy configuration, built with envoy-data-plane's types.
 
-The order of filters is written out: ext_authz, rate limit, router. So are the failure modes and
-time limits, because Envoy's own defaults let requests pass when a rate limit service is silent.
+The order of filters is written out: ext_authz, rate limit, external processing, router. So are the
+failure modes and time limits, because Envoy's own defaults let requests pass when a rate limit
+service is silent.
 """
 
 import ipaddress
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Admin,
@@ -28,6 +29,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ConfigSource,
     GrpcService,
     GrpcServiceEnvoyGrpc,
+    HeaderValue,
     Http2ProtocolOptions,
     Node,
     PathConfigSource,
@@ -59,6 +61,14 @@ from envoy_data_plane.envoy.config.route.v3 import (
     VirtualHost,
 )
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import ExtAuthz
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
 from envoy_data_plane.envoy.extensions.filters.http.ratelimit.v3 import (
     RateLimit,
     RateLimitXRateLimitHeadersRfcVersion,
@@ -78,12 +88,18 @@ from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPath
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 
+from callout.ext_proc.session import MODE_OVERRIDE
 from gatewright.envoy.gateway import Gateway
 
 AUTH_TIMEOUT = timedelta(milliseconds=500)
 """Envoy's default of 200 ms is less than the first fetch of a key set may take."""
 LIMIT_TIMEOUT = timedelta(milliseconds=100)
 """Envoy's default of 20 ms is what our own Redis deadline is; the answer needs a way back."""
+PROCESS = "gatewright-process"
+"""The cluster of our external processing."""
+PROCESS_TIMEOUT = timedelta(seconds=1)
+"""For one message. Envoy's default of 200 ms is little more than the 100 ms that rules may take,
+and another request's rules may have to be waited for."""
 METADATA_NAMESPACE = "envoy.filters.http.ext_authz"
 """Where ext_authz puts what we answer, whatever the filter is called."""
 CALLOUT_REQUESTS = 16_384
@@ -142,6 +158,7 @@ def _listener(gateway: Gateway) -> Listener:
                 name="envoy.filters.http.ratelimit",
                 typed_config=AnyMessage.pack(_rate_limit(gateway)),
             ),
+            *_inspecting(gateway),
             HttpFilter(
                 name="envoy.filters.http.router",
                 typed_config=AnyMessage.pack(Router()),
@@ -172,22 +189,25 @@ def _clusters(gateway: Gateway) -> list[Cluster]:
             http2_protocol_options=Http2ProtocolOptions()
         )
     )
-    callout = Cluster(
-        name="gatewright",
-        type=ClusterDiscoveryType.STATIC,
-        connect_timeout=timedelta(milliseconds=250),
-        load_assignment=_endpoint("gatewright", *map(_address, gateway.callout.split(","))),
-        circuit_breakers=CircuitBreakers(
-            thresholds=[
-                CircuitBreakersThresholds(
-                    max_requests=CALLOUT_REQUESTS, max_pending_requests=CALLOUT_REQUESTS
-                )
-            ]
-        ),
-        typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": AnyMessage.pack(http2)
-        },
-    )
+
+    def ours(name: str, addresses: str) -> Cluster:
+        return Cluster(
+            name=name,
+            type=ClusterDiscoveryType.STATIC,
+            connect_timeout=timedelta(milliseconds=250),
+            load_assignment=_endpoint(name, *map(_address, addresses.split(","))),
+            circuit_breakers=CircuitBreakers(
+                thresholds=[
+                    CircuitBreakersThresholds(
+                        max_requests=CALLOUT_REQUESTS, max_pending_requests=CALLOUT_REQUESTS
+                    )
+                ]
+            ),
+            typed_extension_protocol_options={
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": AnyMessage.pack(http2)
+            },
+        )
+
     upstream = gateway.upstream
     target = Cluster(
         name="upstream",
@@ -210,7 +230,10 @@ def _clusters(gateway: Gateway) -> list[Cluster]:
             else None
         ),
     )
-    return [callout, target]
+    callouts = [ours("gatewright", gateway.callout)]
+    if gateway.process:
+        callouts.append(ours(PROCESS, gateway.process))
+    return [*callouts, target]
 
 
 def _routes(gateway: Gateway) -> RouteConfiguration:
@@ -295,6 +318,49 @@ def _rate_limit(gateway: Gateway) -> RateLimit:
             grpc_service=_grpc(LIMIT_TIMEOUT), transport_api_version=ApiVersion.V3
         ),
     )
+
+
+def _inspecting(gateway: Gateway) -> list[HttpFilter]:
+    """After identity and limits, the cheaper refusals; nothing if no policy inspects."""
+    if not gateway.process:
+        return []
+    # Heads only, until our answer to one asks for its body: where no policy wants it, none is sent.
+    skip = ProcessingModeHeaderSendMode.SKIP
+    none = ProcessingModeBodySendMode.NONE
+    send = ProcessingModeHeaderSendMode.SEND
+    processor = ExternalProcessor(
+        grpc_service=GrpcService(
+            envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=PROCESS),
+            initial_metadata=[HeaderValue(key=MODE_OVERRIDE.decode(), value="true")],
+        ),
+        failure_mode_allow=gateway.failure.inspection_allows,
+        message_timeout=PROCESS_TIMEOUT,
+        allow_mode_override=True,
+        processing_mode=ProcessingMode(
+            request_header_mode=send,
+            response_header_mode=send,
+            request_body_mode=none,
+            response_body_mode=none,
+            request_trailer_mode=skip,
+            response_trailer_mode=skip,
+        ),
+        request_attributes=list(_ATTRIBUTES),
+        metadata_options=MetadataOptions(
+            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[METADATA_NAMESPACE])
+        ),
+    )
+    return [HttpFilter(name="envoy.filters.http.ext_proc", typed_config=AnyMessage.pack(processor))]
+
+
+_ATTRIBUTES: Final = (
+    "source.address",
+    "source.port",
+    "destination.address",
+    "request.protocol",
+    "request.id",
+    "xds.route_name",
+)
+"""Without them rules that ask for the client's address or the protocol see nothing."""
 
 
 def _grpc(timeout: timedelta) -> GrpcService:

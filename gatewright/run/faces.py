@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 
 from callout.config.limits_settings import Limits
-from callout.config.settings import Settings
+from callout.config.settings import FaceName, Settings
 from callout.config.snapshot import Snapshot
 from callout.grpc.call import Face
 from callout.observe.sources import follow_breaker, follow_overload, follow_replicas
@@ -17,8 +17,10 @@ from extauthz.cache.metrics import follow_cache
 from extauthz.policy.opa_server.metrics import follow_opa
 from extauthz.policy.outside import http_client
 from extauthz.service import AuthorizationService
+from gatewright.run.audit import audit_log
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er.statistics import statistics
+from gatewright.run.inspections import inspections
 from gatewright.run.memory_counters import in_memory
 from gatewright.run.options import extras, modes, opa_options, redis_waits
 from gatewright.run.telemetry import Telemetry
@@ -40,6 +42,7 @@ from ratelimit.stores.redis_scripts.states import RedisStates
 from ratelimit.stores.redis_store import RedisStore
 from ratelimit.stores.shared_memory.counters import SharedCounters
 from ratelimit.stores.states import StateStore
+from waf.audit.log import AuditLog
 
 
 class Faces:
@@ -103,7 +106,7 @@ class Faces:
         self._log = decision_log(settings, telemetry) if "authz" in settings.faces else None
         self.hottest = Hottest()
         """The counters that are asked about most."""
-        made = {
+        made: dict[FaceName, Callable[[], Face]] = {
             "authz": lambda: self._authorization(snapshot, telemetry).face(settings.overload.authz),
             "limit": lambda: RateLimitService(
                 snapshot,
@@ -121,6 +124,10 @@ class Faces:
                 stop=_stop(settings.limits, store, self._redis, self._per_second),
             ).face(settings.overload.limit),
         }
+        self._audit: AuditLog | None = None
+        if "process" in settings.faces:
+            self._audit = audit_log(settings.waf.audit, telemetry)
+            made["process"] = inspections(snapshot, telemetry, self._audit).face
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
         """What the transport offers."""
         follow_overload(telemetry.metrics, telemetry.counters, self.table)
@@ -171,6 +178,8 @@ class Faces:
         await self._keys.close()
         if self._log is not None:
             await asyncio.to_thread(self._log.close, FLUSH_WITHIN)
+        if self._audit is not None:
+            await asyncio.to_thread(self._audit.close, FLUSH_WITHIN)
 
 
 def _retries(

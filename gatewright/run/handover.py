@@ -38,6 +38,8 @@ class Listens(msgspec.Struct, frozen=True):
     """Empty: nowhere."""
     prometheus: str = ""
     """As well."""
+    process: str = ""
+    """As well."""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -65,7 +67,9 @@ class Heritage(msgspec.Struct, frozen=True):
     prometheus: int = 0
     """One if a socket for Prometheus follows after them."""
     counters: int | None = None
-    """The predecessor's descriptor of the memory that workers count in, which follows last."""
+    """The predecessor's descriptor of the memory that workers count in, which follows then."""
+    process: int = 0
+    """How many follow last, of the face `process`: an older version does not look at them."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -84,6 +88,7 @@ class Inheritance:
     grpc: list[socket.socket]
     http: list[socket.socket]
     prometheus: socket.socket | None
+    process: list[socket.socket]
     counters: int | None
     """The descriptor of the memory that workers count in. Who uses it may close it."""
     _channel: socket.socket = field(repr=False)
@@ -105,7 +110,7 @@ class Inheritance:
 
         The file of a Unix socket goes, too.
         """
-        for each in (self.admin, *self.grpc, *self.http, self.prometheus):
+        for each in (self.admin, *self.grpc, *self.http, *self.process, self.prometheus):
             if each is not None and each not in used:
                 address = address_of(each)
                 each.close()
@@ -121,11 +126,17 @@ def send(channel: socket.socket, heritage: Heritage, sockets: Sequence[socket.so
     """
     channel.send(msgspec.json.encode(heritage))
     numbers = [each.fileno() for each in sockets]
-    for part in (numbers[: heritage.sockets], numbers[heritage.sockets :]):
-        for start in range(0, len(part), _MOST_DESCRIPTORS):
-            socket.send_fds(channel, [b"."], part[start : start + _MOST_DESCRIPTORS])
+    last = len(numbers) - heritage.process
+    _send(channel, numbers[: heritage.sockets])
+    _send(channel, numbers[heritage.sockets : last])
     if heritage.counters is not None:
         socket.send_fds(channel, [b"."], [heritage.counters])
+    _send(channel, numbers[last:])
+
+
+def _send(channel: socket.socket, numbers: Sequence[int]) -> None:
+    for start in range(0, len(numbers), _MOST_DESCRIPTORS):
+        socket.send_fds(channel, [b"."], numbers[start : start + _MOST_DESCRIPTORS])
 
 
 def received() -> Inheritance | None:
@@ -141,16 +152,22 @@ def received() -> Inheritance | None:
     channel = inherit(int(number))
     channel.settimeout(WAITS)
     heritage = msgspec.json.decode(channel.recv(_MOST_BYTES), type=Heritage)
-    sockets: list[socket.socket] = []
-    while len(sockets) < heritage.sockets + heritage.http + heritage.prometheus:
-        data, descriptors, _, _ = socket.recv_fds(channel, 1, _MOST_DESCRIPTORS)
-        if not data or not descriptors:
-            raise ConnectionError("the predecessor is gone")
-        sockets += map(inherit, descriptors)
+    sockets = _receive(channel, heritage.sockets + heritage.http + heritage.prometheus)
     prometheus = sockets.pop() if heritage.prometheus else None
     admin, grpc, http = sockets[0], sockets[1 : heritage.sockets], sockets[heritage.sockets :]
     counters = None
     if heritage.counters is not None:
         _, (counters,), _, _ = socket.recv_fds(channel, 1, 1)
         os.set_inheritable(counters, False)
-    return Inheritance(heritage, admin, grpc, http, prometheus, counters, channel)
+    process = _receive(channel, heritage.process)
+    return Inheritance(heritage, admin, grpc, http, prometheus, process, counters, channel)
+
+
+def _receive(channel: socket.socket, wanted: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    while len(sockets) < wanted:
+        data, descriptors, _, _ = socket.recv_fds(channel, 1, _MOST_DESCRIPTORS)
+        if not data or not descriptors:
+            raise ConnectionError("the predecessor is gone")
+        sockets += map(inherit, descriptors)
+    return sockets

@@ -39,6 +39,7 @@ from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
 from gatewright.run.certificates import CertificateMetrics, certificates_shown
+from gatewright.run.audit import check_place
 from gatewright.run.decision_logs import check_places
 from gatewright.run.er.fleet import ErFleet
 from gatewright.run.er_pages import er_pages
@@ -48,6 +49,7 @@ from gatewright.run.handover import Counts, Heritage, Inheritance, Listens
 from gatewright.run.lacking import lacking
 from gatewright.run.memory_counters import memory_for
 from gatewright.run.options import server_tls, xds_options
+from gatewright.run.process_workers import of_decisions, of_process
 from gatewright.run.questions import Answer, Inquiries, Question
 from gatewright.run.retiring import Retiring
 from gatewright.run.sockets import places
@@ -95,9 +97,15 @@ class Service:
             er_debug: whether the admin port has the pages of envoyproxy/ratelimit's debug port.
         """
         self._settings = settings
+        self._deciding, self._processing = of_decisions(settings), of_process(settings)
+        """The settings of workers, by what they answer."""
         self._on_loaded = on_loaded
         self._acceptance = Acceptance(
-            cache, progress, inheritance is not None, sections(settings.limits)
+            cache,
+            progress,
+            inheritance is not None,
+            # As the workers make them, so that these find their databases of patterns made.
+            sections(settings.limits, cache if self._processing is not None else None),
         )
         self._reloader = Reloader(self._acceptance.build)
         self._sent: Accepted | None = None
@@ -131,6 +139,8 @@ class Service:
         self.addresses: tuple[str, ...] = ()
         """Where Envoy calls, once it has started, each `host:port` or `unix:/path`: one, or one
         for each worker."""
+        self.process: tuple[str, ...] = ()
+        """Where Envoy's external processing calls, likewise; empty: nobody answers."""
         self.admin = ""
         """Where the admin port is."""
         self.http = ""
@@ -160,10 +170,13 @@ class Service:
             with _or_fail("cannot start"):
                 self._certificates = CertificateKeeper(tls, self._certified)
             self._fleet.registry.register(CertificateMetrics(self._certificates))
+        deciding = workers if self._deciding is not None else 0
         with _or_fail(f"cannot listen at {settings.listen.grpc}"):
-            sockets = self._grpc_sockets(workers)
+            sockets = self._grpc_sockets(deciding)
+        with _or_fail(f"cannot listen at {settings.listen.process}"):
+            processing = self._process_sockets(workers)
         with _or_fail(f"cannot listen at {settings.listen.http}"):
-            self._http = self._http_sockets(workers)
+            self._http = self._http_sockets(deciding)
         token_file = self._token_file()
         if token_file is not None:
             with _or_fail("cannot start: admin.token_file"):
@@ -172,23 +185,26 @@ class Service:
                 _log.warning("settings", problem=problem)
         with _or_fail("cannot start: decision_logs"):
             check_places(settings)
+        with _or_fail("cannot start: waf.audit"):
+            check_place(settings.waf.audit if self._processing is not None else None)
         with _or_fail(f"cannot listen at {settings.listen.admin}"):
             self._admin_socket = self._admin_listening()
-        # In order, each once: a Unix socket is shared by all workers.
-        every = dict.fromkeys(str(address.address_of(each)) for place in sockets for each in place)
-        self.addresses = tuple(every)
+        self.addresses, self.process = _addresses(sockets), _addresses(processing)
         if settings.limits.prometheus is not None:
             with _or_fail(f"cannot listen at {settings.limits.prometheus.address}"):
                 self._prometheus = self._prometheus_listening(settings.limits.prometheus.address)
         self.admin = str(address.address_of(self._admin_socket))
-        self.http = str(address.address_of(self._http[0][0])) if self._http[0] else ""
+        self.http = str(address.address_of(self._http[0][0])) if any(self._http) else ""
         with _or_fail("cannot start"):
             self._use_folder()
             inherited = self._inheritance.counters if self._inheritance is not None else None
-            self._counters = memory_for(settings, workers, inherited)
+            self._counters = memory_for(settings, deciding, inherited)
         self._supervisor = Supervisor(
             [sys.executable, "-m", "gatewright.worker"],
-            [[*grpc, *http] for grpc, http in zip(sockets, self._http, strict=True)],
+            [
+                *([*grpc, *http] for grpc, http in zip(sockets, self._http, strict=True)),
+                *processing,
+            ],
             greet=self._greet,
             on_message=self._heard,
             on_death=self._died,
@@ -204,6 +220,8 @@ class Service:
         if self._inheritance is None:
             await self._answer_admin(self._admin_socket)
         more = {"http": self.http} if self.http else {}
+        if self.process:
+            more["process"] = ",".join(self.process)
         if self._prometheus is not None:
             more["prometheus"] = str(address.address_of(self._prometheus))
         _log.info(
@@ -216,6 +234,8 @@ class Service:
 
     def _grpc_sockets(self, workers: int) -> list[list[socket.socket]]:
         settings, inheritance = self._settings, self._inheritance
+        if not workers:
+            return []
         where = address.parse(settings.listen.grpc)
         inherited: Sequence[socket.socket] = ()
         if inheritance is not None:
@@ -233,9 +253,26 @@ class Service:
             inherited=inherited,
         )
 
+    def _process_sockets(self, workers: int) -> list[list[socket.socket]]:
+        settings, inheritance = self._settings, self._inheritance
+        if self._processing is None:
+            return []
+        inherited: Sequence[socket.socket] = ()
+        if inheritance is not None:
+            listens, ours = inheritance.heritage.listens, self._listens()
+            if (listens.process, listens.spread) == (ours.process, ours.spread):
+                inherited = inheritance.process
+        return places(
+            address.parse(settings.listen.process),
+            workers,
+            reuse_port=workers > 1 or settings.transport == "grpcio",
+            spread=settings.listen.spread,
+            inherited=inherited,
+        )
+
     def _http_sockets(self, workers: int) -> list[list[socket.socket]]:
         wanted, inheritance = self._settings.listen.http_address, self._inheritance
-        if wanted is None:
+        if wanted is None or not workers:
             return [[] for _ in range(workers)]
         inherited: Sequence[socket.socket] = ()
         if inheritance is not None and inheritance.heritage.listens.http == wanted:
@@ -282,6 +319,7 @@ class Service:
             listen.admin,
             listen.http_address or "",
             prometheus.address if prometheus is not None else "",
+            listen.process if self._processing is not None else "",
         )
 
     def heritage(self) -> tuple[Heritage, list[socket.socket]] | str:
@@ -290,15 +328,23 @@ class Service:
             return "this process has not started yet"
         if self._inheritance is not None:
             return "this process has not taken over yet"
-        if self._settings.transport == "grpcio" and self.addresses[0].startswith("unix:"):
+        addresses = (*self.addresses, *self.process)
+        if self._settings.transport == "grpcio" and addresses[0].startswith("unix:"):
             return "grpcio cannot hand a Unix socket over"
         http = {each.fileno(): each for place in self._http for each in place}
-        sockets = {
-            each.fileno(): each
-            for worker in self._supervisor.workers
-            for each in worker.sockets
-            if each.fileno() not in http
-        }
+        deciding = len(self._http)
+        sockets, process = (
+            {
+                each.fileno(): each
+                for worker in workers
+                for each in worker.sockets
+                if each.fileno() not in http
+            }
+            for workers in (
+                self._supervisor.workers[:deciding],
+                self._supervisor.workers[deciding:],
+            )
+        )
         heritage = Heritage(
             version=gatewright.__version__,
             metrics=str(self._metrics),
@@ -308,8 +354,10 @@ class Service:
             http=len(http),
             prometheus=int(self._prometheus is not None),
             counters=self._counters,
+            process=len(process),
         )
         last = [self._prometheus] if self._prometheus is not None else []
+        last += process.values()
         return heritage, [self._admin_socket, *sockets.values(), *http.values(), *last]
 
     def counts(self) -> Counts:
@@ -353,6 +401,8 @@ class Service:
         """Logs from this level on, here and in all workers."""
         telemetry = self._settings.telemetry.model_copy(update={"level": level})
         self._settings = self._settings.model_copy(update={"telemetry": telemetry})
+        self._deciding = of_decisions(self._settings)
+        self._processing = of_process(self._settings)
         logs.set_level(level)
         if self._supervisor is not None:
             self._supervisor.broadcast(messages.encode(messages.Level(level)))
@@ -396,7 +446,7 @@ class Service:
         if self._admin is not None:
             await self._admin.cleanup()
         await self._er.close()
-        for each in (*self.addresses, self.admin, self.http, self._er.address):
+        for each in (*self.addresses, *self.process, self.admin, self.http, self._er.address):
             if each.startswith("unix:") and not succeeded and self._inheritance is None:
                 address.remove_socket(each.removeprefix("unix:"))
         if self._folder is not None:
@@ -480,12 +530,15 @@ class Service:
 
     def _greet(self, place: int) -> tuple[bytes, Iterable[bytes]]:
         certificates = self._certificates.current if self._certificates is not None else None
-        settings = self._settings.model_dump_json().encode()
+        processes = place >= len(self._http)
+        settings = self._processing if processes else self._deciding
+        assert settings is not None, "a place that nobody has"  # noqa: S101
         # What waits for a worker that is replaced should not be denied for want of a bundle.
         hold = self._sent is not None or self._inheritance is not None
-        http = len(self._http[place])
-        metrics, counters = str(self._metrics), self._counters
-        start = messages.Start(settings, metrics, certificates, hold, place, http, counters)
+        http = 0 if processes else len(self._http[place])
+        metrics, counters = str(self._metrics), None if processes else self._counters
+        said = settings.model_dump_json().encode()
+        start = messages.Start(said, metrics, certificates, hold, place, http, counters)
         return messages.encode(start), self._sent.messages if self._sent is not None else ()
 
     def _heard(self, place: int, data: bytes) -> None:
@@ -601,6 +654,12 @@ class Service:
             workers={str(each.index): self._digests.get(each.index) for each in workers},
             certificates=certificates_shown(self._certificates),
         )
+
+
+def _addresses(places: Sequence[Sequence[socket.socket]]) -> tuple[str, ...]:
+    """In order, each once: a Unix socket is shared by all workers."""
+    every = (str(address.address_of(each)) for place in places for each in place)
+    return tuple(dict.fromkeys(every))
 
 
 def _accepts(listening: socket.socket) -> bool:

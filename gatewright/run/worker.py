@@ -25,7 +25,8 @@ from callout.observe import logs
 from callout.serve.certificates import Certificates
 from callout.serve.control import Control
 from callout.serve.server import Server, serve
-from gatewright.bundle.sections import sections
+from gatewright.bundle.sections import sections_of
+from gatewright.cli.folders import cache_folder
 from gatewright.run import messages
 from gatewright.run.answers import Answers
 from gatewright.run.er.report import ErReport
@@ -66,7 +67,9 @@ class Worker:
         self._control = control
         self.failed = failed
         """Called when it cannot do its work: the process must end, and be replaced."""
-        self.generation = Generation(self._loaded, self._refused, sections(settings.limits))
+        self.generation = Generation(
+            self._loaded, self._refused, sections_of(settings, cache_folder())
+        )
         self._health = HealthBoard()
         if "limit" in settings.faces:
             # What envoyproxy/ratelimit calls itself; probes of its users ask for it.

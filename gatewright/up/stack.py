@@ -15,7 +15,7 @@ from aiohttp import web
 from callout.config.settings import Listen, Settings
 from callout.config.snapshot import Snapshot
 from callout.serve.address import Address, address_of
-from gatewright.envoy.gateway import Gateway, Upstream, failure_modes, parse_upstream
+from gatewright.envoy.gateway import Gateway, Upstream, failure_modes, inspects, parse_upstream
 from gatewright.envoy.process import EnvoyFailed, EnvoyProcess, binary
 from gatewright.run.service import Service, StartFailed
 from gatewright.run.signals import Signals
@@ -124,15 +124,17 @@ class Stack:
                 "listen": Listen(
                     grpc=f"unix:{self._folder}/grpc.sock",
                     spread=plan.settings.listen.spread,
+                    process=f"unix:{self._folder}/process.sock",
                     admin=_free(DEFAULT_ADMIN),
                 ),
                 "drain": 2.0,
+                "faces": ("authz", "limit", "process"),
             }
         )
         self._service = Service(settings, plan.cache, self._progress, self._loaded)
         self._signals.on_reload(self._service.reload)
         await self._service.start()
-        callout = ",".join(self._service.addresses)
+        callout, process = ",".join(self._service.addresses), ",".join(self._service.process)
         snapshot = await self._first_snapshot(self._service)
         listen = _free(plan.preferred) if plan.port is None else _free_exactly(plan.port)
         host, _, port = listen.rpartition(":")
@@ -141,7 +143,8 @@ class Stack:
 
         def render(snapshot: Snapshot) -> Gateway:
             failure = failure_modes(snapshot.policies.sources)
-            return Gateway(host, int(port), callout, target, failure, request_id)
+            looks = process if inspects(snapshot.policies.sources) else ""
+            return Gateway(host, int(port), callout, target, failure, request_id, looks)
 
         self._envoy = EnvoyProcess(executable, self._folder)
         await self._envoy.apply(render(snapshot))

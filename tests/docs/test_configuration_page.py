@@ -22,10 +22,16 @@ from ratelimit.policy_limits import IDENTITY, LimitItem, values
 from ratelimit.policy_limits import Facts as RequestFacts
 from tests.docs import pages
 from tests.docs.keys import Key, keys
+from waf.models import Inspect
 
 PAGE = "docs/configuration.md"
 SETTINGS = keys(Settings)
-POLICY = [*keys(documents._Head), *keys(Auth, "auth."), *keys(LimitItem, "limits[].")]
+POLICY = [
+    *keys(documents._Head),
+    *keys(Auth, "auth."),
+    *keys(LimitItem, "limits[]."),
+    *keys(Inspect, "inspect."),
+]
 
 
 def _compare(rows: list[Key], model: list[Key]) -> None:
@@ -71,7 +77,7 @@ def test_the_variables_that_are_shown_work() -> None:
 def test_the_table_of_policy_keys_is_the_models() -> None:
     table = pages.table(PAGE, "policy")
     _compare([Key(path.strip("`"), type_, default) for path, type_, default, _ in table], POLICY)
-    assert len(POLICY) == 60
+    assert len(POLICY) == 75
 
 
 def test_algorithms_are_all_named() -> None:

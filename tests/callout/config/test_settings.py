@@ -202,7 +202,7 @@ WRONG: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
     ("workers: 0", {}, {}, "workers: expected a number of at least 1, found the number 0"),
     ("faces: []", {}, {}, "faces: expected a list of at least 1"),
     ("faces: [authz, authz]", {}, {}, "faces: expected each face once, found one again"),
-    ("faces: [process]", {}, {}, "faces[0]: expected 'authz' or 'limit', found the text 'proce"),
+    ("faces: [proces]", {}, {}, "faces[0]: expected 'authz', 'limit' or 'process', found the"),
     ("tls: {cert: a}", {}, {}, "gatewright.yaml:1:6: tls: expected the key `key`, found none"),
     ("tls: {cert: a, key: b, client_san: [c]}", {}, {}, "tls: expected client_ca beside"),
     ("tls: {cert: a, key: b, client: required}", {}, {}, "tls: expected client_ca beside client"),

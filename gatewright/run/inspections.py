@@ -1,0 +1,44 @@
+"""The face `process`, with what it counts exported."""
+
+from collections.abc import Callable
+
+from callout.config.snapshot import Snapshot
+from callout.observe.metrics import Metrics
+from gatewright.run.telemetry import Telemetry
+from waf.audit.log import AuditLog
+from waf.metrics import follow_waf
+from waf.report import Report
+from waf.service import InspectionService
+from waf.tally import Tally
+
+
+def inspections(
+    snapshot: Callable[[], Snapshot | None], telemetry: Telemetry, audit: AuditLog | None
+) -> InspectionService:
+    """Makes it."""
+    tally = Tally()
+    follow_waf(telemetry.metrics, tally)
+    service = InspectionService(snapshot, telemetry.observer, Report(tally, audit))
+    _follow(telemetry.metrics, service)
+    return service
+
+
+def _follow(metrics: Metrics, service: InspectionService) -> None:
+    metrics.follow_counters(
+        "gatewright_process_events",
+        "Messages that were blocked, failed, or not looked at, by side and what happened.",
+        "event",
+        lambda: service.events,
+    )
+    metrics.follow_counters(
+        "gatewright_process_unjudged",
+        "Exchanges that no policy inspects.",
+        "reason",
+        lambda: service.unjudged,
+    )
+    metrics.follow_gauge(
+        "gatewright_process_held_bytes",
+        "Bytes of bodies that are kept until they are whole.",
+        lambda: service.held,
+        across="sum",
+    )
