@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from waf.seclang.files import Files
+from waf.view import OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,38 @@ class RuleFiles:
     """The rule files, in order; a pattern may name several."""
 
 
+Threshold: TypeAlias = int | Literal["open"]
+"""`open`: written as `waf.view.OPEN`, in the place of which each policy puts its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """What a policy says of anomaly scoring; None: what the rule files say holds."""
 
     paranoia: int | None = None
     """1 to 4: which rules run, and count."""
-    inbound: int | None = None
+    inbound: Threshold | None = None
     """The score from which on a request is refused."""
-    outbound: int | None = None
+    outbound: Threshold | None = None
     """The score from which on a response is refused."""
+
+    def opened(self) -> "Levels":
+        """The same for all policies that differ in thresholds alone."""
+        return Levels(
+            self.paranoia,
+            None if self.inbound is None else "open",
+            None if self.outbound is None else "open",
+        )
+
+    def thresholds(self) -> Mapping[bytes, bytes]:
+        """What such a policy puts in the place of `open`: members of TX."""
+        written = ((_NAMES["inbound"], self.inbound), (_NAMES["outbound"], self.outbound))
+        return {
+            name.encode(): b"%d" % value
+            for names, value in written
+            if isinstance(value, int)
+            for name in names
+        }
 
 
 MAIN: Final = "(policy)"
@@ -70,7 +93,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 def _levels(levels: Levels) -> list[str]:
     written = [
-        f"setvar:tx.{name}={value}"
+        f"setvar:tx.{name}={OPEN.decode() if value == 'open' else value}"
         for key, names in _NAMES.items()
         if (value := getattr(levels, key)) is not None
         for name in names

@@ -7,10 +7,13 @@ import pytest
 
 from callout.config.problems import Rejected
 from callout.testing.data import require
+from gatewright.bundle import rule_sets
+from gatewright.cli.folders import gateway_config
 from tests.waf.crs.run import files
 from tests.waf.engine import PEER, head, ids, rules
 from waf.load import load
 from waf.matcher.library import Library
+from waf.rule_files import Levels, compose
 from waf.rules import RuleSet
 from waf.transaction import Transaction
 from waf.view import OPEN, view
@@ -64,6 +67,28 @@ def test_whether_a_member_is_there_may_have_been_asked() -> None:
     )
 
     assert _viewed(rules(LEVEL + asked), b"7").tx[THRESHOLD] == b"7"
+
+
+@pytest.mark.parametrize("name", ["starter", "crs"])
+def test_a_policy_with_thresholds_has_the_rules_of_one_without(name: str) -> None:
+    shipped = gateway_config() / "waf"
+    chosen = (
+        rule_sets.starter(shipped) if name == "starter" else rule_sets.tree(require("crs"), "crs")
+    )
+    assert chosen is not None
+    levels = Levels(paranoia=1, inbound=7, outbound=9)
+
+    def loaded(levels: Levels) -> RuleSet:
+        found = load(*compose(rule_sets.base(shipped), [chosen], levels))
+        assert not isinstance(found, Rejected)
+        return found
+
+    viewed = view(loaded(levels.opened()), levels.thresholds())
+
+    assert viewed is not None
+    assert viewed.tx == loaded(levels).tx
+    assert levels.opened() == Levels(1, "open", "open")
+    assert Levels(1).thresholds() == {}
 
 
 def test_a_thousand_policies_take_at_most_50_mb_more_than_one() -> None:
