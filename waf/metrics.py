@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import Counter
 
 from callout.observe.metrics import Metrics, TalliedHistogram
+from waf.audit.log import AuditLog
 from waf.tally import SCORES, Tally
 
 
@@ -51,6 +52,20 @@ def follow_waf(metrics: Metrics, tally: Tally) -> None:
         lambda: tally.uninspected_bytes,
     )
     _scores(metrics, tally)
+
+
+def follow_audit(metrics: Metrics, log: AuditLog) -> None:
+    """What the audit log of one worker has come to."""
+    metrics.follow_counter(
+        "gatewright_waf_audit_records",
+        "Transactions that the audit log wants.",
+        lambda: log.records,
+    )
+    metrics.follow_counter(
+        "gatewright_waf_audit_dropped",
+        "Records of the audit log that an output will never have: it is slow, full or gone.",
+        lambda: log.dropped,
+    )
 
 
 def _by_rule(

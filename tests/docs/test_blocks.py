@@ -25,7 +25,7 @@ BLOCKS = {
     "docs/configuration.md": 7,
     "docs/envoyproxy-ratelimit.md": 2,
     "docs/opa-envoy-plugin.md": 2,
-    "docs/operations.md": 2,
+    "docs/operations.md": 3,
     "docs/performance.md": 0,
     "docs/reliability.md": 0,
     "docs/rate-limiting.md": 31,
