@@ -115,6 +115,9 @@ class Planner:
         effective, canonical = self._policies.find(host, entries["path"], method)
         if effective is None or isinstance(effective, UnknownPolicy):
             return _NO_POLICY
+        if descriptor.refund and not descriptor.addend:
+            # Else it would be taken for one that only asks, and might be refused.
+            return Plan((Group(),), effective.name, "no_limit")
         path = "/" if isinstance(canonical, RefusedPath) else canonical.path
         limits = cast("PolicyLimits | None", effective.block(SECTION))
         # Paths differ from request to request, so whole messages rarely repeat here; what is

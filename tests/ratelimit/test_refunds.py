@@ -38,8 +38,10 @@ def request(
     return made
 
 
-def refund_of_nothing() -> "rls_pb2.RateLimitRequest":
-    made = request({"user": "ann"}, 0)
+def refund_of_nothing(
+    entries: Mapping[str, str], domain: str = "shop"
+) -> "rls_pb2.RateLimitRequest":
+    made = request(entries, 0, domain=domain)
     made.descriptors[0].MergeFromString(b"\x20\x01")
     return made
 
@@ -67,7 +69,7 @@ async def test_who_gives_back_is_told_ok_though_the_limit_stays_passed(world: Wo
     assert await told(world, 50) == ("OVER_LIMIT", 0)
     assert await told(world, -20) == ("OK", 0)
     assert world.seen.last.verdict == "allow"
-    assert code(await world.asked(refund_of_nothing())) == "OK"
+    assert code(await world.asked(refund_of_nothing({"user": "ann"}))) == "OK"
     assert await told(world, 0) == ("OVER_LIMIT", 0)
     assert await told(world, -20) == ("OK", 0)
     assert await told(world, 0) == ("OK", 0)
@@ -97,6 +99,16 @@ async def test_limits_of_policies_take_hits_back(world: World) -> None:
     assert [await visit(each) for each in (10, 1, -2, 1, 0, 1)] == [
         "OK", "OVER_LIMIT", "OK", "OK", "OK", "OVER_LIMIT",
     ]  # fmt: skip
+
+
+async def test_who_gives_nothing_back_is_not_taken_for_one_who_asks() -> None:
+    world = World({"p.yaml": policy("p", "limits: [{name: n, rate: 10/h, strict: true}]")})
+    who = {"host": "a", "path": "/", "method": "GET"}
+    assert code(await world.asked(request(who, 10, domain="gatewright"))) == "OK"
+    assert code(await world.asked(request(who, 0, domain="gatewright"))) == "OVER_LIMIT"
+
+    assert code(await world.asked(refund_of_nothing(who, "gatewright"))) == "OK"
+    assert (world.seen.last.verdict, world.seen.last.policy) == ("allow", "p")
 
 
 KINDS = ["sliding-window", "sub-buckets", "sliding-log", "token-bucket"]
