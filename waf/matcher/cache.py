@@ -5,10 +5,12 @@ is read from a folder and a file of our own user only, to which nobody else may 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +72,27 @@ class Cache:
         except OSError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Others who want the same wait, and find it made: workers begin at the same time.
+
+        Without a folder that can be written to nobody waits.
+        """
+        handle = None
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._ours():
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                handle = os.open(self._folder / "lock", flags, 0o600)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        try:
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     def _prune(self) -> None:
         files = sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime)

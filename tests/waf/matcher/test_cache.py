@@ -1,6 +1,7 @@
 """Compiled databases are kept on disk, and read only where nobody else could have written."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,29 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
 
     assert not Cache(tmp_path / "file" / "folder").write(b"key", b"database")
+
+
+def test_who_comes_second_waits_and_finds_what_the_first_made(tmp_path: Path) -> None:
+    first, second = Cache(tmp_path / "made"), Cache(tmp_path / "made")
+    found: list[bytes | None] = []
+
+    def wait() -> None:
+        with second.alone():
+            found.append(second.read(b"key"))
+
+    with first.alone():
+        other = threading.Thread(target=wait)
+        other.start()
+        assert found == []
+        first.write(b"key", b"database")
+    other.join(10)
+
+    assert found == [b"database"]
+
+
+def test_nobody_waits_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = Cache(tmp_path / "file" / "folder")
+
+    with cache.alone(), cache.alone():
+        assert cache.read(b"key") is None
