@@ -210,7 +210,7 @@ class _Assembly:
     def _pattern(self, pattern: bytes) -> Test:
         return self._operators["rx"](b"(?i)" + pattern, Surroundings(read=_no_files))
 
-    def _exception(self, text: str) -> Callable[[str, bytes | None], bool]:
+    def _exception(self, text: str) -> tuple[str, Callable[[bytes | None], bool]]:
         collection, colon, selector = text.partition(":")
         pattern = len(selector) > 1 and selector[0] == selector[-1] == "/" and selector != "/*"
         if pattern:
@@ -221,8 +221,7 @@ class _Assembly:
             covered = covers(target, self._pattern)
         except (TargetProblem, OperatorProblem) as problem:
             raise ActionProblem(str(problem)) from None
-        name = target.collection
-        return lambda found, key: found == name and covered(key)
+        return target.collection, covered
 
     def _text(self, text: str) -> bytes | Expand:
         try:

@@ -151,7 +151,7 @@ class State:
         self.response_processor = b""
         self.removed: set[int] = set()
         """Indexes of rules that `ctl` took away."""
-        self.exceptions: dict[int, list[Callable[[str, bytes | None], bool]]] = {}
+        self.exceptions: dict[int, list[tuple[str, Callable[[bytes | None], bool]]]] = {}
         """By index of a rule: what `ctl` took away from its targets."""
         # What rules write.
         self.tx = Members(tx)

@@ -299,11 +299,14 @@ class Transaction:
         if not values:
             return False
         if state.exceptions and rule.index in state.exceptions:
-            covers = state.exceptions[rule.index]
+            # CRS takes REQUEST_FILENAME from rules that test each of 1,000 arguments too.
+            exceptions = state.exceptions[rule.index]
+            named = {collection for collection, _ in exceptions}
             values = [
                 found
                 for found in values
-                if not any(covered(found.collection, found.key) for covered in covers)
+                if found[0] not in named
+                or not any(name == found[0] and covers(found[1]) for name, covers in exceptions)
             ]
         test = rule.test
         if test is None:

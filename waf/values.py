@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from waf.rules import Chain, Group, Transformation
+from waf.rules import Chain, Group
 from waf.state import Found, State
 from waf.targets import TargetSet, joined
 from waf.transformations.marks import ANY, marks
@@ -137,14 +137,9 @@ class Values:
         return values if transformed is None else transformed
 
     def _stages(self, chain: Chain, found: Found) -> list[Found]:
-        stages = [found]
-        value = found.value
-        for wanted, function in chain.steps:
-            changed = self._step(wanted, function, value)
-            if changed is not value and changed != value:
-                stages.append(Found(found.collection, found.key, changed))
-            value = changed
-        return stages
+        collection, key, value = found
+        changed = self._changes(chain, value)
+        return [found, *[Found(collection, key, each) for each in changed]]
 
     def _apply(self, chain: Chain, value: bytes) -> bytes:
         memo = self._memos[chain.index]
@@ -152,17 +147,20 @@ class Values:
             memo = self._memos[chain.index] = {}
         known = memo.get(value)
         if known is None:
-            known = value
-            for wanted, function in chain.steps:
-                known = self._step(wanted, function, known)
-            memo[value] = known
+            changed = self._changes(chain, value)
+            known = memo[value] = changed[-1] if changed else value
         return known
 
-    def _step(self, wanted: int, function: Transformation, value: bytes) -> bytes:
-        if not wanted & ANY:
-            mark = self._marks.get(value)
-            if mark is None:
-                mark = self._marks[value] = marks(value)
-            if not mark & wanted:
-                return value
-        return function(value)
+    def _changes(self, chain: Chain, value: bytes) -> list[bytes]:
+        """What each step makes of the value, of those steps that change it."""
+        known = self._marks
+        mark = known[value] if value in known else known.setdefault(value, marks(value))
+        changes: list[bytes] = []
+        for wanted, function in chain.steps:
+            if mark & wanted:
+                changed = function(value)
+                if changed is not value and changed != value:
+                    changes.append(changed)
+                    value = changed
+                    mark = known[value] if value in known else known.setdefault(value, marks(value))
+        return changes

@@ -69,8 +69,9 @@ class Around:
 
     text: Callable[[str], bytes | Expand]
     """Compiles a text that may hold macros. Raises ActionProblem."""
-    exception: Callable[[str], Callable[[str, bytes | None], bool]]
-    """Whether a target as `ARGS:/^x/` says it covers a member. Raises ActionProblem."""
+    exception: Callable[[str], tuple[str, Callable[[bytes | None], bool]]]
+    """The collection of a target as `ARGS:/^x/` says it, and which members it covers. Raises
+    ActionProblem."""
     directory: Directory
     known_transformation: Callable[[str], bool]
 

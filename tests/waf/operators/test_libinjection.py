@@ -1,5 +1,6 @@
 """libinjection, in each package that has it."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_an_error_of_the_library_is_undecided(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(f"waf.operators.{operator}.libinjection", Failing)
 
     for name in ("detectsqli", "detectxss"):
-        assert OPERATORS[name](b"", Surroundings(_read))(b"a") is UNDECIDED
+        assert OPERATORS[name](b"", Surroundings(_read))(b"a=") is UNDECIDED
 
 
 def test_one_that_does_not_tell_what_it_must_is_passed_over(
@@ -87,3 +88,15 @@ def test_without_any_the_rule_is_refused_by_name(
     with pytest.raises(OperatorProblem, match="libmodsecurity or libinjection-python"):
         module.libinjection()
     module.libinjection.cache_clear()
+
+
+def test_no_markup_is_told_where_neither_a_tag_begins_nor_an_attribute_gets_a_value(
+    library: Libinjection,
+) -> None:
+    pieces = [b"onload", b"style", b"javascript:", b"script", b"svg", b"xml:", b"!", b"DOCTYPE"]
+    pieces += [b"'", b'"', b"`", b" ", b"\n", b"\0", b"/", b">", b"--", b"?", b"%", b"&lt;", b"]]>"]
+    chance = random.Random(3)
+
+    values = [b"".join(chance.choices(pieces, k=chance.randint(0, 9))) for _ in range(20_000)]
+
+    assert [value for value in values if library.xss(value, len(value))] == []
