@@ -43,7 +43,8 @@ def crs(cache: Path, debian: Path = DEBIAN) -> RuleFiles | None:
         cache: where `gatewright waf crs add` puts it.
         debian: the root of the file system.
     """
-    return tree(cache / "crs", "crs:") or _debian(debian)
+    # A link, which may turn while it is read.
+    return tree((cache / "crs").resolve(), "crs:") or _debian(debian)
 
 
 def tree(root: Path, name: str) -> RuleFiles | None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import grpc
@@ -23,11 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from callout.config.settings import FLAGS
 from callout.testing.grpc_client import Client
 from callout.testing.requests import check_request
-from gatewright.cli.authz import group as authz
 from gatewright.cli.command import Command
 from gatewright.cli.main import COMMANDS
-from gatewright.cli.ratelimit import group as ratelimit
-from gatewright.cli.waf import group as waf
 from tests.contract.certificates import Authority
 from tests.docs import pages
 from tests.docs.pages import ROOT
@@ -183,21 +180,16 @@ def test_health_knows_the_names_that_are_given(service: Service) -> None:
             assert client.health(name) == "SERVING", name
 
 
-GROUPS = {"authz": authz.COMMANDS, "ratelimit": ratelimit.COMMANDS, "waf": waf.COMMANDS}
-
-
-def _every() -> dict[str, Command]:
+def _every(commands: Mapping[str, Command], above: str = "") -> dict[str, Command]:
     """All commands, those of the groups too: `authz eval`."""
     found: dict[str, Command] = {}
-    for name, command in COMMANDS.items():
-        if name in GROUPS:
-            found |= {f"{name} {each}": inner for each, inner in GROUPS[name].items()}
-        else:
-            found[name] = command
+    for name, command in commands.items():
+        inner = getattr(command, "COMMANDS", None)
+        found |= {above + name: command} if inner is None else _every(inner, f"{above}{name} ")
     return found
 
 
-EVERY = _every()
+EVERY = _every(COMMANDS)
 
 
 def _flags(command: str) -> set[str]:
@@ -240,7 +232,7 @@ OF_OTHERS = {
 def test_every_flag_of_ours_that_a_page_names_exists(page: str) -> None:
     known = {flag for command in EVERY for flag in _flags(command)}
     text = pages.read(page)
-    for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - known:
+    for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) - known:
         assert flag in OF_OTHERS, flag
         assert OF_OTHERS[flag] in text
 

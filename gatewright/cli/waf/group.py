@@ -3,13 +3,14 @@
 import argparse
 
 from gatewright.cli.command import Command, offer
-from gatewright.cli.waf import explain, scan
+from gatewright.cli.waf import crs, explain, scan
 
-HELP = "for authors of rules: judge recorded requests, explain one"
+HELP = "for authors of rules: judge recorded requests, explain one, add rules"
 
 COMMANDS: dict[str, Command] = {
     "scan": scan,
     "explain": explain,
+    "crs": crs,
 }
 
 
