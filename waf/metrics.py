@@ -6,6 +6,7 @@ from prometheus_client import Counter
 
 from callout.observe.metrics import Metrics, TalliedHistogram
 from waf.audit.log import AuditLog
+from waf.matcher import hyperscan
 from waf.tally import SCORES, Tally
 
 
@@ -50,6 +51,12 @@ def follow_waf(metrics: Metrics, tally: Tally) -> None:
         "Bytes of bodies that were not looked at, as far as their number was known.",
         "side",
         lambda: tally.uninspected_bytes,
+    )
+    metrics.follow_gauge(
+        "gatewright_waf_re2_only",
+        "1 where Hyperscan is not to be trusted and RE2 looks for all patterns, 0 otherwise.",
+        lambda: 1 if hyperscan.fault() else 0,
+        across="max",
     )
     _scores(metrics, tally)
 

@@ -2,20 +2,27 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from callout.config.snapshot import Snapshot
 from callout.observe.metrics import Metrics
 from gatewright.run.telemetry import Telemetry
 from waf.audit.log import AuditLog
+from waf.matcher import hyperscan
 from waf.metrics import follow_waf
 from waf.report import Report
 from waf.service import InspectionService
 from waf.tally import Tally
+
+_log = structlog.get_logger("gatewright.process")
 
 
 def inspections(
     snapshot: Callable[[], Snapshot | None], telemetry: Telemetry, audit: AuditLog | None
 ) -> InspectionService:
     """Makes it."""
+    if fault := hyperscan.fault():
+        _log.warning("patterns are looked for by RE2 alone", reason=fault)
     tally = Tally()
     follow_waf(telemetry.metrics, tally)
     service = InspectionService(snapshot, telemetry.observer, Report(tally, audit))
