@@ -3,7 +3,7 @@
 Pure but for the clock that the time budget needs. What was sent never stands in what comes out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from callout.config.written import STATUSES
@@ -14,6 +14,7 @@ from callout.http.bodies.oddities import GRADES
 from callout.http.head import Headers, Peer, RequestHead, ResponseHead
 from waf.inspection import Inspection, Sizes
 from waf.interruption import Interruption
+from waf.tally import Side
 from waf.transaction import Transaction
 
 FORBIDDEN: Final = 403
@@ -35,6 +36,8 @@ class Concluded(NamedTuple):
     """Whether the exchange was ended for it."""
     seconds: float
     """That the rules took."""
+    unseen: Mapping[Side, int | None]
+    """Bytes of bodies that went on without having been looked at; None: so many, nobody knows."""
 
 
 class WafFilter:
@@ -66,6 +69,9 @@ class WafFilter:
         self._blocked = False
         self._seconds = 0.0
         self._coding = b""
+        self._announced: int | None = None
+        self._unread = False
+        self._unseen: Final[dict[Side, int | None]] = {}
         if shadow and transaction.state.engine == "on":
             # Rules go on after the first that would have refused: all are counted.
             transaction.state.engine = "detection-only"
@@ -73,7 +79,7 @@ class WafFilter:
     def request_head(self, head: RequestHead, peer: Peer, at: Moment) -> Verdict:  # noqa: ARG002
         """Phase 1; phase 2 as well where the rules want no body."""
         began = self._clock()
-        self._coding = head.headers.joined(b"content-encoding") or b""
+        self._body_comes(head.headers)
         found = self._transaction.request_head(head, peer)
         if found is None and not self._transaction.wants_request_body():
             found = self._transaction.request_body(b"")
@@ -89,7 +95,12 @@ class WafFilter:
         inflated = self._inflated(body, end, self._inspection.request)
         if isinstance(inflated, Block):
             return inflated
-        return self._verdict(began, self._transaction.request_body(inflated, not end))
+        transaction = self._transaction
+        verdict = self._verdict(began, transaction.request_body(inflated, not end))
+        if verdict is None:
+            seen = 0 if self._unread else len(transaction.state.body)
+            self._passes("request", body, end, len(inflated) - seen)
+        return verdict
 
     def request_trailers(self, trailers: Headers, at: Moment) -> Verdict:  # noqa: ARG002
         """No rule has a word for them."""
@@ -102,7 +113,7 @@ class WafFilter:
     def response_head(self, head: ResponseHead, at: Moment) -> Verdict:  # noqa: ARG002
         """Phase 3; phase 4 as well where the rules want no body."""
         began = self._clock()
-        self._coding = head.headers.joined(b"content-encoding") or b""
+        self._body_comes(head.headers)
         found = self._transaction.response_head(head)
         if found is None and not self._transaction.wants_response_body():
             found = self._transaction.response_body(b"")
@@ -118,7 +129,12 @@ class WafFilter:
         inflated = self._inflated(body, end, self._inspection.response)
         if isinstance(inflated, Block):
             return inflated
-        return self._verdict(began, self._transaction.response_body(inflated, not end))
+        transaction = self._transaction
+        verdict = self._verdict(began, transaction.response_body(inflated, not end))
+        if verdict is None:
+            seen = 0 if self._unread else len(transaction.state.response_body)
+            self._passes("response", body, end, len(inflated) - seen)
+        return verdict
 
     def response_trailers(self, trailers: Headers, at: Moment) -> Verdict:  # noqa: ARG002
         """No rule has a word for them."""
@@ -134,7 +150,23 @@ class WafFilter:
         reason = self._reason
         if reason == "passed" and found is not None:
             reason = _REASONS[found.reason]
-        self._told(Concluded(transaction, found, reason, self._blocked, self._seconds))
+        self._told(
+            Concluded(transaction, found, reason, self._blocked, self._seconds, self._unseen)
+        )
+
+    def _body_comes(self, headers: Headers) -> None:
+        self._coding = headers.joined(b"content-encoding") or b""
+        self._unread = False
+        length = headers.get(b"content-length") or b""
+        self._announced = int(length) if length.isdigit() and len(length) <= _DIGITS else None
+
+    def _passes(self, side: Side, body: bytes, end: bool, unseen: int) -> None:
+        """Notes what of a body goes on although nobody looked at it."""
+        if not end:
+            rest = None if self._announced is None else max(0, self._announced - len(body))
+            self._unseen[side] = None if rest is None else rest + unseen
+        elif unseen:
+            self._unseen[side] = unseen
 
     def _inflated(self, body: bytes, end: bool, sizes: Sizes | None) -> bytes | Block:
         coding = self._coding
@@ -148,6 +180,7 @@ class WafFilter:
         if not grades & _UNREAD:
             return done.body
         self._reason = "coding"
+        self._unread = True
         if self._shadow or sizes is None or sizes.coding is None:
             return body
         self._blocked = True
@@ -179,3 +212,5 @@ class WafFilter:
 
 _REASONS: Final = {"rule": "rule", "body-limit": "body_limit", "time": "time"}
 _LIMITS: Final = Limits()
+_DIGITS: Final = 18
+"""Of a length: no body has more, and reading them takes time that grows with the square."""

@@ -170,6 +170,8 @@ class InspectionService:
             verdict = "deny"
         transaction = found.transaction
         self._told.over(transaction, policy)
+        for side, size in found.unseen.items():
+            self._told.uninspected(side, size)
         ids = [match.labels.id for match in transaction.matched if match.logged]
         decided = found.interruption.rule if found.interruption is not None else None
         self._observer.decided(
