@@ -85,9 +85,12 @@ class _Request(Generic[T]):
             else:
                 self._take(places, said)
             self._left -= 1
-            if not self._left and not self.future.done():  # else the caller gave up
+            if self._left:
+                return
+            outcome = self._outcome()  # gives back, also for a caller who gave up
+            if not self.future.done():
                 try:
-                    self.future.set_result(self._then(self._outcome()))
+                    self.future.set_result(self._then(outcome))
                 except Exception as error:
                     self.future.set_exception(error)
 
