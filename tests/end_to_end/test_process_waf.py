@@ -90,8 +90,16 @@ def front(start: Callable[[dict[str, Any]], Envoy], serve: Serve, upstream: str)
 
 
 class World:
-    def __init__(self, serve: Serve, front: Front, upstream: EchoUpstream, bundle: Path) -> None:
+    def __init__(
+        self, serve: Serve, front: Front, upstream: EchoUpstream, bundle: Path, log: Path
+    ) -> None:
         self.serve, self.front, self.upstream, self.bundle = serve, front, upstream, bundle
+        self.log = log
+
+    def audited(self, mark: str) -> list[dict[str, Any]]:
+        """Entries of the audit log whose target has this mark; those of others are left out."""
+        entries = (json.loads(line)["transaction"] for line in self.log.read_text().splitlines())
+        return [each for each in entries if mark in each["request"]["uri"]]
 
     def decided(self, **labels: str) -> float:
         return self.serve.metric("gatewright_decisions_total", face="process", **labels)
@@ -114,11 +122,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with (
         closing(EchoUpstream()) as upstream,
         closing(
-            Serve(folder, bundle, *flags, environ={"GATEWRIGHT_LISTEN__PROCESS": "127.0.0.1:0"})
+            Serve(
+                folder,
+                bundle,
+                *flags,
+                environ={
+                    "GATEWRIGHT_LISTEN__PROCESS": "127.0.0.1:0",
+                    "GATEWRIGHT_WAF__AUDIT__FILE": str(folder / "audit.log"),
+                },
+            )
         ) as serve,
     ):
         try:
-            yield World(serve, front(start, serve, upstream.url), upstream, bundle)
+            front_ = front(start, serve, upstream.url)
+            yield World(serve, front_, upstream, bundle, folder / "audit.log")
         finally:
             for each in envoys:
                 each.close()
@@ -245,6 +262,43 @@ def test_where_no_policy_inspects_nothing_is_looked_at_and_no_body_asked_for(wor
         ),
         10,
     )
+
+
+def test_the_audit_log_has_what_rules_matched_in_and_no_secrets(world: World) -> None:
+    fields = (("cookie", "sid=hush"), ("authorization", "Bearer hush"))
+    for target in ("/in?fine=1&mark=7301", f"/in?password=hush&mark=7302&q={SQL}"):
+        world.front.send(target, fields=fields)
+    until(lambda: world.audited("mark=7302") != [], 10)
+
+    (entry,) = world.audited("mark=73")
+    assert entry["interruption"] == {"action": "deny", "status": 403, "rule": 5001}
+    assert [each["details"]["ruleId"] for each in entry["messages"]] == ["5001"]
+    assert entry["client_ip"] == "127.0.0.1"
+    assert "hush" not in world.log.read_text()
+
+
+def test_in_shadow_the_audit_log_says_what_would_have_been(world: World) -> None:
+    world.front.send(f"/shadow?mark=7303&q={SQL}")
+    until(lambda: world.audited("mark=7303") != [], 10)
+
+    (entry,) = world.audited("mark=7303")
+    assert entry["interruption"] is None
+    assert entry["would_have"]["rule"] == 5001
+
+
+def test_rules_that_match_and_bytes_that_nobody_saw_are_counted(world: World) -> None:
+    def counted(name: str, **labels: str) -> float:
+        return world.serve.metric(f"gatewright_waf_{name}_total", **labels)
+
+    hits = counted("rule_hits", rule="5001")
+    unseen = counted("uninspected_bytes", side="request")
+    world.front.send(f"/in?q={SQL}")
+    world.front.send("/lenient", b"x" * 5_000, fields=FORM)
+
+    until(lambda: counted("rule_hits", rule="5001") >= hits + 1, 10)
+    # Of the 5,000 bytes, 1,024 are looked at.
+    until(lambda: counted("uninspected_bytes", side="request") >= unseen + 5_000 - 1_024, 10)
+    assert counted("nominated") >= counted("confirmed") > 0
 
 
 def test_rules_that_do_not_load_replace_nothing_and_those_that_do_decide_at_once(
