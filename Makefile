@@ -46,6 +46,9 @@ bench-logs: .venv/dev.stamp tools  ## a Check with decision logs on, beside OPA 
 bench-waf: .venv/dev.stamp  ## the OWASP CRS here beside ModSecurity 3, same rules: see docs/performance.md
 	@$(BIN)/python -m tests.load.waf
 
+waf-differential: .venv/dev.stamp  ## the OWASP CRS here and in ModSecurity 3: which rules log otherwise, and why
+	@$(BIN)/python -m tests.waf.differential
+
 overload: .venv/dev.stamp tools  ## ask three times as much as one core can answer: see docs/reliability.md
 	@$(BIN)/python -m tests.reliability.overload
 

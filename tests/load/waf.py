@@ -36,6 +36,7 @@ from waf.transaction import Transaction
 BEGIN: Final = "<!-- waf: begin -->"
 END: Final = "<!-- waf: end -->"
 LEVELS: Final = (1, 2)
+CACHE: Final = Path(__file__).parents[2] / ".cache" / "waf"
 ALIKE: Final = 16
 """Requests of a kind that are not alike."""
 _MAIN: Final = b"""
@@ -218,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round, at least")
     parser.add_argument("--only", action="append", default=[], help="a word of a request's name")
     parser.add_argument("--level", action="append", type=int, default=[], help="1 to 4")
-    parser.add_argument("--cache", type=Path, help="a folder for what takes long to compile")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="of what takes long to compile")
     parser.add_argument("--write", type=Path, help="a Markdown file with a place for the results")
     options = parser.parse_args(arguments)
     crs = FOLDER / "crs"
