@@ -10,6 +10,7 @@ import msgspec
 
 from callout.http.bodies.inflate import inflate
 from callout.http.head import Headers, Peer, RequestHead, ResponseHead
+from waf.nomination import Nomination
 from waf.rules import RuleSet
 from waf.transaction import Transaction, Watch
 
@@ -81,7 +82,12 @@ def _check(exchange: Exchange) -> None:
 
 
 def judge(
-    rules: RuleSet, exchange: Exchange, unique_id: bytes, watch: Watch | None = None
+    rules: RuleSet,
+    exchange: Exchange,
+    unique_id: bytes,
+    *,
+    nominate: Nomination | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Transaction, float]:
     """The transaction of an exchange, and the seconds that the rules took.
 
@@ -89,6 +95,7 @@ def judge(
         rules: to be asked.
         exchange: what was sent; a response is judged only if there is one.
         unique_id: of the transaction.
+        nominate: tells rules that cannot match; None: every rule is asked.
         watch: told what each rule found.
     """
     fields = Headers((_bytes(name).lower(), _bytes(value)) for name, value in exchange.headers)
@@ -105,7 +112,12 @@ def judge(
     answer = exchange.response
     begun = time.perf_counter()
     transaction = Transaction(
-        rules, unique_id, time.time(), lambda: time.perf_counter() - begun, watch=watch
+        rules,
+        unique_id,
+        time.time(),
+        lambda: time.perf_counter() - begun,
+        nominate=nominate,
+        watch=watch,
     )
     transaction.request_head(head, peer)
     transaction.request_body(body)

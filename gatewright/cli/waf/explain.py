@@ -91,7 +91,7 @@ def _exchange(arguments: argparse.Namespace) -> Exchange:
 
 def _report(found: RuleSet, exchange: Exchange) -> dict[str, Any]:
     witness = Witness(found)
-    transaction, _ = judge(found, exchange, b"explain", witness)
+    transaction, _ = judge(found, exchange, b"explain", watch=witness)
     inbound, outbound = scores(transaction.state.tx)
     decided = transaction.interruption or transaction.shadow
     return {

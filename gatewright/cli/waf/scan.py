@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from callout.config.problems import Rejected
+from gatewright.cli.folders import cache_folder
 from gatewright.cli.waf import rules
 from gatewright.cli.waf.exchange import BadExchange, Exchange, judge, read
+from waf.matcher.cache import Cache
+from waf.matcher.library import Library
+from waf.nomination import Nomination
 from waf.rules import RuleSet
 from waf.scores import scores
 
@@ -29,13 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
         for each in found.problems:
             print(each, file=sys.stderr)
         return 2
+    # As `serve` judges, in a tenth of the time that all rules take one by one.
+    nominate = Library(Cache(cache_folder() / "waf")).matcher(found)
     code = 0
     for number, line in _lines(sys.stdin.buffer):
         try:
             if line is None:
                 raise BadExchange(f"expected at most {_LONGEST} bytes, found more")
             if line.strip():
-                print(json.dumps(_finding(found, read(line), number)), flush=True)
+                print(json.dumps(_finding(found, nominate, read(line), number)), flush=True)
         except BadExchange as bad:
             print(f"line {number}: {bad}", file=sys.stderr)
             code = 1
@@ -55,8 +61,10 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
-def _finding(found: RuleSet, exchange: Exchange, number: int) -> dict[str, object]:
-    transaction, seconds = judge(found, exchange, b"line-%d" % number)
+def _finding(
+    found: RuleSet, nominate: Nomination, exchange: Exchange, number: int
+) -> dict[str, object]:
+    transaction, seconds = judge(found, exchange, b"line-%d" % number, nominate=nominate)
     inbound, outbound = scores(transaction.state.tx)
     ids = dict.fromkeys(match.labels.id for match in transaction.matched if match.logged)
     return {

@@ -50,7 +50,10 @@ class Scan:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Scan:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Scan:
+    monkeypatch.setattr(scan, "cache_folder", lambda: tmp_path / "cache")
     return Scan(monkeypatch, capsys)
 
 
