@@ -65,6 +65,12 @@ def _byte(text: str) -> bytes:
     return _bytes(text)
 
 
+def _parts(text: str) -> str:
+    if not set(text.upper()) <= set("ABCDEFGHIJKZ"):
+        raise ActionProblem("needs letters from A to K, or Z")
+    return text.upper()
+
+
 def _pattern(text: str) -> str:
     # ModSecurity's recommended file has `^(?:5|4(?!04))` here, which RE2 cannot read.
     try:
@@ -81,7 +87,7 @@ _FIELDS: Final[Mapping[str, _Field]] = {
     "SecArgumentsLimit": ("arguments_limit", _number),
     "SecAuditEngine": ("audit_engine", _one_of(on="on", off="off", relevantonly="relevant-only")),
     "SecAuditLogFormat": ("audit_format", _one_of(json="json", native="native")),
-    "SecAuditLogParts": ("audit_parts", str),
+    "SecAuditLogParts": ("audit_parts", _parts),
     "SecAuditLogRelevantStatus": ("audit_relevant_status", _pattern),
     "SecCollectionTimeout": ("collection_timeout", _number),
     "SecCookieFormat": ("cookie_format", _number),

@@ -5,9 +5,11 @@ bodies, so that thousands may wait to be written. Secrets are masked unless the 
 by name of the header, the argument or the cookie; in bodies, altogether; in any text, by look.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
+from urllib.parse import unquote_to_bytes
 
 from callout.observe.decision_masks import HEADERS, QUERY_NAMES
 from callout.observe.secrets import MASK, is_secret, mask_text
@@ -18,12 +20,15 @@ from waf.transaction import Match, Transaction
 
 _LONGEST: Final = 512
 """Characters of one text."""
+_PARTS: Final = re.compile(r"[.\[\]]+")
 _MOST_HEADERS: Final = 100
 _MOST_MATCHES: Final = 200
 _MASKED_WHOLE: Final = frozenset(
     {"FILES_TMP_CONTENT", "FULL_REQUEST", "REQUEST_BODY", "REQUEST_COOKIES", "RESPONSE_BODY"}
 )
 """Variables that hold secrets under no name of their own."""
+_WITH_QUERY: Final = frozenset({"QUERY_STRING", "REQUEST_LINE", "REQUEST_URI", "REQUEST_URI_RAW"})
+"""Variables that hold all arguments of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,8 @@ class _Shown:
     def __init__(self, state: State, show_secrets: bool) -> None:
         self._sanitised = state.sanitised
         self._show = show_secrets
+        self._query_hidden = False
+        """Whether an argument of the target is masked; `target` finds out."""
 
     def headers(
         self, collection: str, fields: Iterable[tuple[bytes, bytes]]
@@ -141,8 +148,10 @@ class _Shown:
         pieces = []
         for piece in query.split(b"&"):
             name, equals, value = piece.partition(b"=")
-            hidden = value and self._hides("ARGS", name)
-            pieces.append(name + equals + (MASK.encode() if hidden else value))
+            if value and self._hides("ARGS", unquote_to_bytes(name)):
+                self._query_hidden = True
+                value = MASK.encode()
+            pieces.append(name + equals + value)
         return self._plain(path + mark + b"&".join(pieces))
 
     def match(self, match: Match) -> Noted:
@@ -172,6 +181,8 @@ class _Shown:
     def _hides_found(self, found: Found) -> bool:
         if not self._show and found.collection in _MASKED_WHOLE:
             return True
+        if self._query_hidden and found.collection in _WITH_QUERY:
+            return True
         return found.key is not None and self._hides(found.collection, found.key)
 
     def _hides(self, collection: str, key: bytes) -> bool:
@@ -181,8 +192,12 @@ class _Shown:
         if self._show:
             return False
         name = key[:_LONGEST].decode("utf-8", "replace")
-        known = HEADERS if collection.endswith("_HEADERS") else QUERY_NAMES
-        return name.lower() in known or is_secret(name)
+        if is_secret(name):
+            return True
+        if collection.endswith("_HEADERS"):
+            return name.lower() in HEADERS
+        # Of `json.user.pin` and `user[pin]`, the last part says what it is.
+        return _PARTS.split(name.lower().rstrip("]"))[-1] in QUERY_NAMES
 
 
 def _decided(transaction: Transaction, *, shadow: bool) -> tuple[str, int, int | None] | None:

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from callout.config.problems import Rejected
 from callout.http.head import RequestHead
 from tests.waf.engine import head, rules, run
 from waf.audit.json_line import json_line
 from waf.audit.native import native
 from waf.audit.record import record
 from waf.audit.relevance import relevant
+from waf.load import load
 from waf.transaction import Transaction
 
 LOUD = (
@@ -87,6 +89,14 @@ def test_nobody_forges_a_line_or_a_section() -> None:
         ),
         ("QUERY_STRING", head(b"/?x=1&password=hush"), b""),
         ("REQUEST_LINE", head(b"/?x=1&access_token=hush"), b""),
+        ("ARGS", head(b"/?passw%6Frd=hush"), b""),
+        ("QUERY_STRING", head(b"/?x=1&pin=hush"), b""),
+        ("REQUEST_URI", head(b"/?x=1&p%69n=hush"), b""),
+        (
+            "ARGS",
+            head(b"/", b"POST", ((b"content-type", b"application/x-www-form-urlencoded"),)),
+            b"user[pin]=hush&json.user.pin=hush",
+        ),
     ],
 )
 def test_secrets_are_masked_unless_they_are_to_be_shown(
@@ -147,3 +157,10 @@ def test_ctl_changes_the_parts() -> None:
     text = LOUD.replace("deny,", "deny,ctl:auditLogParts=-BF,")
 
     assert record(audited(text)).parts == "AHZ"
+
+
+def test_parts_that_no_log_has_are_a_mistake() -> None:
+    loaded = load("main.conf", {"main.conf": b"SecAuditLogParts ABQ\n"})
+
+    assert isinstance(loaded, Rejected)
+    assert "needs letters from A to K, or Z" in str(loaded.problems[0])
