@@ -1,5 +1,7 @@
 """The page for those who come from envoyproxy/ratelimit, held to the code."""
 
+import re
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from callout.config.settings import Settings
@@ -7,9 +9,13 @@ from callout.config.settings import load as load_settings
 from gatewright.run.er.environment import VARIABLES
 from gatewright.run.er.flag import FROM_ENVIRONMENT, ErRatelimit, read_er
 from gatewright.run.er_pages import er_pages
+from gatewright.run.options import extras
+from ratelimit.decide import Answer, Verdict
 from ratelimit.er.prometheus import MOST, exposition
 from ratelimit.er.stats import CONFIG_LOAD, STATISTICS, ErStats, Statistic, statsd_name
 from ratelimit.er.sums import ErSums, Growth
+from ratelimit.limits import SECOND, Limit
+from ratelimit.plan import Group, Plan
 from tests.docs import pages
 
 PAGE = "docs/envoyproxy-ratelimit.md"
@@ -29,6 +35,20 @@ def test_the_environment_of_the_quick_start_is_one_that_is_followed() -> None:
     assert isinstance(settings, Settings)
     assert found.warnings(settings) == ()
     assert f"gRPC at port {settings.listen.grpc.rpartition(':')[2]}" in pages.read(PAGE)
+
+
+def test_what_refusals_have_more_than_there_is_taken_away_by_what_the_page_says() -> None:
+    words = re.findall(r"`(GATEWRIGHT_ANSWERS__\w+)=(\w+)`", pages.read(PAGE))
+    found = read_er("/folder", dict(words), {})
+
+    assert isinstance(found, ErRatelimit)
+    settings = found.settings(load_settings(None, found.environ(dict(words)), {}))
+    assert isinstance(settings, Settings)
+    made = extras(settings.answers)
+    assert (made.always, made.retry_after) == (False, False)
+    limit = Limit(1, SECOND)
+    refused = Answer(True, (Verdict(True, limit, 0, 1),), limit=limit)
+    assert made.of(Plan((Group(),)), refused) == b""
 
 
 def test_the_table_of_the_environment_is_the_code_s() -> None:
