@@ -20,7 +20,7 @@ from waf.variables.table import VARIABLES
 Pattern: TypeAlias = Callable[[bytes], Test]
 """Compiles a pattern of names; it ignores case. Raises OperatorProblem."""
 Covers: TypeAlias = Callable[[bytes], bool]
-_Read: TypeAlias = Callable[[State], Sequence[Found]]
+Read: TypeAlias = Callable[[State], Sequence[Found]]
 
 _MEMBERS: Final[dict[str, Callable[[State], Members | None]]] = {
     "TX": lambda state: state.tx,
@@ -40,7 +40,7 @@ class TargetSet:
 
     __slots__ = ("index", "reads", "volatile")
 
-    def __init__(self, index: int, reads: tuple[_Read, ...], volatile: bool) -> None:
+    def __init__(self, index: int, reads: tuple[Read, ...], volatile: bool) -> None:
         """Made by `compile_targets`.
 
         Args:
@@ -83,9 +83,9 @@ class Readers:
             pattern: compiles patterns of names.
         """
         self.pattern: Final = pattern
-        self._made: dict[tuple[Target, tuple[Target, ...]], _Read] = {}
+        self._made: dict[tuple[Target, tuple[Target, ...]], Read] = {}
 
-    def read(self, target: Target, exceptions: tuple[Target, ...] = ()) -> _Read:
+    def read(self, target: Target, exceptions: tuple[Target, ...] = ()) -> Read:
         """The reader of a target that is no exception, without the members that are."""
         made = self._made.get((target, exceptions))
         if made is None:
@@ -108,7 +108,7 @@ def compile_targets(index: int, targets: Sequence[Target], readers: Readers) -> 
         OperatorProblem: a pattern of names cannot be used.
     """
     exceptions = [target for target in targets if target.kind == "except"]
-    reads: list[_Read] = []
+    reads: list[Read] = []
     volatile = False
     for target in targets:
         variable = VARIABLES.get(target.collection)
@@ -144,10 +144,10 @@ def selects(target: Target, pattern: Pattern) -> Covers:
     return lambda key: key.lower() == lower
 
 
-def _reader(target: Target, pattern: Pattern) -> _Read:
+def _reader(target: Target, pattern: Pattern) -> Read:
     variable = VARIABLES[target.collection]
     name = target.collection
-    read: _Read
+    read: Read
     if isinstance(variable, Single):
         if target.selector is not None:
             raise TargetProblem(f"{name} has no members")
@@ -167,7 +167,7 @@ def _reader(target: Target, pattern: Pattern) -> _Read:
     return _count(name, target, read) if target.kind == "count" else read
 
 
-def _kept(index: int, read: _Read) -> _Read:
+def _kept(index: int, read: Read) -> Read:
     def recall(state: State) -> Sequence[Found]:
         found = state.found.get(index)
         if found is None:
@@ -186,14 +186,14 @@ def _pairs(state: State, name: str, variable: Many) -> Sequence[Pair]:
     return pairs
 
 
-def _whole(name: str, variable: Many) -> _Read:
+def _whole(name: str, variable: Many) -> Read:
     def read(state: State) -> Sequence[Found]:
         return [Found(name, key, value) for key, value in _pairs(state, name, variable)]
 
     return read
 
 
-def _some(name: str, variable: Many, selected: Covers) -> _Read:
+def _some(name: str, variable: Many, selected: Covers) -> Read:
     def read(state: State) -> Sequence[Found]:
         return [
             Found(name, key, value) for key, value in _pairs(state, name, variable) if selected(key)
@@ -202,7 +202,7 @@ def _some(name: str, variable: Many, selected: Covers) -> _Read:
     return read
 
 
-def _member(name: str, key: bytes, members: Callable[[State], Members | None]) -> _Read:
+def _member(name: str, key: bytes, members: Callable[[State], Members | None]) -> Read:
     def read(state: State) -> Sequence[Found]:
         opened = members(state)
         pair = None if opened is None else opened.pair(key)
@@ -211,14 +211,14 @@ def _member(name: str, key: bytes, members: Callable[[State], Members | None]) -
     return read
 
 
-def _count(name: str, target: Target, read: _Read) -> _Read:
+def _count(name: str, target: Target, read: Read) -> Read:
     selector = target.selector
     key = None if selector is None else selector.encode("utf-8", "surrogateescape")
     counted = "&" + name
     return lambda state: (Found(counted, key, b"%d" % len(read(state))),)
 
 
-def _without(read: _Read, excepted: Sequence[Callable[[bytes | None], bool]]) -> _Read:
+def _without(read: Read, excepted: Sequence[Callable[[bytes | None], bool]]) -> Read:
     def kept(state: State) -> Sequence[Found]:
         return [
             found

@@ -231,7 +231,7 @@ class Transaction:
         clock = self._clock
         if self._nominate is not None and rules:
             begun = 0.0 if clock is None else clock()
-            positions = self._nominate(phase, self._values.parts, self._look)
+            positions = self._nominate(phase, self._values, self._look)
             if clock is not None:
                 self.spent[0] = self.spent.get(0, 0.0) + clock() - begun
         self.nominated += len(positions)

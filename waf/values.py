@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from waf.rules import Chain, Group
 from waf.state import Found, State
-from waf.targets import TargetSet, joined
+from waf.targets import Read, TargetSet, joined
 from waf.transformations.marks import ANY, marks
 
 _Marked: TypeAlias = tuple[Sequence[tuple[int, int]], int]
@@ -74,7 +74,7 @@ class Values:
         if kept is None:
             kept = self._find(group.targets)
             if group.chain is not None and kept:
-                kept = [self._part(group, group.chain, found) for found in kept]
+                kept = [self.transformed(group, found) for found in kept]
             self._groups[group.index] = kept
         return kept
 
@@ -84,7 +84,15 @@ class Values:
             kept = self._found[targets.index] = targets.parts(self._state)
         return kept
 
-    def _part(self, group: Group, chain: Chain, found: Sequence[Found]) -> Sequence[Found]:
+    def found(self, read: Read) -> Sequence[Found]:
+        """What a target finds that is not volatile."""
+        return read(self._state)
+
+    def transformed(self, group: Group, found: Sequence[Found]) -> Sequence[Found]:
+        """What the chain of a group makes of what one of its targets, not volatile, found."""
+        chain = group.chain
+        if chain is None:
+            return found
         which = id(found)
         marked = self._marked.get(which)
         if marked is None:

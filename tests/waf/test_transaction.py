@@ -8,8 +8,7 @@ import pytest
 from callout.http.head import Headers, ResponseHead
 from tests.waf.engine import PEER, head, ids, rules, run, tx
 from waf.interruption import Interruption
-from waf.rules import Group
-from waf.state import Found
+from waf.nomination import Findings
 from waf.transaction import Budget, Transaction
 
 FORM = ((b"content-type", b"application/x-www-form-urlencoded"),)
@@ -377,15 +376,11 @@ def test_nomination_is_asked_once_for_a_phase_and_spares_the_rules_that_it_leave
     )
     asked: list[tuple[int, list[bytes]]] = []
 
-    def nominate(
-        phase: int,
-        values: Callable[[Group], Sequence[Sequence[Found]]],
-        look: Callable[[], None],
-    ) -> Sequence[int]:
+    def nominate(phase: int, values: Findings, look: Callable[[], None]) -> Sequence[int]:
         del look
         group = loaded.phases[1][0].group
         assert group is not None
-        asked.append((phase, [found.value for part in values(group) for found in part]))
+        asked.append((phase, [found.value for part in values.parts(group) for found in part]))
         return (1, 2, 3, 4)
 
     transaction = Transaction(loaded, b"1", 0.0, nominate=nominate)

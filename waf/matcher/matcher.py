@@ -10,7 +10,7 @@ from typing import Final
 
 from waf.matcher.hyperscan import Database
 from waf.matcher.plan import NO_PHASE, PhasePlan
-from waf.rules import Group
+from waf.nomination import Findings
 from waf.state import Found
 
 _CHUNK: Final = 64 << 10
@@ -35,26 +35,17 @@ class Matcher:
         self._databases: Final = databases
         self.accelerated: Final = accelerated
 
-    def __call__(
-        self,
-        phase: int,
-        values: Callable[[Group], Sequence[Sequence[Found]]],
-        look: Callable[[], None],
-    ) -> Sequence[int]:
+    def __call__(self, phase: int, values: Findings, look: Callable[[], None]) -> Sequence[int]:
         """As `Nomination` says."""
         plan = self._phases.get(phase, NO_PHASE)
         positions = list(plan.constant)
-        lists: dict[int, Sequence[Found]] = {}  # by identity: what no chain changes is one object
         joined: dict[tuple[int, ...], bytes] = {}
         for each in plan.groups:
-            parts = values(each.group)
+            parts = values.parts(each.group)
             if not parts:
                 continue
             look()  # to transform what is large takes longer than to search it
             positions += each.always
-            if each.scanned:
-                for found in parts:
-                    lists[id(found)] = found
             if each.linear:
                 which = tuple(map(id, parts))
                 text = joined.get(which)
@@ -65,9 +56,19 @@ class Matcher:
                     if search(text):
                         positions += sought
         database = self._databases.get(phase)
-        if lists and database is not None:
-            for number in self._search(database, lists.values(), look):
-                positions += plan.positions[number]
+        if database is not None:
+            lists: dict[int, Sequence[Found]] = {}  # by identity: few chains change anything
+            for read, groups in plan.scans:
+                found = values.found(read)
+                if found:
+                    for group in groups:
+                        transformed = values.transformed(group, found)
+                        if transformed is not found:
+                            look()
+                        lists[id(transformed)] = transformed
+            if lists:
+                for number in self._search(database, lists.values(), look):
+                    positions += plan.positions[number]
         positions.sort()
         return positions
 

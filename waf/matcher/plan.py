@@ -6,7 +6,8 @@ from typing import Final
 
 from waf.matcher.linear import Search
 from waf.operators.contract import Sought, Test
-from waf.rules import CompiledRule, Group
+from waf.rules import Chain, CompiledRule, Group
+from waf.targets import Read
 
 Positions = tuple[int, ...]
 
@@ -35,12 +36,10 @@ class PhaseDraft:
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """Rules of a phase that test the same values, as they are nominated."""
+    """Rules of a phase that test the same values, and that Hyperscan does not nominate."""
 
     group: Group
     always: Positions
-    scanned: bool
-    """Its values are among those that Hyperscan searches."""
     linear: tuple[tuple[Search, Positions], ...]
 
 
@@ -50,13 +49,16 @@ class PhasePlan:
 
     constant: Positions
     groups: tuple[GroupPlan, ...]
+    scans: tuple[tuple[Read, tuple[Group, ...]], ...]
+    """What Hyperscan searches: of each target, by one group for each chain that it is tested under.
+    Many targets find nothing, and that is told at once for all their chains."""
     numbers: tuple[Sought, ...]
     """What Hyperscan searches for, by its number."""
     positions: tuple[Positions, ...]
     """By number: the rules that seek it."""
 
 
-NO_PHASE: Final = PhasePlan((), (), (), ())
+NO_PHASE: Final = PhasePlan((), (), (), (), ())
 
 
 def draft(rules: Sequence[CompiledRule]) -> PhaseDraft:
@@ -91,6 +93,7 @@ def plan(
     """
     numbers: dict[Sought, list[int]] = {}
     groups: list[GroupPlan] = []
+    scans: dict[Read, dict[tuple[Chain | None, bool], Group]] = {}
     for group in phase.groups.values():
         always = list(group.always)
         searches: list[tuple[Search, Positions]] = []
@@ -103,9 +106,19 @@ def plan(
                 searches.append((search, tuple(positions)))
             else:
                 always.extend(positions)
-        groups.append(GroupPlan(group.group, tuple(always), found, tuple(searches)))
+        if found:
+            tested = group.group
+            for read in tested.targets.reads:
+                chains = scans.setdefault(read, {})
+                chains.setdefault((tested.chain, tested.multi_match), tested)
+        if always or searches:
+            groups.append(GroupPlan(group.group, tuple(always), tuple(searches)))
     return PhasePlan(
-        tuple(phase.constant), tuple(groups), tuple(numbers), tuple(map(tuple, numbers.values()))
+        tuple(phase.constant),
+        tuple(groups),
+        tuple((read, tuple(chains.values())) for read, chains in scans.items()),
+        tuple(numbers),
+        tuple(map(tuple, numbers.values())),
     )
 
 

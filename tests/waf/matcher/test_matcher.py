@@ -11,9 +11,8 @@ from waf.matcher import cost, hyperscan, library
 from waf.matcher.cache import Cache
 from waf.matcher.library import Library
 from waf.matcher.matcher import Matcher
-from waf.nomination import Nomination
-from waf.rules import Group, RuleSet
-from waf.state import Found
+from waf.nomination import Findings, Nomination
+from waf.rules import RuleSet
 from waf.transaction import Budget, Transaction
 
 TEXT = """
@@ -81,11 +80,7 @@ def test_the_same_rules_match_the_same_with_nomination_and_without(
 def _nominated(loaded: RuleSet, matcher: Matcher, target: bytes) -> list[int]:
     found: list[int] = []
 
-    def nominate(
-        phase: int,
-        values: Callable[[Group], Sequence[Sequence[Found]]],
-        look: Callable[[], None],
-    ) -> Sequence[int]:
+    def nominate(phase: int, values: Findings, look: Callable[[], None]) -> Sequence[int]:
         positions = matcher(phase, values, look)
         found.extend(loaded.phases[1][position].labels.id for position in positions)
         return positions
