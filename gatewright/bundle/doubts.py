@@ -11,6 +11,7 @@ from extauthz.policy.compiler.plans import compiled_path, plan_key, rego_sources
 from extauthz.policy.plan.reader import read_plan
 from extauthz.policy.plan.verdicts import can_allow
 from gatewright.bundle.load import Loaded
+from gatewright.bundle.rule_doubts import rule_doubts
 from gatewright.bundle.sections import SECTIONS
 from ratelimit import lint
 from ratelimit.config import FOLDER
@@ -26,6 +27,7 @@ def doubts(loaded: Loaded) -> tuple[Problem, ...]:
             *_issuers_again(loaded),
             *_opened(loaded),
             *_never_allowing(loaded),
+            *rule_doubts(loaded),
             *lint.doubts(loaded.bundle.under(FOLDER)),
         ]
     )

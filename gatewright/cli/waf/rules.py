@@ -6,7 +6,7 @@ from typing import Final
 
 from callout.config.problems import Problem, Rejected
 from gatewright.bundle import rule_sets
-from gatewright.cli.folders import cache_folder, gateway_config
+from gatewright.cli.folders import cache_folder, gateway_config, say
 from waf.load import load
 from waf.rule_files import Levels, RuleFiles, compose
 from waf.rules import RuleSet
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rules_of(arguments: argparse.Namespace) -> RuleSet | Rejected:
-    """The rules, ready to run."""
+    """The rules, ready to run; what was hardly meant in them is told."""
     shipped = gateway_config() / "waf"
     sets: list[RuleFiles] = []
     for name in arguments.rules or ["starter"]:
@@ -41,7 +41,11 @@ def rules_of(arguments: argparse.Namespace) -> RuleSet | Rejected:
             return Rejected((found,))
         sets.append(found)
     levels = Levels(arguments.paranoia, arguments.threshold, arguments.threshold)
-    return load(*compose(rule_sets.base(shipped), sets, levels))
+    loaded = load(*compose(rule_sets.base(shipped), sets, levels))
+    if isinstance(loaded, RuleSet):
+        for each in loaded.warnings:
+            say(str(each))
+    return loaded
 
 
 def _named(name: str, shipped: Path) -> RuleFiles | Problem:

@@ -167,6 +167,14 @@ def test_faults_of_rules_are_told_with_file_and_line(run: Scan, tmp_path: Path) 
     assert run(["{}"], "--rules", str(tmp_path / "none.conf"))[0] == 2
 
 
+def test_what_was_hardly_meant_is_told_and_the_scan_goes_on(run: Scan, tmp_path: Path) -> None:
+    (tmp_path / "own.conf").write_text("SecRuleRemoveById 7\n")
+
+    assert run([get("/")], "--rules", str(tmp_path / "own.conf"))[0] == 0
+    assert len(run.errors) == 1
+    assert "own.conf:1:1: warning: " in run.errors[0]
+
+
 def crs(debian: Path, levels: Levels) -> RuleSet:
     found = rule_sets.crs(debian / "none", debian)
     assert found is not None
