@@ -73,6 +73,12 @@ def follow_audit(metrics: Metrics, log: AuditLog) -> None:
         "Records of the audit log that an output will never have: it is slow, full or gone.",
         lambda: log.dropped,
     )
+    metrics.follow_gauge(
+        "gatewright_waf_audit_waiting",
+        "Records that wait for the output that is furthest behind.",
+        lambda: log.waiting,
+        across="sum",
+    )
 
 
 def _by_rule(

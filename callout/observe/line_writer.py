@@ -60,6 +60,11 @@ class LineWriter(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Items that are not written yet."""
+        return len(self._waiting) + self._chunk_items
+
     def put(self, item: T) -> None:
         """Hands one item over; never waits."""
         if len(self._waiting) >= self._backlog:
@@ -77,7 +82,7 @@ class LineWriter(Generic[T]):
         self._closing.set()
         self._awake.set()
         self._thread.join(seconds)
-        self.dropped += len(self._waiting) + self._chunk_items
+        self.dropped += self.waiting
 
     def _run(self) -> None:
         while True:

@@ -51,6 +51,11 @@ class AuditLog:
         """Records that an output will never have."""
         return sum(each.dropped for each in self._writers)
 
+    @property
+    def waiting(self) -> int:
+        """Records that wait for the output that is furthest behind."""
+        return max(each.waiting for each in self._writers)
+
     def put(self, transaction: Transaction) -> None:
         """Writes a transaction that is over, if its rules want that."""
         if relevant(transaction):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from callout.observe.line_writer import LineWriter
+from callout.observe.line_writer import PAUSE, LineWriter
+from callout.observe.outputs import FileOutput
 
 
 @pytest.fixture
@@ -166,3 +167,23 @@ def test_text_that_cannot_be_encoded_is_still_written(pipe: tuple[int, int]) -> 
     writer.put("a\ud800b")
     writer.close()
     assert os.read(pipe[0], 100) == b"a?b\n"
+
+
+def test_a_place_that_is_away_is_tried_again_and_no_line_is_lost(tmp_path: Path) -> None:
+    away = tmp_path / "folder"
+    away.mkdir()
+    output = FileOutput(away / "lines")
+    output.close()
+    away.rename(tmp_path / "moved")
+    writer = LineWriter[int](output, str, dropped)
+    for number in range(3):
+        writer.put(number)
+    until(lambda: writer.waiting == 3)
+    time.sleep(2 * PAUSE)
+    assert writer.waiting == 3
+    away.mkdir()
+    until(lambda: writer.waiting == 0)
+    writer.close()
+
+    assert (away / "lines").read_text().split() == ["0", "1", "2"]
+    assert writer.dropped == 0
