@@ -18,11 +18,10 @@ def unmatched(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
     A domain of `limits.on_error` that is nowhere is a limit that falls back to an error while the
     counters are away, whatever its author wrote. What a management server will send nobody knows.
     """
-    unanswered = _unanswered(settings, snapshot)
     if settings.xds is not None:
-        return unanswered
+        return ()
     domains = cast("Mapping[str, Tree]", snapshot.parts[SECTION])
-    return unanswered + tuple(
+    return tuple(
         Problem(
             "settings",
             0,
@@ -37,8 +36,8 @@ def unmatched(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
     )
 
 
-def _unanswered(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
-    """Policies that inspect, where nobody does."""
+def unanswered(settings: Settings, snapshot: Snapshot) -> tuple[Problem, ...]:
+    """Policies that inspect, where nobody does; as a warning, for another process may."""
     if "process" in settings.faces:
         return ()
     for each in snapshot.policies.sources:

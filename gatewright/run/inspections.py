@@ -26,11 +26,12 @@ def inspections(
     tally = Tally()
     follow_waf(telemetry.metrics, tally)
     service = InspectionService(snapshot, telemetry.observer, Report(tally, audit))
-    _follow(telemetry.metrics, service)
+    follow_inspections(telemetry.metrics, service)
     return service
 
 
-def _follow(metrics: Metrics, service: InspectionService) -> None:
+def follow_inspections(metrics: Metrics, service: InspectionService) -> None:
+    """Exports what became of messages, and the memory of their bodies."""
     metrics.follow_counters(
         "gatewright_process_events",
         "Messages that were blocked, failed, or not looked at, by side and what happened.",

@@ -34,12 +34,12 @@ from callout.serve.certificate_keeper import CertificateKeeper
 from callout.serve.certificates import Certificates, open_to_all
 from callout.serve.supervisor import Supervisor
 from gatewright.bundle.sections import sections
-from gatewright.bundle.unmatched import unmatched
+from gatewright.bundle.unmatched import unanswered, unmatched
 from gatewright.run import messages
 from gatewright.run.accepted import Acceptance, Accepted, collect
 from gatewright.run.aside import aside
-from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.audit import check_place
+from gatewright.run.certificates import CertificateMetrics, certificates_shown
 from gatewright.run.decision_logs import check_places
 from gatewright.run.er.fleet import ErFleet
 from gatewright.run.er_pages import er_pages
@@ -408,7 +408,7 @@ class Service:
             self._supervisor.broadcast(messages.encode(messages.Level(level)))
 
     async def ready(self) -> None:
-        """Returns once a worker decides by a good bundle."""
+        """Returns once a worker decides by a good bundle, of each kind one."""
         await self._ready.wait()
 
     @property
@@ -501,7 +501,9 @@ class Service:
         accepted, snapshot = self._reloader.snapshot, self._acceptance.take_snapshot()
         if outcome == "unchanged" or accepted is None or snapshot is None:
             return ()
-        for warning in (*accepted.warnings, *unmatched(self._settings, snapshot)):
+        settings = self._settings
+        doubts = (*unmatched(settings, snapshot), *unanswered(settings, snapshot))
+        for warning in (*accepted.warnings, *doubts):
             _log.warning("bundle", problem=str(warning))
         self._sent, self._lacking = accepted, lacking(self._settings, snapshot)
         self._refused.clear()
@@ -546,7 +548,8 @@ class Service:
         if isinstance(message, messages.Loaded):
             self._digests[place] = message.digest
             self._refused.pop(place, None)
-            self._ready.set()
+            if self._every_kind_decides():
+                self._ready.set()
             self._relieved(place)
         elif isinstance(message, messages.Leaving):
             if self._supervisor is not None:
@@ -591,6 +594,12 @@ class Service:
         except OSError as error:
             # Whatever the disk has: a dead worker must be replaced.
             _log.error("gauges of a dead worker cannot be removed", error=str(error))
+
+    def _every_kind_decides(self) -> bool:
+        """Whether a worker of decisions, and one of the face `process`, has a good bundle."""
+        deciding = any(place < len(self._http) for place in self._digests)
+        processing = any(place >= len(self._http) for place in self._digests)
+        return (deciding or self._deciding is None) and (processing or self._processing is None)
 
     def _worker_digests(self) -> list[str]:
         return list(self._digests.values())
@@ -637,7 +646,7 @@ class Service:
             return Readiness(ready=False, reason=f"bundles that are not active yet: {names}")
         if self._lacking is not None:
             return Readiness(ready=False, reason=self._lacking)
-        if self._digests:
+        if self._every_kind_decides():
             return Readiness(ready=True)
         if self._reloader.problems:
             return Readiness(ready=False, reason="no good bundle yet: see /config")

@@ -1,4 +1,4 @@
-"""The three requests that `gatewright up` offers to try on the sample shop."""
+"""The requests that `gatewright up` offers to try on the sample shop."""
 
 import shlex
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ class Trial:
     """One thing to try, and what should come of it."""
 
     name: str
-    """`allowed`, `denied` or `limited`."""
+    """`allowed`, `denied`, `attacked` or `limited`."""
     explains: str
     """What it shows, for the person who reads."""
     command: str
@@ -37,6 +37,12 @@ def sample_trials(gateway: str, tokens: Path) -> tuple[Trial, ...]:
             "denied",
             "the same customer in the back office",
             f"curl {_STATUS} {bearer} {gateway}/admin/prices",
+            403,
+        ),
+        Trial(
+            "attacked",
+            "anybody may look at products, but not at what else is in the database",
+            f"curl {_STATUS} '{gateway}/products?id=1%27+union+select+password+from+users--'",
             403,
         ),
         Trial(

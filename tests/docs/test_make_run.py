@@ -1,4 +1,4 @@
-"""`make run`, as README.md says it: three commands to try, decisions as they happen, Ctrl-C."""
+"""`make run`, as README.md says it: four commands to try, decisions as they happen, Ctrl-C."""
 
 import os
 import queue
@@ -94,7 +94,7 @@ def run() -> Iterator[Run]:
 def test_make_run_starts_everything_and_ctrl_c_stops_it(run: Run) -> None:
     run.read_until(LAST_LINE, READY_WITHIN)
     trials = run.trials()
-    assert [each.name for each in trials] == ["allowed", "denied", "limited"]
+    assert [each.name for each in trials] == ["allowed", "denied", "attacked", "limited"]
     for trial in trials:
         assert ends(trial.command, trial.status), trial
     run.read_until(r"ALLOW +authz alice +GET \S+/orders +shop +rego", 10)

@@ -140,7 +140,10 @@ def test_the_table_of_metrics_is_the_exposition(service: Service) -> None:
 
 
 def test_every_series_that_some_page_names_is_in_the_table() -> None:
-    tables = ("metrics", "bundle-metrics", "memory-metrics", "xds-metrics", "waf-metrics")
+    tables = (
+        *("metrics", "bundle-metrics", "memory-metrics", "xds-metrics", "waf-metrics"),
+        "process-metrics",
+    )
     written = {pages.code(row[0])[0] for name in tables for row in pages.table(PAGE, name)}
     for page in (*pages.PAGES, "ARCHITECTURE.md", "RATIONALE.md", "THREAT_MODEL.md"):
         named = set(re.findall(r"`(gatewright_\w+)", pages.read(page)))

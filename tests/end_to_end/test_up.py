@@ -12,10 +12,15 @@ from tests.end_to_end.conftest import Up, children, until
 from tests.end_to_end.trials import ends
 
 
-def test_the_three_commands_end_as_it_says(start_up: Callable[..., Up]) -> None:
+def test_the_commands_end_as_it_says(start_up: Callable[..., Up]) -> None:
     tools.require("curl")
     up = start_up()
-    assert [each["name"] for each in up.ready["try"]] == ["allowed", "denied", "limited"]
+    assert [each["name"] for each in up.ready["try"]] == [
+        "allowed",
+        "denied",
+        "attacked",
+        "limited",
+    ]
     for each in up.ready["try"]:
         assert ends(each["command"], str(each["status"])), each
 

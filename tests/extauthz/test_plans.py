@@ -1,7 +1,7 @@
 """Rego of a bundle to decisions: real plans by real OPA, through the real loader."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import pytest
 from callout.config import documents
 from callout.config.bundle import Bundle, read_directory
 from callout.config.problems import Rejected
+from callout.config.section import Section
 from callout.config.snapshot import Snapshot, build
+from callout.config.source import Source
 from callout.grpc.call import Call
 from callout.testing.requests import check_request
 from callout.testing.tools import require
@@ -218,13 +220,25 @@ def test_a_builtin_that_we_lack_is_a_problem_at_its_line_of_rego(opa: None, tmp_
     assert "http.send" in found
 
 
+class Unread(Section):
+    """A block that is another service's."""
+
+    key = "inspect"
+
+    def compile_block(self, block: Source, bundle: Bundle) -> object:
+        return block.value
+
+    def compile_part(self, bundle: Bundle, policies: Sequence[Source]) -> object:
+        return None
+
+
 def test_the_sample_shop_compiles(opa: None, tmp_path: Path) -> None:
     shop = read_directory(Path(__file__).parents[2] / "gateway-config" / "shop")
     assert not isinstance(shop, Rejected)
     plans = compile_missing(shop, wanted(shop), tmp_path, print)
     assert not isinstance(plans, Rejected), plans
     bundle = Bundle({**shop.files, **plans})
-    found = build(bundle, [AuthSection(), LimitsSection()])
+    found = build(bundle, [AuthSection(), LimitsSection(), Unread()])
 
     assert isinstance(found, Snapshot), found
     assert found.parts["auth"].emitted == (  # type: ignore[attr-defined]
