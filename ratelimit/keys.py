@@ -13,8 +13,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-PREFIX = b"rl:"
-"""Of all counters, and of what else is in Redis beside them."""
 HASHED_OF_DOMAIN = b"rl:d:h:"
 """No length of a domain: its name is not to be taken for one that is whole."""
 _HASHED_OF_POLICY = b"rl:h:"
@@ -123,7 +121,7 @@ class ErNames(NamedTuple):
 def is_counter(key: bytes, er: ErNames | None) -> bool:
     """Whether it may be the name of a counter, with `er` of one of those too.
 
-    What else there is below `PREFIX`, heartbeats and receipts, is none.
+    What else begins with `rl:`, heartbeats and receipts, is none.
     """
     if key.startswith(COUNTERS):
         return True

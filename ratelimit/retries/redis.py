@@ -14,7 +14,7 @@ from callout.redis.pipeline import Replies, Reply, pack
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.retries.contract import ToldAgain
-from ratelimit.retries.request_id import MOST
+from ratelimit.retries.request_id import MOST, PREFIX
 from ratelimit.stores.contract import Hit, StoreUnavailable
 from ratelimit.stores.per_second import PerSecondStore
 from ratelimit.stores.redis_commands import GRACE, counts_of
@@ -24,8 +24,6 @@ from ratelimit.stores.states import StateStore
 
 T = TypeVar("T")
 
-PREFIX = b"rl:r:"
-"""Of all receipts; no counter's name begins so."""
 _MOST = b"%d" % MOST
 
 

@@ -6,6 +6,8 @@ from typing import Final
 from ratelimit.request import Request
 
 NO_RECEIPT: Final = b""
+PREFIX: Final = b"rl:r:"
+"""Of the names of receipts; no counter's begins so."""
 MOST: Final = 3
 """Times that one request is answered again without being counted. Whoever chooses request ids by
 themselves passes four times the limit, and not for ever."""

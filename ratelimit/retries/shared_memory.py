@@ -7,15 +7,13 @@ from typing import Final, TypeVar
 from ratelimit.algorithms.contract import Verdict
 from ratelimit.algorithms.decision import Use
 from ratelimit.retries.contract import ToldAgain
-from ratelimit.retries.request_id import MOST
+from ratelimit.retries.request_id import MOST, PREFIX
 from ratelimit.stores.contract import LARGEST_ADDEND, Hit, StoreUnavailable
 from ratelimit.stores.shared_memory.counters import SharedCounters
 from ratelimit.stores.states import StateStore
 
 T = TypeVar("T")
 
-_PREFIX: Final = b"rl:r:"
-"""Of what stands beside counters; no counter's name begins so."""
 _OF_USE: Final = 3
 """Numbers of a verdict."""
 
@@ -121,7 +119,7 @@ class OnceInSharedMemory:
 
     def _hits(self, receipt: bytes, window: int, addends: Sequence[int]) -> list[Hit]:
         ends = (window + 2) * self._within
-        name = b"%b%b@%d:" % (_PREFIX, receipt, window)
+        name = b"%b%b@%d:" % (PREFIX, receipt, window)
         return [Hit(b"%b%d" % (name, place), each, ends) for place, each in enumerate(addends)]
 
     def _count(self, hits: Sequence[Hit], now: float) -> Sequence[int] | StoreUnavailable:
