@@ -6,6 +6,7 @@ Names of members are compared without regard to case, patterns of them likewise,
 ModSecurity 2 and 3.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Final, TypeAlias
@@ -29,6 +30,12 @@ _MEMBERS: Final[dict[str, Callable[[State], Members | None]]] = {
         for name in ("IP", "SESSION", "USER", "GLOBAL", "RESOURCE")
     },
 }
+
+
+_MOST_NAMES: Final = 256
+"""Names of which a pattern remembers whether it selects them: 0.1 us instead of 0.5."""
+_LONGEST_NAME: Final = 64
+"""Bytes of such a name: a client may have made it."""
 
 
 class TargetProblem(Exception):
@@ -139,7 +146,13 @@ def selects(target: Target, pattern: Pattern) -> Covers:
     selector = (target.selector or "").encode("utf-8", "surrogateescape")
     if target.pattern:
         test = pattern(selector)
-        return lambda key: test(key) is not None
+
+        # Names are few, and asked about in each request: TX has 60 of CRS's own.
+        @functools.lru_cache(maxsize=_MOST_NAMES)
+        def known(key: bytes) -> bool:
+            return test(key) is not None
+
+        return lambda key: known(key) if len(key) <= _LONGEST_NAME else test(key) is not None
     lower = selector.lower()
     return lambda key: key.lower() == lower
 

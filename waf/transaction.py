@@ -387,7 +387,7 @@ _NUMBERS: Final = tuple(b"%d" % number for number in range(10))
 def _capture(tx: Members, captures: Captures) -> None:
     for position, name in enumerate(_NUMBERS):
         value = captures[position] if position < len(captures) else None
-        if value is None:
-            tx.remove(name)
-        else:
+        if value is not None:
             tx.put(name, value)
+        elif tx.pair(name) is not None:
+            tx.remove(name)
