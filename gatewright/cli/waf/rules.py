@@ -13,7 +13,9 @@ from waf.rules import RuleSet
 
 _KINDS: Final = (".conf", ".data", ".txt", ".load")
 _MOST: Final = 64 * 1024 * 1024
-"""Bytes of all files below the folders of `--rules`."""
+"""Bytes of all rule files below the folder of one."""
+_MOST_FILES: Final = 10_000
+"""Files of any kind: a rule file that stands where everything does."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,8 @@ def _named(name: str, shipped: Path) -> RuleFiles | Problem:
     except OSError as error:
         return Problem(name, 0, 0, "", f"expected a rule file: {error.strerror}")
     if files is None:
-        return Problem(name, 0, 0, "", f"expected at most {_MOST} bytes of rule files beside it")
+        message = f"expected at most {_MOST_FILES} files of {_MOST} bytes in and below its folder"
+        return Problem(name, 0, 0, "", message)
     return RuleFiles(files, (), (_path(path),))
 
 
@@ -70,11 +73,11 @@ def _beside(path: Path) -> dict[str, bytes] | None:
     """The file, and all below its folder that it might include; None: they are too large."""
     files = {_path(path): path.read_bytes()}
     size = len(files[_path(path)])
-    for each in sorted(path.parent.rglob("*")):
+    for count, each in enumerate(path.parent.rglob("*")):
         if each.suffix in _KINDS and each.is_file() and _path(each) not in files:
             files[_path(each)] = each.read_bytes()
             size += len(files[_path(each)])
-        if size > _MOST:
+        if size > _MOST or count >= _MOST_FILES:
             return None
     return files
 

@@ -11,7 +11,7 @@ import pytest
 from gatewright.bundle import rule_sets
 from gatewright.cli.folders import gateway_config
 from gatewright.cli.main import main
-from gatewright.cli.waf import scan
+from gatewright.cli.waf import rules, scan
 from tests.waf import debian_crs
 from waf.load import load
 from waf.rule_files import Levels, compose
@@ -165,6 +165,18 @@ def test_faults_of_rules_are_told_with_file_and_line(run: Scan, tmp_path: Path) 
     assert (status, found) == (2, [])
     assert run.errors[0].startswith(f"{file}:2:")
     assert run(["{}"], "--rules", str(tmp_path / "none.conf"))[0] == 2
+
+
+def test_a_rule_file_that_stands_where_everything_does_is_refused(
+    run: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "_MOST_FILES", 10)
+    for number in range(20):
+        (tmp_path / f"{number}.txt").write_text("")
+    (tmp_path / "own.conf").write_text(RULES)
+
+    assert run([get("/")], "--rules", str(tmp_path / "own.conf")) == (2, [])
+    assert "expected at most 10 files" in run.errors[0]
 
 
 def test_what_was_hardly_meant_is_told_and_the_scan_goes_on(run: Scan, tmp_path: Path) -> None:

