@@ -104,12 +104,12 @@ def compile_database(
 
 
 def version() -> str:
-    """Of the library, and the kind of processor: databases of others are of no use."""
+    """Of the library, the processor, and how we compile: databases of others are of no use."""
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(expressions=[b"a"], ids=[0], elements=1, flags=[0])
     wheel = importlib.metadata.version("hyperscan")
     info: object = database.info()  # bytes, whatever the wheel's types say
-    return f"{wheel} {info!r} {platform.machine()}"
+    return f"{wheel} {info!r} {platform.machine()} {_FLAGS}"
 
 
 @functools.cache

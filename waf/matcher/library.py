@@ -1,6 +1,5 @@
 """Matchers of rule sets, which share their databases."""
 
-import functools
 import hashlib
 import json
 import re
@@ -22,6 +21,7 @@ from waf.rules import RuleSet
 
 MAX_COSTS: Final = 10_000
 """Expressions whose costs are remembered; all of CRS has 300."""
+_SPECIAL: Final = re.compile(rb"[^A-Za-z0-9_]")
 
 
 class Library:
@@ -56,17 +56,19 @@ class Library:
 
     def _matcher(self, rules: RuleSet) -> Matcher:
         measured = len(self._costs)
+        drafts = {number: draft(phase) for number, phase in rules.phases.items()}
         plans = {
-            number: plan(draft(phase), self._pays, self._linear)
-            for number, phase in rules.phases.items()
+            number: plan(drafted, self._pays, self._linear) for number, drafted in drafts.items()
         }
         if self._cache is not None and len(self._costs) != measured:
             self._cache.write(self._costs_key(), json.dumps(self._costs).encode())
-        databases = {
-            number: self._database(phase.numbers)
-            for number, phase in plans.items()
-            if phase.numbers
-        }
+        databases: dict[int, Database] = {}
+        for number, phase in tuple(plans.items()):
+            if phase.numbers:
+                try:
+                    databases[number] = self._database(phase.numbers)
+                except HyperscanProblem:  # each by itself it could
+                    plans[number] = plan(drafts[number], lambda _: False, self._linear)
         return Matcher(plans, databases, not self.fault)
 
     def _linear(self, sought: Sought, test: Test) -> Search | None:
@@ -140,10 +142,5 @@ class Library:
         return Database(stored)
 
 
-@functools.cache
-def _special() -> re.Pattern[bytes]:
-    return re.compile(rb"[^A-Za-z0-9_]")
-
-
 def _literal(word: bytes) -> bytes:
-    return _special().sub(lambda match: b"\\x%02x" % match[0][0], word)
+    return _SPECIAL.sub(lambda match: b"\\x%02x" % match[0][0], word)

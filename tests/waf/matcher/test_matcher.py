@@ -1,5 +1,6 @@
 """Who is nominated: at least every rule that matches, and of the others few."""
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -144,6 +145,26 @@ def test_an_expression_that_hyperscan_is_slow_at_is_left_to_re2(
     )
 
 
+def test_a_phase_that_hyperscan_cannot_compile_as_a_whole_is_left_to_re2(
+    loaded: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = hyperscan.compile_database
+
+    def alone(expressions: Sequence[bytes], *around: object, **others: object) -> bytes:
+        if len(expressions) > 1:
+            raise hyperscan.HyperscanProblem("too large")
+        return whole(expressions, [0])
+
+    monkeypatch.setattr(hyperscan, "compile_database", alone)
+    matcher = Library().matcher(loaded)
+
+    assert not matcher._databases
+    assert (
+        _run(loaded, head(b"/?q=attack1"), matcher)[0]
+        == _run(loaded, head(b"/?q=attack1"), None)[0]
+    )
+
+
 def test_a_build_that_misses_a_canary_is_not_used(
     loaded: RuleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +205,13 @@ def _steps() -> Callable[[], float]:
 
 def _never(*around: object, **others: object) -> bytes:
     raise AssertionError((around, others))
+
+
+def test_what_no_rule_set_seeks_any_more_is_freed() -> None:
+    shared = Library()
+    for number in range(30):
+        shared.matcher(rules(f'SecRule ARGS "@rx word{number}[0-9]" "id:1,phase:1,pass"'))
+        gc.collect()
+
+    assert len(shared._databases) <= 1
+    assert len(shared._searches) == 0

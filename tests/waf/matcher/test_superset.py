@@ -23,7 +23,7 @@ def _linear(expression: bytes) -> tuple[Pattern, Sought]:
     return pattern, pattern.sought
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(EXPRESSIONS, st.lists(VALUES, min_size=1, max_size=4))
 def test_re2_finds_in_joined_values_what_it_finds_in_one(
     expression: bytes, values: list[bytes]
