@@ -31,7 +31,7 @@ class Concluded(NamedTuple):
     interruption: Interruption | None
     """What a rule, or a limit of the rules, decided, carried out or not."""
     reason: str
-    """`passed`, `rule`, `body_limit`, `coding`, `time`."""
+    """`passed`, `rule`, `body_limit`, `coding`, `time`, `unfinished`."""
     blocked: bool
     """Whether the exchange was ended for it."""
     seconds: float
@@ -67,6 +67,8 @@ class WafFilter:
         self._clock: Final = clock
         self._reason = "passed"
         self._blocked = False
+        self._awaits = False
+        """Whether a body was asked for that has not come."""
         self._seconds = 0.0
         self._coding = b""
         self._announced: int | None = None
@@ -87,11 +89,13 @@ class WafFilter:
 
     def request_need(self) -> Need:
         """All of the body, if rules want it."""
-        return Need.WHOLE if self._transaction.wants_request_body() else Need.NONE
+        self._awaits = self._transaction.wants_request_body()
+        return Need.WHOLE if self._awaits else Need.NONE
 
     def request_body(self, body: bytes, end: bool, at: Moment) -> Verdict:  # noqa: ARG002
         """Phase 2."""
         began = self._clock()
+        self._awaits = False
         inflated = self._inflated(body, end, self._inspection.request)
         if isinstance(inflated, Block):
             return inflated
@@ -121,11 +125,13 @@ class WafFilter:
 
     def response_need(self) -> Need:
         """All of the body, if rules want it."""
-        return Need.WHOLE if self._transaction.wants_response_body() else Need.NONE
+        self._awaits = self._transaction.wants_response_body()
+        return Need.WHOLE if self._awaits else Need.NONE
 
     def response_body(self, body: bytes, end: bool, at: Moment) -> Verdict:  # noqa: ARG002
         """Phase 4."""
         began = self._clock()
+        self._awaits = False
         inflated = self._inflated(body, end, self._inspection.response)
         if isinstance(inflated, Block):
             return inflated
@@ -150,6 +156,9 @@ class WafFilter:
         reason = self._reason
         if reason == "passed" and found is not None:
             reason = _REASONS[found.reason]
+        if reason == "passed" and self._awaits:
+            # Too long, without an end, cut off: the session refused it, or its sender gave up.
+            reason, self._blocked = "unfinished", True
         self._told(
             Concluded(transaction, found, reason, self._blocked, self._seconds, self._unseen)
         )
@@ -179,9 +188,11 @@ class WafFilter:
             grades -= {"broken"}
         if not grades & _UNREAD:
             return done.body
-        self._reason = "coding"
         self._unread = True
-        if self._shadow or sizes is None or sizes.coding is None:
+        if sizes is None or sizes.coding is None:
+            return body
+        self._reason = "coding"
+        if self._shadow:
             return body
         self._blocked = True
         return self._refusal(sizes.coding, "coding")

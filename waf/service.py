@@ -166,7 +166,7 @@ class InspectionService:
         verdict: Verdict = "allow"
         if found.reason == "time":
             verdict = "error"
-        elif found.interruption is not None or found.blocked:
+        elif found.interruption is not None or found.reason in ("coding", "unfinished"):
             verdict = "deny"
         transaction = found.transaction
         self._told.over(transaction, policy)

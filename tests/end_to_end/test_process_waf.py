@@ -200,6 +200,14 @@ def test_shadow_passes_what_it_would_refuse_and_counts_it(world: World) -> None:
     )
 
 
+def test_shadow_counts_a_coding_that_it_would_refuse(world: World) -> None:
+    labels = {"policy": "watched", "verdict": "deny", "reason": "coding", "shadow": "true"}
+    before = world.decided(**labels)
+    sent = world.front.send("/shadow", b"x", fields=(("content-encoding", "unheard-of"),))
+    assert sent.status == 200
+    until(lambda: world.decided(**labels) == before + 1, 10)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload_over_the_limit_is_refused(world: World, chunked: bool) -> None:
     body = b"x" * 200_000

@@ -13,6 +13,7 @@ from gatewright.envoy.gateway import (
     Gateway,
     Upstream,
     failure_modes,
+    inspects,
     parse_upstream,
 )
 from gatewright.envoy.process import EnvoyFailed, EnvoyProcess, validate
@@ -26,8 +27,9 @@ def gateway(
     upstream: Upstream = PLAIN,
     failure: FailureModes = CLOSED,
     request_id: str = "",
+    process: str = "",
 ) -> Gateway:
-    return Gateway("127.0.0.1", 0, callout, upstream, failure, request_id)
+    return Gateway("127.0.0.1", 0, callout, upstream, failure, request_id, process)
 
 
 def filters(rendered: dict[str, Any]) -> list[dict[str, Any]]:
@@ -45,6 +47,8 @@ def filters(rendered: dict[str, Any]) -> list[dict[str, Any]]:
         pytest.param(gateway(upstream=Upstream("shop.example", 443, tls=True)), id="tls-by-name"),
         pytest.param(gateway(failure=FailureModes(True, True)), id="open"),
         pytest.param(gateway(request_id="call"), id="request-id"),
+        pytest.param(gateway(process="127.0.0.1:9002"), id="process"),
+        pytest.param(gateway(process="unix:/run/process.sock"), id="process-unix-socket"),
     ],
 )
 async def test_envoy_accepts_it(each: Gateway, tmp_path: Path) -> None:
@@ -175,3 +179,36 @@ def test_an_upstream_is_read(url: str, upstream: Upstream) -> None:
 )
 def test_what_is_no_upstream_is_explained(url: str) -> None:
     assert isinstance(parse_upstream(url), str)
+
+
+def test_what_inspects_comes_last_asks_for_no_body_by_itself_and_fails_closed() -> None:
+    assert len(filters(render.listeners(gateway(), "1"))) == 3
+    names = []
+    for allows in (False, True):
+        failure = FailureModes(False, False, allows)
+        rendered = filters(render.listeners(gateway(process="a:1", failure=failure), "1"))
+        names = [each["name"].rpartition(".")[2] for each in rendered]
+        config = rendered[2]["typedConfig"]
+        assert config.get("failureModeAllow", False) is allows
+        mode = config["processingMode"]
+        assert "requestBodyMode" not in mode  # NONE
+        assert "responseBodyMode" not in mode
+        assert config["allowModeOverride"] is True
+    assert names == ["ext_authz", "ratelimit", "ext_proc", "router"]
+
+
+@pytest.mark.parametrize(
+    ("written", "allows"),
+    [
+        ([], False),
+        ([{"onError": "allow"}], True),
+        ([{"onError": "allow"}, {"onError": "deny(503)"}], False),
+        ([{"onError": "allow"}, {}], False),
+    ],
+)
+def test_envoy_lets_pass_unseen_only_where_every_policy_says_so(
+    written: list[dict[str, str]], allows: bool
+) -> None:
+    sources = [Source({"inspect": each}, Origin(Mark("a", 1, 1))) for each in written]
+    assert failure_modes(sources).inspection_allows is allows
+    assert inspects(sources) is bool(written)

@@ -6,13 +6,15 @@ import pytest
 
 from callout.ext_proc.filter import Block, Moment
 from callout.http.head import Headers, ResponseHead
+from tests.docs import pages
 from tests.waf.engine import PEER, head, rules
-from waf.filter import Concluded, WafFilter
+from waf.filter import _REASONS, Concluded, WafFilter
 from waf.inspection import Inspection, Sizes
 from waf.rules import RuleSet
 from waf.transaction import Transaction
 
 AT = Moment(0.0, 1.0)
+STRICT = Sizes(most=10, over=413, coding=415, endless=403)
 PASS = Sizes(most=10, over=None, coding=None, endless=None)
 FORM = b"application/x-www-form-urlencoded"
 
@@ -24,10 +26,11 @@ def asked(
     length: bytes = b"",
     coding: bytes = b"",
     shadow: bool = False,
+    sizes: Sizes = PASS,
 ) -> tuple[bool, Concluded]:
     """Whether a request was refused, and how it ended."""
     told: list[Concluded] = []
-    inspection = Inspection(loaded, None, PASS, PASS, 1.0, None)
+    inspection = Inspection(loaded, None, sizes, PASS, 1.0, None)
     looking = WafFilter(
         inspection, Transaction(loaded, b"u", 1.0), shadow, told.append, lambda: 0.0
     )
@@ -81,6 +84,7 @@ def test_a_coding_that_cannot_be_undone_hides_all_of_the_body() -> None:
     refused, found = asked(rules(ANY), body, coding=b"gzip")
 
     assert (refused, found.unseen) == (False, {"request": len(body)})
+    assert found.reason == "passed"
 
 
 def test_in_shadow_the_rest_of_a_large_body_passes() -> None:
@@ -93,3 +97,19 @@ def test_the_end_of_a_response_is_noted_by_its_side() -> None:
     _, found = asked(rules("SecResponseBodyLimit 3\n" + ANY), b"a=fine")
 
     assert found.unseen == {"response": 2}
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_coding_is_the_reason_where_it_refuses_and_where_it_would(shadow: bool) -> None:
+    body = gzip.compress(b"a=fine")[:-9]
+    refused, found = asked(rules(ANY), body, coding=b"gzip", shadow=shadow, sizes=STRICT)
+
+    assert found.reason == "coding"
+    assert refused is found.blocked is not shadow
+    assert found.unseen == ({"request": len(body)} if shadow else {})
+
+
+def test_the_page_names_the_reasons() -> None:
+    written = {pages.code(row[0])[0] for row in pages.table("docs/waf.md", "waf-reasons")}
+
+    assert written == {"passed", "coding", "unfinished", *_REASONS.values()}

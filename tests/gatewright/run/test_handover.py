@@ -57,6 +57,29 @@ def test_the_memory_that_workers_count_in_arrives_last(monkeypatch: pytest.Monke
         received.decline("")
 
 
+def test_sockets_of_the_face_process_come_after_all_that_older_versions_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    memory = os.memfd_create("counters")
+    with ours:
+        bound = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+        left = msgspec.structs.replace(heritage(2), prometheus=1, process=2, counters=memory)
+        handover.send(ours, left, bound)
+        os.close(memory)
+        monkeypatch.setenv(handover.VARIABLE, str(theirs.detach()))
+        received = handover.received()
+        assert received is not None
+        assert received.prometheus is not None
+        assert received.counters is not None
+        os.close(received.counters)
+        found = [received.admin, *received.grpc, received.prometheus, *received.process]
+        assert [each.getsockname() for each in found] == [each.getsockname() for each in bound]
+        for each in (*found, *bound):
+            each.close()
+        received.decline("")
+
+
 def test_a_first_start_inherits_nothing() -> None:
     assert handover.received() is None
 
