@@ -15,6 +15,10 @@ class Findings(Protocol):
         """What one target finds: the same object each time."""
         ...
 
+    def marks(self, found: Sequence[Found]) -> int:
+        """Which marks the values have: a chain that wants none of them changes nothing."""
+        ...
+
     def transformed(self, group: Group, found: Sequence[Found]) -> Sequence[Found]:
         """What the chain of a group makes of that: the same object when it changes nothing."""
         ...

@@ -88,18 +88,26 @@ class Values:
         """What a target finds that is not volatile."""
         return read(self._state)
 
+    def marks(self, found: Sequence[Found]) -> int:
+        """Which marks the values have that a target, not volatile, found."""
+        return self._marks_of(found)[1]
+
+    def _marks_of(self, found: Sequence[Found]) -> _Marked:
+        which = id(found)
+        marked = self._marked.get(which)
+        if marked is None:
+            marked = self._marked[which] = self._mark(found)
+        return marked
+
     def transformed(self, group: Group, found: Sequence[Found]) -> Sequence[Found]:
         """What the chain of a group makes of what one of its targets, not volatile, found."""
         chain = group.chain
         if chain is None:
             return found
-        which = id(found)
-        marked = self._marked.get(which)
-        if marked is None:
-            marked = self._marked[which] = self._mark(found)
+        marked = self._marks_of(found)
         if not marked[1] & chain.marks:
             return found
-        key = (which, chain.index, group.multi_match)
+        key = (id(found), chain.index, group.multi_match)
         kept = self._parts.get(key)
         if kept is None:
             kept = self._parts[key] = self._transform(group, chain, found, marked)

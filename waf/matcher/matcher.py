@@ -61,11 +61,14 @@ class Matcher:
             for read, groups in plan.scans:
                 found = values.found(read)
                 if found:
-                    for group in groups:
-                        transformed = values.transformed(group, found)
-                        if transformed is not found:
+                    marks = values.marks(found)
+                    for wanted, group in groups:
+                        if marks & wanted:
                             look()
-                        lists[id(transformed)] = transformed
+                            transformed = values.transformed(group, found)
+                            lists[id(transformed)] = transformed
+                        else:
+                            lists[id(found)] = found
             if lists:
                 for number in self._search(database, lists.values(), look):
                     positions += plan.positions[number]
