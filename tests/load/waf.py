@@ -7,12 +7,15 @@ by both, every other by neither. Exit status 1: one of them judges otherwise, or
 """
 
 import argparse
+import gc
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,8 +24,9 @@ import libmodsecurity
 from callout.config.problems import Rejected
 from callout.http.head import Headers, Peer, RequestHead, ResponseHead
 from callout.testing.data import FOLDER
-from tests.load import report
+from tests.load import machine, report
 from tests.load.guard import WrongAnswer
+from tests.load.remembered import COLLECTED
 from tests.load.waf_requests import KINDS, Kind, Request
 from tests.waf.crs.rival import Rival
 from tests.waf.crs.run import files
@@ -185,14 +189,29 @@ def run(
             rules = load("main.conf", given)
             assert not isinstance(rules, Rejected), rules.problems
             lanes = (ours(rules, library.matcher(rules)), theirs(rival))
-            rows += [measure(level, kind, lanes, rounds, seconds) for kind in kinds]
+            with _collected_as_in_a_worker():
+                rows += [measure(level, kind, lanes, rounds, seconds) for kind in kinds]
             rival.close()
     return rows
+
+
+@contextmanager
+def _collected_as_in_a_worker() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECTED)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def markdown(rows: Sequence[Row], rounds: int, seconds: float) -> str:
     """The table, and whether the goals are reached."""
     lines = [
+        f"- Measured on {datetime.now(UTC):%Y-%m-%d}, {machine.description()}.",
         f"- {rounds} rounds of at least {seconds:g} s each, in turn, of {ALIKE} requests that are"
         f" not alike; medians of processor time. ModSecurity {libmodsecurity.__version__}.",
         "",
