@@ -1,15 +1,15 @@
 """The rules of a phase by what is looked for, and where."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from waf.matcher.linear import Search
 from waf.operators.contract import Sought, Test
 from waf.rules import Chain, CompiledRule, Group
 from waf.targets import Read
 
-Positions = tuple[int, ...]
+Positions: TypeAlias = tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -130,6 +130,3 @@ def plan(
         tuple(numbers),
         tuple(map(tuple, numbers.values())),
     )
-
-
-Plans = Mapping[int, PhasePlan]
