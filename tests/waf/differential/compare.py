@@ -18,7 +18,7 @@ _SUMS: Final = frozenset({949110, 959100, 980170})
 
 ONLY_THEIRS: Final[Mapping[int, str]] = {
     **dict.fromkeys(
-        (920272, 920273, 944100, 944110, 944120, 944130, 944210, 944240, 944250),
+        (920260, 920272, 920273, 944100, 944110, 944120, 944130, 944210, 944240, 944250),
         "REQUEST_BODY holds any body there; in ModSecurity 2, in Coraza and here that of a form, or"
         " one that ctl:forceRequestBodyVariable asked for. The suite fails there for it",
     ),
@@ -26,12 +26,19 @@ ONLY_THEIRS: Final[Mapping[int, str]] = {
     932200: "`\\s` matches a vertical tab, of PCRE not of RE2",
     942330: "`^` and `$` match at each line there; CRS is written for patterns that do not",
     942131: "the suite says that it must not match there either: 942131-3, -5, -7",
-    934100: "t:base64Decode leaves what has a wrong byte as it is there, and the steps after it see"
-    " it; in ModSecurity 2, in Coraza and here it decodes what stands before the byte",
+    **dict.fromkeys(
+        (934100, 934160),
+        "t:base64Decode leaves what has a wrong byte as it is there, and the steps after it see it;"
+        " in ModSecurity 2, in Coraza and here it decodes what stands before the byte",
+    ),
+    920460: "REQUEST_URI holds the path decoded there; in ModSecurity 2 and here as it was sent",
     **dict.fromkeys((931131, 934110), "REQUEST_FILENAME of an absolute URI holds its host there"),
 }
 ONLY_OURS: Final[Mapping[int, str]] = {
-    942100: "a typographic quote is a quote by the best-fit map, which is not loaded there",
+    **dict.fromkeys(
+        (942100, 942101),
+        "a typographic quote is a quote by the best-fit map, which is not loaded there",
+    ),
     942440: "`^` and `$` match at each line there, of a pattern that is negated",
     930130: "@pmFromFile misses `.env` in `secrets.env` there: another phrase begins alike",
 }
