@@ -9,8 +9,6 @@ from extauthz.config import AuthSection
 from ratelimit.config import LimitsSection
 from ratelimit.keys import ErNames
 from waf.config import InspectSection
-from waf.matcher.cache import Cache
-from waf.matcher.library import Library
 
 
 def sections(limits: Limits, cache: Path | None = None) -> tuple[Section, ...]:
@@ -20,7 +18,13 @@ def sections(limits: Limits, cache: Path | None = None) -> tuple[Section, ...]:
         limits: settings.
         cache: where databases of patterns are kept between runs; None: none is made.
     """
-    nominating = None if cache is None else Library(Cache(cache / "waf")).matcher
+    nominating = None
+    if cache is not None:
+        # Here: who runs no rules has no need of their 2 MB.
+        from waf.matcher.cache import Cache
+        from waf.matcher.library import Library
+
+        nominating = Library(Cache(cache / "waf")).matcher
     calendar = limits.calendar_month
     return (
         AuthSection(),

@@ -20,7 +20,6 @@ from extauthz.service import AuthorizationService
 from gatewright.run.audit import audit_log
 from gatewright.run.decision_logs import FLUSH_WITHIN, decision_log
 from gatewright.run.er.statistics import statistics
-from gatewright.run.inspections import inspections
 from gatewright.run.memory_counters import in_memory
 from gatewright.run.options import extras, modes, opa_options, redis_waits
 from gatewright.run.telemetry import Telemetry
@@ -126,6 +125,9 @@ class Faces:
         }
         self._audit: AuditLog | None = None
         if "process" in settings.faces:
+            # Here: who runs no rules has no need of their 2 MB.
+            from gatewright.run.inspections import inspections
+
             self._audit = audit_log(settings.waf.audit, telemetry)
             made["process"] = inspections(snapshot, telemetry, self._audit).face
         self.table: tuple[Face, ...] = tuple(parts.served(made[name]()) for name in settings.faces)
