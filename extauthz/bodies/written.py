@@ -1,6 +1,5 @@
 """`auth.body` as it is written, checked and ready."""
 
-
 from callout.config.bundle import Bundle
 from callout.config.problems import Problem
 from callout.config.source import Source
