@@ -39,6 +39,7 @@ connections: {max: 9}
 http2: {max_streams: 9}
 reflection: true
 admin: {token_file: /run/secrets/admin}
+waf: {audit: {file: /var/log/audit.json, format: native}}
 decision_logs: {url: "https://logs.example/logs", token_file: /run/secrets/logs}
 answers: {headers: ietf}
 limits: {shadow: true}
