@@ -2,10 +2,11 @@
 
 import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
-from packaging.version import Version
+from packaging.specifiers import SpecifierSet
 
 from callout.config.problems import Rejected
 from callout.config.settings import Settings, load
@@ -166,5 +167,7 @@ def _engine(block: Block, load_files: LoadFiles) -> tuple[RegoEngine, bool]:
 
 
 def test_the_versions_that_are_named_are_the_ones_that_are_used() -> None:
-    python = Version((ROOT / "pyproject.toml").read_text().split('requires-python = ">=')[1][:4])
-    assert f"Needs Python {python} or newer" in pages.read("README.md")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = SpecifierSet(project["requires-python"])
+    served = [f"3.{minor}" for minor in range(30) if wanted.contains(f"3.{minor}")]
+    assert f"Needs Python {served[0]} to {served[-1]} with" in pages.read("README.md")
