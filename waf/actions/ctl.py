@@ -9,7 +9,7 @@ What comes too late does nothing: a body's processor after the body has come, sa
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from waf.actions.contract import ActionProblem, Around, Draft, Step, needed
 from waf.ids import id_ranges
@@ -19,7 +19,6 @@ from waf.state import State
 
 _Find: TypeAlias = Callable[[str], frozenset[int]]
 _Maker: TypeAlias = Callable[[str, Around], Step]
-_Choice = TypeVar("_Choice")
 
 
 def ctl(draft: Draft, argument: str | None, around: Around) -> None:
@@ -34,14 +33,19 @@ def ctl(draft: Draft, argument: str | None, around: Around) -> None:
     draft.steps.append(maker(value.strip(), around))
 
 
-def _rule_engine(value: str, around: Around) -> Step:
-    del around
-    engine: Engine = _one_of(value, _ENGINES)
+def _sets(field: str, read: Callable[[str], object]) -> _Maker:
+    """A control that puts what `read` makes of its value into this slot of the state."""
 
-    def step(state: State) -> None:
-        state.engine = engine
+    def maker(value: str, around: Around) -> Step:
+        del around
+        chosen = read(value)
 
-    return step
+        def step(state: State) -> None:
+            setattr(state, field, chosen)
+
+        return step
+
+    return maker
 
 
 def _by_id(around: Around) -> _Find:
@@ -99,86 +103,6 @@ def _check(find: Callable[[Around], _Find], which: str) -> None:
         raise ActionProblem(str(problem)) from None
 
 
-def _force_body_variable(value: str, around: Around) -> Step:
-    del around
-    on = _one_of(value, _SWITCH)
-
-    def step(state: State) -> None:
-        state.force_body_variable = on
-
-    return step
-
-
-def _request_body_access(value: str, around: Around) -> Step:
-    del around
-    on = _one_of(value, _SWITCH)
-
-    def step(state: State) -> None:
-        state.request_body_access = on
-
-    return step
-
-
-def _response_body_access(value: str, around: Around) -> Step:
-    del around
-    on = _one_of(value, _SWITCH)
-
-    def step(state: State) -> None:
-        state.response_body_access = on
-
-    return step
-
-
-def _request_body_processor(value: str, around: Around) -> Step:
-    del around
-    name = _one_of(value, _PROCESSORS)
-
-    def step(state: State) -> None:
-        state.processor = name
-
-    return step
-
-
-def _response_body_processor(value: str, around: Around) -> Step:
-    del around
-    name = _one_of(value, _PROCESSORS)
-
-    def step(state: State) -> None:
-        state.response_processor = name
-
-    return step
-
-
-def _request_body_limit(value: str, around: Around) -> Step:
-    del around
-    size = _size(value)
-
-    def step(state: State) -> None:
-        state.request_body_limit = size
-
-    return step
-
-
-def _response_body_limit(value: str, around: Around) -> Step:
-    del around
-    size = _size(value)
-
-    def step(state: State) -> None:
-        state.response_body_limit = size
-
-    return step
-
-
-def _audit_engine(value: str, around: Around) -> Step:
-    del around
-    engine = _one_of(value, _AUDIT_ENGINES)
-
-    def step(state: State) -> None:
-        state.audit_engine = engine
-
-    return step
-
-
 def _audit_parts(value: str, around: Around) -> Step:
     del around
     letters = value.lstrip("+-").upper()
@@ -187,7 +111,7 @@ def _audit_parts(value: str, around: Around) -> Step:
 
     def step(state: State) -> None:
         if value.startswith("+"):
-            state.audit_parts += "".join(set(letters) - set(state.audit_parts))
+            state.audit_parts += "".join(sorted(set(letters) - set(state.audit_parts)))
         elif value.startswith("-"):
             state.audit_parts = "".join(p for p in state.audit_parts if p not in letters)
         else:
@@ -196,11 +120,14 @@ def _audit_parts(value: str, around: Around) -> Step:
     return step
 
 
-def _one_of(value: str, choices: Mapping[str, _Choice]) -> _Choice:
-    chosen = choices.get(value.lower())
-    if chosen is None:
-        raise ActionProblem(f"{value} is not one of {', '.join(choices)}")
-    return chosen
+def _one_of(choices: Mapping[str, object]) -> Callable[[str], object]:
+    def read(value: str) -> object:
+        chosen = choices.get(value.lower())
+        if chosen is None:
+            raise ActionProblem(f"{value} is not one of {', '.join(choices)}")
+        return chosen
+
+    return read
 
 
 def _size(value: str) -> int:
@@ -214,34 +141,36 @@ _ENGINES: Final[Mapping[str, Engine]] = {
     "off": "off",
     "detectiononly": "detection-only",
 }
-_SWITCH: Final = {"on": True, "off": False}
-_PROCESSORS: Final = {
-    "urlencoded": b"URLENCODED",
-    "multipart": b"MULTIPART",
-    "json": b"JSON",
-    "xml": b"XML",
-    "raw": b"RAW",
+_AUDIT_ENGINES: Final[Mapping[str, Literal["on", "off", "relevant-only"]]] = {
+    "on": "on",
+    "off": "off",
+    "relevantonly": "relevant-only",
 }
+_SWITCH: Final = _one_of({"on": True, "off": False})
+_PROCESSOR: Final = _one_of(
+    {
+        "urlencoded": b"URLENCODED",
+        "multipart": b"MULTIPART",
+        "json": b"JSON",
+        "xml": b"XML",
+        "raw": b"RAW",
+    }
+)
 CONTROLS: Final[Mapping[str, _Maker]] = {
-    "auditengine": _audit_engine,
+    "auditengine": _sets("audit_engine", _one_of(_AUDIT_ENGINES)),
     "auditlogparts": _audit_parts,
-    "forcerequestbodyvariable": _force_body_variable,
-    "requestbodyaccess": _request_body_access,
-    "requestbodylimit": _request_body_limit,
-    "requestbodyprocessor": _request_body_processor,
-    "responsebodyaccess": _response_body_access,
-    "responsebodylimit": _response_body_limit,
-    "responsebodyprocessor": _response_body_processor,
-    "ruleengine": _rule_engine,
+    "forcerequestbodyvariable": _sets("force_body_variable", _SWITCH),
+    "requestbodyaccess": _sets("request_body_access", _SWITCH),
+    "requestbodylimit": _sets("request_body_limit", _size),
+    "requestbodyprocessor": _sets("processor", _PROCESSOR),
+    "responsebodyaccess": _sets("response_body_access", _SWITCH),
+    "responsebodylimit": _sets("response_body_limit", _size),
+    "responsebodyprocessor": _sets("response_processor", _PROCESSOR),
+    "ruleengine": _sets("engine", _one_of(_ENGINES)),
     "ruleremovebyid": _remove(_by_id),
     "ruleremovebymsg": _remove(_by_message),
     "ruleremovebytag": _remove(_by_tag),
     "ruleremovetargetbyid": _remove_target(_by_id),
     "ruleremovetargetbymsg": _remove_target(_by_message),
     "ruleremovetargetbytag": _remove_target(_by_tag),
-}
-_AUDIT_ENGINES: Final[Mapping[str, Literal["on", "off", "relevant-only"]]] = {
-    "on": "on",
-    "off": "off",
-    "relevantonly": "relevant-only",
 }

@@ -107,6 +107,32 @@ def test_an_excepted_member_leaves_the_others_to_the_rule() -> None:
     assert [each.name for each in found.matched[-1].found] == [b"ARGS:r"]
 
 
+@pytest.mark.parametrize(
+    ("ctl", "field", "value"),
+    [
+        ("auditEngine=RelevantOnly", "audit_engine", "relevant-only"),
+        ("auditEngine=Off", "audit_engine", "off"),
+        ("forceRequestBodyVariable=On", "force_body_variable", True),
+        ("requestBodyAccess=Off", "request_body_access", False),
+        ("requestBodyLimit=77", "request_body_limit", 77),
+        ("requestBodyProcessor=json", "processor", b"JSON"),
+        ("responseBodyAccess=On", "response_body_access", True),
+        ("responseBodyLimit=78", "response_body_limit", 78),
+        ("responseBodyProcessor=XML", "response_processor", b"XML"),
+        ("ruleEngine=off", "engine", "off"),
+        ("auditLogParts=ABZ", "audit_parts", "ABZ"),
+        ("auditLogParts=+EBC", "audit_parts", "AFHZBCE"),
+        ("auditLogParts=-FH", "audit_parts", "AZ"),
+    ],
+)
+def test_ctl_sets_what_it_names_for_the_rest_of_the_transaction(
+    ctl: str, field: str, value: object
+) -> None:
+    found = run(rules(f'SecAction "id:1,phase:1,pass,nolog,ctl:{ctl}"'))
+
+    assert getattr(found.state, field) == value
+
+
 def test_ctl_turns_the_engine_to_detection() -> None:
     text = (
         'SecAction "id:1,phase:1,pass,ctl:ruleEngine=DetectionOnly"\nSecAction "id:2,phase:1,deny"'
