@@ -42,6 +42,15 @@ async def test_a_refused_request_leaves_the_limits_that_have_room_as_they_were()
     assert (counted(made, store, "narrow"), counted(made, store, "wide")) == (5, 2)
 
 
+async def test_a_limit_that_the_refused_request_would_have_filled_is_left_as_it_was() -> None:
+    made, store = world()
+    await asked(made, 2, "narrow")
+    await asked(made, 9, "wide")
+
+    assert await asked(made, 1, "narrow", "wide") == ["OVER_LIMIT"]
+    assert (counted(made, store, "narrow"), counted(made, store, "wide")) == (3, 9)
+
+
 async def test_a_limit_in_shadow_that_is_over_keeps_no_other_from_counting() -> None:
     made, store = world()
 

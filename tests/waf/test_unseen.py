@@ -67,6 +67,15 @@ def test_the_rest_of_a_body_is_as_long_as_its_length_says(
     assert (refused, found.unseen) == (False, {"request": unseen})
 
 
+def test_a_rule_that_turns_the_engine_on_refuses_nothing_in_shadow() -> None:
+    on = 'SecAction "id:2,phase:1,pass,nolog,ctl:ruleEngine=On"\n'
+
+    refused, found = asked(rules(on + ANY), b"a=attack", shadow=True)
+
+    assert (refused, found.blocked, found.reason) == (False, False, "rule")
+    assert asked(rules(on + ANY), b"a=attack")[0]
+
+
 def test_what_is_beyond_the_limit_of_the_rules_is_noted() -> None:
     refused, found = asked(rules("SecRequestBodyLimit 4\n" + PARTIAL + ANY), b"a=fine")
 
